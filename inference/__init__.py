@@ -1,0 +1,1 @@
+"""Windows become verdicts, and vitals, verdicts and presence become alarms."""

@@ -1,0 +1,64 @@
+"""What a person must see: one alarm per patient and kind, with its priority, state and words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AlarmKind(StrEnum):
+    """Conditions that can raise an alarm; one active alarm per patient and kind."""
+
+    ASYSTOLE = "asystole"
+    EXTREME_RATE = "extreme_rate"
+    RATE_LIMIT = "rate_limit"
+    LEAD_OFF = "lead_off"
+    SIGNAL = "signal"  # flat, saturated or noisy
+    NO_DATA = "no_data"
+    BATTERY = "battery"
+    FINDING_MI = "finding_mi"
+    FINDING_STTC = "finding_sttc"
+    FINDING_CD = "finding_cd"
+    FINDING_HYP = "finding_hyp"
+
+
+class AlarmPriority(StrEnum):
+    """How urgent, in the words of IEC 60601-1-8; ADVISORY is this project's queue for model findings."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    ADVISORY = "advisory"
+
+
+class AlarmQueue(StrEnum):
+    """Physiological, technical and advisory alarms look different."""
+
+    PHYSIOLOGICAL = "physiological"
+    TECHNICAL = "technical"
+    ADVISORY = "advisory"
+
+
+class AlarmState(StrEnum):
+    """`latched`: the condition ended but a person must still see it. `ack`: seen, condition still there."""
+
+    OFF = "off"
+    ON = "on"
+    LATCHED = "latched"
+    ACK = "ack"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The newest state of one alarm; the engine returns one for every transition."""
+
+    device: str  # "site/device"
+    kind: AlarmKind
+    queue: AlarmQueue
+    priority: AlarmPriority
+    state: AlarmState
+    text: str  # value and limit, such as "HR 134 > 120"
+    since_us: int  # wall clock when this episode began
+    at_us: int  # wall clock of this transition
+    count: int = 1  # retriggers within the episode
+    peak: float | None = None  # the most extreme value of the episode, in the text's unit
+    who: str | None = None  # who acknowledged; None for the engine itself
+    model: str | None = None  # weights behind an advisory alarm

@@ -1,0 +1,101 @@
+"""One frozen settings object from the command line, `WRISTLEAD_*` variables and an optional TOML file."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(ValueError):
+    """A setting is invalid; the message names it, its value and what was expected."""
+
+
+class Settings(BaseSettings):
+    """Everything a service can be told. The command line wins over the environment, that over the file."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_prefix="WRISTLEAD_", extra="forbid", env_parse_none_str="none", validate_default=True
+    )
+
+    broker: str | None = Field(None, description="host:port of your own MQTT broker; none starts one here")
+    broker_port: Port = Field(1883, description="port for the broker that is started here")
+    broker_kind: str = Field("auto", pattern="^(auto|mosquitto|amqtt)$", description="which broker to start")
+    data_dir: Path = Field(
+        Path("wristlead-data"), description="where the store and the broker keep their files"
+    )
+    store_url: str | None = Field(None, description="SQLAlchemy URL; none means SQLite in data_dir")
+    dashboard_host: str = Field("127.0.0.1", description="address the dashboard listens on")
+    dashboard_port: Port = Field(8050, description="port the dashboard listens on")
+    window_s: float = Field(
+        10.0, ge=10.0, le=10.0, description="window length, fixed by the released weights"
+    )
+    hop_s: float = Field(10.0, ge=1.0, le=10.0, description="distance between window starts, seconds")
+    reorder_wait_s: float = Field(
+        2.5, ge=0.1, le=30.0, description="how long a chunk waits for an earlier one"
+    )
+    commit_every_s: float = Field(0.1, gt=0.0, le=1.0, description="longest wait before a group commit")
+    rate_low_bpm: float = Field(50.0, ge=15.0, le=300.0, description="heart-rate limit, medium alarm below")
+    rate_high_bpm: float = Field(120.0, ge=15.0, le=300.0, description="heart-rate limit, medium alarm above")
+    rate_extreme_low_bpm: float = Field(40.0, ge=15.0, le=300.0, description="high alarm below")
+    rate_extreme_high_bpm: float = Field(150.0, ge=15.0, le=300.0, description="high alarm above")
+    weights_dir: Path | None = Field(
+        None, description="folder of the exported model; none means the released one"
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="how much to log")
+
+    @field_validator("broker")
+    @classmethod
+    def _has_host_and_port(cls, value: str | None) -> str | None:
+        if value is not None and (":" not in value or not value.rpartition(":")[2].isdigit()):
+            raise ValueError("want host:port, such as 127.0.0.1:1883")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - fixed by pydantic; no .env is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, then environment, then the TOML file named by WRISTLEAD_CONFIG."""
+        config = os.environ.get("WRISTLEAD_CONFIG")
+        toml = (TomlConfigSettingsSource(settings_cls, config),) if config else ()
+        return (init_settings, env_settings, *toml)
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Host and port of the broker every service connects to."""
+        if self.broker is None:
+            return "127.0.0.1", self.broker_port
+        host, _, port = self.broker.rpartition(":")
+        return host, int(port)
+
+    @property
+    def store_address(self) -> str:
+        """The SQLAlchemy URL in use."""
+        return self.store_url or f"sqlite:///{self.data_dir / 'wristlead.sqlite'}"
+
+    def as_environment(self) -> dict[str, str]:
+        """The same settings as `WRISTLEAD_*` variables, to hand to a child process."""
+        values = self.model_dump(mode="json")
+        return {f"WRISTLEAD_{name.upper()}": "none" if v is None else str(v) for name, v in values.items()}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from all sources; raises SettingsError with one line per invalid value."""
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise SettingsError("; ".join(lines)) from None

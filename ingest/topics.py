@@ -1,0 +1,64 @@
+"""The names of all topics: what devices publish (ecg/v1) and what the services say (wl/v1)."""
+
+import re
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+DEVICE_CHUNKS = "ecg/v1/+/+/chunk"
+DEVICE_BACKFILL = "ecg/v1/+/+/backfill"
+DEVICE_META = "ecg/v1/+/+/meta"
+DEVICE_STATUS = "ecg/v1/+/+/status"
+
+WINDOWS = "wl/v1/window/#"
+VITALS = "wl/v1/vitals/#"
+VERDICTS = "wl/v1/verdict/#"
+ALARMS = "wl/v1/alarm/#"
+SERVICES = "wl/v1/service/+"
+ACKNOWLEDGE = "wl/v1/acknowledge/#"
+
+
+def device_topic(device: str, kind: str) -> str:
+    """`ecg/v1/{site}/{device}/{kind}` for a device "site/device" and a kind such as chunk or status."""
+    return f"ecg/v1/{device}/{kind}"
+
+
+def device_of(topic: str) -> str:
+    """The "site/device" part of an `ecg/v1/...` or `wl/v1/<what>/...` topic.
+
+    Raises ValueError when the ids are not two of `[A-Za-z0-9_-]{1,64}`.
+    """
+    parts = topic.split("/")
+    ids = parts[2:4] if parts[0] == "ecg" else parts[3:5]
+    if len(ids) != 2 or not all(ID_PATTERN.fullmatch(part) for part in ids):
+        raise ValueError(f"topic {topic!r} names no device: want two ids of [A-Za-z0-9_-], 1 to 64 long")
+    return "/".join(ids)
+
+
+def window_topic(device: str) -> str:
+    """Where ingest publishes closed windows (msgpack)."""
+    return f"wl/v1/window/{device}"
+
+
+def vitals_topic(site: str) -> str:
+    """Where ingest publishes, each second, a JSON list of `Vitals` of one site."""
+    return f"wl/v1/vitals/{site}"
+
+
+def verdict_topic(device: str) -> str:
+    """Where inference publishes a JSON `Verdict`."""
+    return f"wl/v1/verdict/{device}"
+
+
+def alarm_topic(device: str, kind: str) -> str:
+    """Where the newest state of an alarm is retained as JSON; empty payload when it is off."""
+    return f"wl/v1/alarm/{device}/{kind}"
+
+
+def acknowledge_topic(device: str, kind: str) -> str:
+    """Where a dashboard asks the alarm service to acknowledge; JSON `{"who": ...}`."""
+    return f"wl/v1/acknowledge/{device}/{kind}"
+
+
+def service_topic(service: str) -> str:
+    """Retained JSON presence and heartbeat of a service; also its MQTT will."""
+    return f"wl/v1/service/{service}"

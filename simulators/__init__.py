@@ -1,0 +1,1 @@
+"""Devices that are not there: replayed recordings and synthetic patients that speak wire v1."""
