@@ -1,0 +1,150 @@
+"""All tables, and the engine that opens them; SQLite by default, any SQLAlchemy URL.
+
+Times are Unix microseconds; `device` is "site/device"; (device, session, first_sample) names a place in a
+device's stream in every table.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_WAIT_MS = (
+    10_000  # another service's group commit takes milliseconds; a stuck one must be said, not waited for
+)
+
+metadata = MetaData()
+RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER keys
+
+chunk_table = Table(
+    "chunk",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),  # order of arrival
+    Column("device", String(129), nullable=False),
+    Column("session", BigInteger, nullable=False),
+    Column("first_sample", BigInteger, nullable=False),
+    Column("n_samples", Integer, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("historic", Boolean, nullable=False),
+    Column("payload", LargeBinary, nullable=False),  # the message as it came: the record of truth
+    UniqueConstraint("device", "session", "first_sample", name="one_chunk"),
+)
+
+window_table = Table(
+    "window",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("device", String(129), nullable=False),
+    Column("session", BigInteger, nullable=False),
+    Column("first_sample", BigInteger, nullable=False),
+    Column("n_samples", Integer, nullable=False),
+    Column("wall_time_us", BigInteger, nullable=False),
+    Column("fs", Float, nullable=False),
+    Column("lead", Integer, nullable=False),
+    Column("coverage", Float, nullable=False),
+    Column("lead_off", Float, nullable=False),
+    Column("clipped", Float, nullable=False),
+    Column("historic", Boolean, nullable=False),
+    Column("closed_us", BigInteger, nullable=False),
+    UniqueConstraint("device", "session", "first_sample", name="one_window"),
+)
+
+verdict_table = Table(
+    "verdict",
+    metadata,
+    Column("device", String(129), nullable=False),
+    Column("session", BigInteger, nullable=False),
+    Column("first_sample", BigInteger, nullable=False),
+    Column("wall_time_us", BigInteger, nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("decided_us", BigInteger, nullable=False),
+    Column("historic", Boolean, nullable=False),
+    Column("indeterminate", String(64)),  # the reason, or null when there are findings
+    Column("findings", String, nullable=False),  # JSON list of Finding
+    PrimaryKeyConstraint("device", "session", "first_sample"),
+)
+
+vitals_table = Table(
+    "vitals",
+    metadata,
+    Column("device", String(129), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("session", BigInteger, nullable=False),
+    Column("last_sample", BigInteger, nullable=False),
+    Column("heart_rate_bpm", Float),
+    Column("signal", String(16), nullable=False),
+    PrimaryKeyConstraint("device", "at_us"),
+)
+
+alarm_table = Table(  # the newest state of each alarm that is not off
+    "alarm",
+    metadata,
+    Column("device", String(129), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("alarm", String, nullable=False),  # JSON of the Alarm
+    Column("memory", String, nullable=False),  # JSON of what the engine needs to continue identically
+    PrimaryKeyConstraint("device", "kind"),
+)
+
+alarm_transition_table = Table(
+    "alarm_transition",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("device", String(129), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("text", String, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("who", String(64)),
+    Column("model", String(64)),
+    Index("alarm_transition_by_time", "device", "at_us"),
+)
+
+refused_table = Table(  # a bounded sample per device, for inspection
+    "refused",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("device", String(129), nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),  # its first bytes
+)
+
+
+def open_store(url: str | URL) -> Engine:
+    """Connect to the store and create what is missing.
+
+    Raises sqlalchemy.exc.OperationalError when the place cannot be opened or written.
+    """
+    engine = create_engine(make_url(url))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _make_durable)
+    metadata.create_all(engine)
+    return engine
+
+
+def _make_durable(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    """WAL so that readers never wait; FULL so that a returned commit is on the disk, not on its way."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_WAIT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
