@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     )
 
     broker: str | None = Field(None, description="host:port of your own MQTT broker; none starts one here")
-    broker_port: Port = Field(1883, description="port for the broker that is started here")
+    broker_port: Port = Field(18830, description="port for the broker that is started here")
     broker_kind: str = Field("auto", pattern="^(auto|mosquitto|amqtt)$", description="which broker to start")
     data_dir: Path = Field(
         Path("wristlead-data"), description="where the store and the broker keep their files"
