@@ -1,0 +1,149 @@
+import itertools
+import tracemalloc
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ingest.chunk import NO_FLAGS, ChunkFlag, Lead
+from ingest.sequence import Ordered
+from ingest.window import MIN_COVERAGE, Window, WindowAssembler, decode_window, encode_window
+
+FS = 100.0
+
+
+def ordered_at(
+    first: int,
+    n: int,
+    session: int = 1,
+    flags: ChunkFlag = NO_FLAGS,
+    *,
+    is_first: bool = False,
+    missing: int = 0,
+) -> Ordered:
+    samples_mv = np.arange(first, first + n, dtype=np.float32)[:, None]
+    wall_us = round(first * 1e6 / FS)
+    return Ordered("s/d", session, first, samples_mv, (Lead.I,), FS, wall_us, flags, missing, is_first, 0.0)
+
+
+def windows_of(stretches: list[tuple[int, int]], assembler: WindowAssembler | None = None) -> list[Window]:
+    assembler = assembler or WindowAssembler()
+    return [
+        w
+        for k, (first, n) in enumerate(stretches)
+        for w in assembler.push(ordered_at(first, n, is_first=k == 0))
+    ]
+
+
+def assert_equal(a: Window, b: Window) -> None:
+    np.testing.assert_array_equal(a.samples_mv, b.samples_mv)
+    for name in Window.__dataclass_fields__:
+        if name != "samples_mv":
+            assert getattr(a, name) == getattr(b, name), name
+
+
+def cut(total: int, seed: int, first: int = 0) -> list[tuple[int, int]]:
+    rng = np.random.default_rng(seed)
+    at: NDArray[np.int64] = np.unique(np.concatenate([[0, total], rng.integers(1, total, 30)]))
+    return [(first + int(a), int(b - a)) for a, b in itertools.pairwise(at)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("hop_s", [10.0, 3.0, 1.0])
+def test_windows_do_not_depend_on_how_the_stream_was_chunked(seed: int, hop_s: float) -> None:
+    whole = windows_of([(7, 5000)], WindowAssembler(hop_s=hop_s))
+    parts = windows_of(cut(5000, seed, first=7), WindowAssembler(hop_s=hop_s))
+    assert len(whole) == (5000 - 1000) // round(hop_s * FS) + 1
+    for a, b in zip(whole, parts, strict=True):
+        assert_equal(a, b)
+    assert [w.first_sample for w in whole] == [7 + k * round(hop_s * FS) for k in range(len(whole))]
+
+
+def test_missing_samples_are_nan_and_the_shares_are_exact() -> None:
+    assembler = WindowAssembler()
+    assembler.push(ordered_at(0, 300, is_first=True))
+    assembler.push(ordered_at(400, 200, flags=ChunkFlag.LEAD_OFF, missing=100))
+    (window,) = assembler.push(ordered_at(600, 500, flags=ChunkFlag.CLIPPED))
+    assert np.isnan(window.samples_mv[300:400]).all()
+    assert np.isfinite(np.delete(window.samples_mv, slice(300, 400))).all()
+    assert (window.coverage, window.lead_off, window.clipped) == (0.9, 0.2, 0.4)
+    assert not window.is_eligible
+    assert MIN_COVERAGE == 0.95
+
+
+def test_a_window_whose_start_is_missing_still_knows_its_wall_time() -> None:
+    (window,) = windows_of([(0, 500), (1200, 800)])[1:]
+    assert (window.first_sample, window.wall_time_us, window.coverage) == (1000, 10_000_000, 0.8)
+
+
+def test_a_giant_gap_gives_only_windows_with_a_sample_and_takes_no_memory() -> None:
+    far = 10**15 + 123
+    tracemalloc.start()
+    windows = windows_of([(0, 1500), (far, 2500)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [w.first_sample for w in windows] == [0, 1000, far - far % 1000, far - far % 1000 + 1000]
+    assert [w.coverage for w in windows] == [1.0, 0.5, 1.0 - 123 / 1000, 1.0]
+    assert peak < 1_000_000
+
+
+def test_a_restart_drops_the_unfinished_window_and_anchors_a_new_grid() -> None:
+    assembler = WindowAssembler()
+    assembler.push(ordered_at(0, 900, is_first=True))
+    assert assembler.push(ordered_at(50, 999, session=2, is_first=True)) == []
+    (window,) = assembler.push(ordered_at(1049, 1, session=2))
+    assert (window.session, window.first_sample, window.coverage) == (2, 50, 1.0)
+
+
+@pytest.mark.parametrize("hop_s", [10.0, 2.0])
+@pytest.mark.parametrize("next_first", [7 + 1000, 7 + 2000])
+def test_a_resumed_grid_gives_the_same_remaining_windows(hop_s: float, next_first: int) -> None:
+    whole = windows_of([(7, 5000)], WindowAssembler(hop_s=hop_s))
+    resumed = WindowAssembler(hop_s=hop_s)
+    resumed.resume(1, next_first)
+    rest = windows_of([(507, 1000), (1507, 3500)], resumed)
+    remaining = [w for w in whole if w.first_sample >= next_first]
+    assert remaining
+    for a, b in zip(remaining, rest, strict=True):
+        assert_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("leads", "column"),
+    [((Lead.V1, Lead.II, Lead.I), 2), ((Lead.V1, Lead.II), 1), ((Lead.CHEST,), 0), ((Lead.V5, Lead.V6), 0)],
+)
+def test_lead_one_is_taken_else_two_else_the_first(leads: tuple[Lead, ...], column: int) -> None:
+    samples_mv = np.tile(np.arange(len(leads), dtype=np.float32), (1000, 1))
+    ordered = replace(ordered_at(0, 1000, is_first=True), samples_mv=samples_mv, leads=leads)
+    (window,) = WindowAssembler().push(ordered)
+    assert window.lead == leads[column]
+    assert (window.samples_mv == column).all()
+
+
+def test_a_fractional_rate_keeps_its_grid() -> None:
+    ordered = replace(ordered_at(0, 4000, is_first=True), fs=129.97)
+    assert [(w.first_sample, len(w.samples_mv)) for w in WindowAssembler().push(ordered)] == [
+        (0, 1300),
+        (1300, 1300),
+        (2600, 1300),
+    ]
+
+
+def test_decode_of_encode_is_the_window() -> None:
+    for window in windows_of([(0, 500), (700, 1500)]):
+        again = decode_window(encode_window(window))
+        assert_equal(window, again)
+        assert not again.samples_mv.flags.writeable
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x80", b"{}", b"\xff" * 20])
+def test_other_bytes_are_refused(payload: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_window(payload)
+
+
+def test_a_hop_longer_than_the_window_is_refused_with_both_lengths() -> None:
+    with pytest.raises(ValueError, match=r"hop_s is 11\.0.*length_s = 10\.0"):
+        WindowAssembler(hop_s=11.0)
