@@ -40,6 +40,9 @@ class Indeterminate(StrEnum):
     SATURATED = "saturated"
     NOISY = "noisy"
     UNSUPPORTED_LEAD = "lead not supported"  # the model was trained on lead I
+    UNSUPPORTED_RATE = (
+        "sampling rate not supported"  # too low for the model's band, or a window of another length
+    )
 
 
 @dataclass(frozen=True, slots=True)

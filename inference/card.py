@@ -1,0 +1,47 @@
+"""The card that lies beside the weights: what the model is, how it was calibrated, and what it can do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from inference.calibration import Calibration
+
+CARD_NAME = "card.json"
+MODEL_NAME = "model.onnx"
+RELEASED_WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Written by the training's export, read by the classifier."""
+
+    version: str  # shown with every verdict
+    sha256: str  # of the model file
+    fs: float  # Hz
+    samples: int
+    band_hz: tuple[float, float]
+    lags: tuple[int, ...]  # samples
+    leads: tuple[str, ...]  # trained on; others get no findings
+    classes: tuple[str, ...]  # in the order of the logits
+    calibration: Calibration
+    calibration_folds: tuple[int, ...]
+    halves: tuple[
+        Calibration, Calibration
+    ]  # each fitted on one half of these folds' patients, for figures only
+    parameters: int
+    mmac: float  # million multiply-adds a window
+    parity: float  # greatest logit difference between torch and the exported file, on real windows
+    recipe: dict[str, Any]
+    figures: dict[str, Any]  # of `evaluate` on the calibration folds, cross-fitted
+
+
+def encode_card(card: Card) -> bytes:
+    """Card -> indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n"
+
+
+def decode_card(content: bytes) -> Card:
+    """JSON -> card; msgspec.DecodeError or ValidationError where it is not one."""
+    return msgspec.json.decode(content, type=Card)

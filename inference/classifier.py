@@ -1,0 +1,159 @@
+"""Windows become verdicts: quality gate, preparation, one batched run of the exported network, calibration.
+
+No torch here: the recurrence plots are built inside the exported graph, which onnxruntime runs.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from inference.card import CARD_NAME, MODEL_NAME, RELEASED_WEIGHTS, Card, decode_card
+from inference.preprocess import MODEL_SAMPLES, is_supported, prepare_window
+from inference.quality_gate import refuse
+from inference.verdict import Finding, Indeterminate, Superclass, Verdict
+from ingest.window import Window
+
+MAX_BATCH = 32  # windows a run: more gains nothing on one core and delays the first verdict
+
+
+class ClassifierError(Exception):
+    """The weights cannot be used; the message names the file and what to do."""
+
+
+class Classifier:
+    """The released model. One instance serves every device; it keeps no state between windows."""
+
+    def __init__(self, session: ort.InferenceSession, card: Card) -> None:
+        self._session = session
+        self.card = card
+
+    @classmethod
+    def load(cls, weights_dir: Path | None = None) -> "Classifier":
+        """Open a folder with model.onnx and card.json; None means the released one.
+
+        Raises:
+            ClassifierError: a file is missing, damaged or of another model.
+        """
+        folder = weights_dir or RELEASED_WEIGHTS
+        content = _read(folder / MODEL_NAME)
+        card = _read_card(folder / CARD_NAME)
+        if hashlib.sha256(content).hexdigest() != card.sha256:
+            raise ClassifierError(
+                f"{folder / MODEL_NAME} is not the file its card describes (wrong SHA-256, "
+                f"{len(content)} bytes): {_REMEDY}"
+            )
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1  # two threads beside a busy neighbour spin 588 ms instead of 8
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        try:
+            session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ClassifierError(f"{folder / MODEL_NAME} cannot be opened ({error}): {_REMEDY}") from error
+        return cls(session, card)
+
+    @property
+    def version(self) -> str:
+        """Name of the weights, as stored with each verdict."""
+        return self.card.version
+
+    def prepare(self, window: Window) -> NDArray[np.float32]:
+        """Window -> (1000,) mV at 100 Hz, what the model sees of it; ValueError for a rate it cannot use."""
+        return prepare_window(window.samples_mv, window.fs)
+
+    def logits(self, prepared_mv: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, 1000) prepared windows in mV -> (n, 5) logits in Superclass order."""
+        parts = [
+            self._session.run(["logits"], {"ecg_mv": prepared_mv[i : i + MAX_BATCH]})[0]
+            for i in range(0, len(prepared_mv), MAX_BATCH)
+        ]
+        return np.concatenate([np.zeros((0, len(Superclass)), dtype=np.float32), *parts])
+
+    def classify(self, windows: Sequence[Window], decided_us: int) -> list[Verdict]:
+        """One verdict a window, in the same order; windows of any devices and rates may be mixed.
+
+        Args:
+            windows: not changed.
+            decided_us: wall clock, Unix microseconds, stamped on each verdict.
+        """
+        reasons: list[Indeterminate | None] = []
+        eligible: list[NDArray[np.float32]] = []
+        for window in windows:
+            reason, prepared = self._gate(window)
+            reasons.append(reason)
+            if reason is None:
+                eligible.append(prepared)
+        batch = np.stack(eligible) if eligible else np.zeros((0, MODEL_SAMPLES), dtype=np.float32)
+        probabilities = iter(self.card.calibration.probabilities(self.logits(batch)))
+        return [
+            self._verdict(window, reason, () if reason else self._findings(next(probabilities)), decided_us)
+            for window, reason in zip(windows, reasons, strict=True)
+        ]
+
+    def _gate(self, window: Window) -> tuple[Indeterminate | None, NDArray[np.float32]]:
+        """The reason for no findings, or None and the prepared window."""
+        nothing = np.zeros(0, dtype=np.float32)
+        if window.lead.name not in self.card.leads:
+            return Indeterminate.UNSUPPORTED_LEAD, nothing
+        if not is_supported(len(window.samples_mv), window.fs):
+            return Indeterminate.UNSUPPORTED_RATE, nothing
+        if not window.is_eligible:
+            return Indeterminate.MISSING_DATA, nothing
+        prepared = self.prepare(window)
+        return refuse(window, prepared), prepared
+
+    def _findings(self, probabilities: NDArray[np.float64]) -> tuple[Finding, ...]:
+        """(5,) probabilities -> findings in Superclass order."""
+        return tuple(
+            Finding(superclass, float(p), limits.threshold, limits.presence(float(p)))
+            for superclass, p, limits in zip(
+                Superclass, probabilities, self.card.calibration.classes, strict=True
+            )
+        )
+
+    def _verdict(
+        self,
+        window: Window,
+        reason: Indeterminate | None,
+        findings: tuple[Finding, ...],
+        decided_us: int,
+    ) -> Verdict:
+        return Verdict(
+            device=window.device,
+            session=window.session,
+            first_sample=window.first_sample,
+            wall_time_us=window.wall_time_us,
+            model=self.version,
+            decided_us=decided_us,
+            historic=window.historic,
+            findings=findings,
+            indeterminate=reason,
+        )
+
+
+_REMEDY = "restore the released weights, or export your own with python -m inference.training export"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ClassifierError(f"{path} cannot be read ({error.strerror}): {_REMEDY}") from error
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        card = decode_card(_read(path))
+    except msgspec.MsgspecError as error:
+        raise ClassifierError(f"{path} is not a model card ({error}): {_REMEDY}") from error
+    if card.classes != tuple(Superclass):
+        raise ClassifierError(
+            f"{path} names the classes {' '.join(card.classes)}, want {' '.join(Superclass)}"
+        )
+    return card
