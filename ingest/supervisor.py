@@ -39,6 +39,7 @@ class _Service:
     restart_at_s: float = 0.0
     backoff_s: float = BACKOFF_FIRST_S
     was_steady: bool = False
+    is_wanted: bool = True
     restarts: int = 0
     cpu_of_dead_s: float = 0.0
     cpu_s: float = 0.0
@@ -67,7 +68,7 @@ class Supervisor:
         for name, service in self._services.items():
             if service.process is not None:
                 self._observe(name, service, now)
-            if service.process is None and now >= service.restart_at_s:
+            if service.is_wanted and service.process is None and now >= service.restart_at_s:
                 service.restarts += 1
                 self._start(name)
                 restarted.append(name)
@@ -76,9 +77,11 @@ class Supervisor:
     def stop(self, *names: str) -> None:
         """End the named services, or all, politely and in reverse order of start; then by force."""
         for name in names or tuple(reversed(self._services)):
-            service = self._services.pop(name, None)
-            if service is None or service.process is None:
+            service = self._services[name]
+            service.is_wanted = False
+            if service.process is None:
                 continue
+            self._measure(service.process.pid, service)
             service.process.send_signal(signal.SIGTERM)
             try:
                 service.process.wait(STOP_WAIT_S)
@@ -86,6 +89,7 @@ class Supervisor:
                 logger.warning("%s did not end within %.0f s and was killed", name, STOP_WAIT_S)
                 service.process.kill()
                 service.process.wait()
+            service.process = None
 
     def pid(self, name: str) -> int | None:
         """Process id of a running service; None while it is down."""
