@@ -1,18 +1,28 @@
 """Beats become heart rate, once a second, with the reason whenever there is none."""
 
+from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
 
-class SignalState(StrEnum):
-    """What the last seconds of the signal are good for; the words are shown to people."""
+from ingest.beats import BeatDetector
+from ingest.chunk import ChunkFlag
+from ingest.quality import SignalQuality, SignalState
+from ingest.sequence import Ordered
+from ingest.window import preferred_lead
 
-    GOOD = "good"
-    LEAD_OFF = "lead off"
-    FLAT = "flat line"  # a constant value: an electrode or device failure, not asystole
-    SATURATED = "saturated"
-    NOISY = "noisy"
-    NO_DATA = "no data"
+__all__ = ["SignalState", "Vitals", "VitalsMonitor", "heart_rate_bpm"]
+
+RATE_RANGE_BPM = (15.0, 300.0)  # alarms.md; outside it the rate is unknown
+RR_KEPT = 12
+SLOW_RR_S = 1.2  # three such in a row: the mean of 4 follows a falling rate within 10 s
+RR_AGE_S = 20.0  # 12 beats at 40 bpm last 18 s; older ones say nothing about now
+NO_BEAT_S = 4.0  # asystole in alarms.md: from here on the rate is unknown, not slow
+NO_DATA_S = 3.0
+STALE_S = 5.0  # newest ordered sample; a lost 1 s chunk holds the stream for 4.5 s at the default wait
+NOISE_SPAN_S = 3.0  # beats this far before a bad verdict were inside the stretch that it judged
+PROCESS_EVERY_S = 2.0  # samples gathered before they are filtered; snapshot takes them at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,7 @@ class Vitals:
     at_us: int  # wall clock of this record, Unix microseconds
     last_sample: int  # index one past the newest sample used
     heart_rate_bpm: float | None  # None where beats or quality do not allow; never 0, never the last value
-    since_beat_s: float | None  # from the last R peak to the newest sample; None before the first beat
+    since_beat_s: float | None  # see VitalsMonitor; None before the first beat of the session
     signal: SignalState
     rr_s: tuple[float, ...] = ()  # the newest RR intervals, oldest first, at most 12
     data_age_s: float = 0.0  # wall clock since the newest sample arrived
@@ -35,3 +45,140 @@ class Vitals:
     duplicates: int = 0  # chunks dropped as already seen
     late: int = 0  # chunks that came after their place was closed
     refused: int = 0  # payloads that could not be understood
+
+
+def heart_rate_bpm(rr_s: tuple[float, ...]) -> float | None:
+    """Displayed rate from the newest RR intervals, oldest first; None with fewer than two or out of range.
+
+    Mean of the last 12 without the longest and the shortest; after three of more than 1.2 s, of the last 4
+    (the averaging that ECG monitors state for IEC 60601-2-27).
+    """
+    newest = rr_s[-RR_KEPT:]
+    if len(newest) < 2:
+        return None
+    if len(newest) >= 3 and min(newest[-3:]) > SLOW_RR_S:
+        used = list(newest[-4:])
+    else:
+        used = sorted(newest)[1:-1] if len(newest) >= 4 else list(newest)
+    rate_bpm = 60.0 * len(used) / sum(used)
+    return rate_bpm if RATE_RANGE_BPM[0] <= rate_bpm <= RATE_RANGE_BPM[1] else None
+
+
+class VitalsMonitor:
+    """Follow the beats and the quality of one session of one device.
+
+    `since_beat_s` counts the samples since the last R peak, or since the end of the last stretch without a
+    signal (gap, lead off, flat, saturated) when that is later: nobody can see a beat there, and asystole is
+    told by 4 s that could have shown one.
+    """
+
+    def __init__(self, device: str, fs: float) -> None:
+        self._device = device
+        self._fs = fs
+        self._beats = BeatDetector(fs)
+        self._quality = SignalQuality(fs)
+        self._pending: list[Ordered] = []
+        self._n_pending = 0
+        self._session = 0
+        self._first_sample: int | None = None  # of the session; R peaks are counted from it
+        self._end_sample = 0
+        self._last_beat: int | None = None
+        self._signal_from = 0  # the last stretch without a signal ended here
+        self._chain_from = 0  # an RR interval counts when both of its beats lie beyond this
+        self._rr: deque[tuple[int, float]] = deque(maxlen=RR_KEPT)  # (sample of its end, seconds)
+        self._heard_s = 0.0  # a chunk arrived
+        self._received_s = 0.0  # the newest ordered sample arrived
+
+    def hear(self, received_s: float) -> None:
+        """A chunk came, perhaps not yet in order: the device is alive."""
+        self._heard_s = received_s
+
+    def push(self, ordered: Ordered) -> None:
+        """Take the next samples of the session."""
+        if self._first_sample is None:
+            self._session = ordered.session
+            self._first_sample = self._end_sample = ordered.first_sample
+        self._pending.append(ordered)
+        self._n_pending += len(ordered.samples_mv)
+        self._received_s = ordered.received_s
+        self._heard_s = max(self._heard_s, ordered.received_s)
+        if self._n_pending >= PROCESS_EVERY_S * self._fs:
+            self._take_pending()
+
+    def snapshot(self, at_us: int, now_s: float) -> Vitals:
+        """What is known at `now_s`, a clock shared with `received_s`; `at_us` only stamps the record."""
+        self._take_pending()
+        age_s = max(0.0, now_s - self._heard_s)
+        signal = SignalState.NO_DATA if age_s > NO_DATA_S else self._quality.state()
+        self._forget_unsound(signal)
+        rr_s = tuple(rr for _, rr in self._rr)
+        since_s = self._since_beat_s()
+        is_known = signal is SignalState.GOOD and since_s is not None and since_s <= NO_BEAT_S
+        is_fresh = now_s - self._received_s <= STALE_S
+        return Vitals(
+            device=self._device,
+            session=self._session,
+            at_us=at_us,
+            last_sample=self._end_sample,
+            heart_rate_bpm=heart_rate_bpm(rr_s) if is_known and is_fresh else None,
+            since_beat_s=since_s,
+            signal=signal,
+            rr_s=rr_s,
+            data_age_s=age_s,
+        )
+
+    def _since_beat_s(self) -> float | None:
+        if self._last_beat is None:
+            return None
+        return (self._end_sample - max(self._last_beat, self._signal_from)) / self._fs
+
+    def _forget_unsound(self, signal: SignalState) -> None:
+        """Drop intervals that are old or were measured in a stretch now known to be bad."""
+        newest_sound = self._end_sample
+        if signal not in (SignalState.GOOD, SignalState.NO_DATA):
+            newest_sound -= round(NOISE_SPAN_S * self._fs)
+            self._chain_from = self._end_sample
+            if signal is not SignalState.NOISY:
+                self._signal_from = self._end_sample
+        oldest = self._end_sample - RR_AGE_S * self._fs
+        sound = [(end, rr) for end, rr in self._rr if oldest <= end <= newest_sound]
+        self._rr = deque(sound, maxlen=RR_KEPT)
+
+    def _take_pending(self) -> None:
+        pending, self._pending, self._n_pending = self._pending, [], 0
+        run: list[Ordered] = []
+        for ordered in pending:
+            if run and (ordered.missing_before or ordered.flags != run[-1].flags):
+                self._take(run)
+                run = []
+            run.append(ordered)
+        if run:
+            self._take(run)
+
+    def _take(self, run: list[Ordered]) -> None:
+        """Consecutive samples of one kind, after the gap before them if there is one."""
+        column = preferred_lead(run[0].leads)
+        samples_mv = np.concatenate([ordered.samples_mv[:, column] for ordered in run])
+        is_off = bool(run[0].flags & ChunkFlag.LEAD_OFF)
+        is_clipped = bool(run[0].flags & ChunkFlag.CLIPPED)
+        if run[0].missing_before:
+            self._lose(run[0].missing_before)
+            self._quality.gap()
+        self._quality.push(samples_mv, lead_off=is_off, clipped=is_clipped)
+        if is_off:
+            self._lose(len(samples_mv))
+            return
+        self._end_sample += len(samples_mv)
+        self._add_beats(self._beats.push(samples_mv))
+
+    def _lose(self, n: int) -> None:
+        self._beats.gap(n)
+        self._end_sample += n
+        self._signal_from = self._chain_from = self._end_sample
+
+    def _add_beats(self, r_peaks: NDArray[np.int64]) -> None:
+        first = self._first_sample or 0
+        for beat in (first + int(r_peak) for r_peak in r_peaks):
+            if self._last_beat is not None and self._last_beat >= self._chain_from:
+                self._rr.append((beat, (beat - self._last_beat) / self._fs))
+            self._last_beat = beat
