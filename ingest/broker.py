@@ -14,6 +14,7 @@ MOSQUITTO_FOLDERS = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/usr/local/opt
 MAX_INFLIGHT = 20_000  # per client; message ids have 16 bits, so unlimited would reuse them after 65,535
 MAX_QUEUED = 1_000_000  # per client: 1,000 watches at 4 chunks/s while ingest is away for 4 minutes
 MAX_QUEUED_BYTES = 1 << 30
+MAX_PACKET_BYTES = 4 * MAX_PAYLOAD_BYTES  # what ingest refuses must reach it, to be counted
 
 
 def run(settings: Settings) -> None:
@@ -106,7 +107,7 @@ def mosquitto_config(address: tuple[str, int], folder: Path) -> str:
         f"max_inflight_messages {MAX_INFLIGHT}",
         f"max_queued_messages {MAX_QUEUED}",
         f"max_queued_bytes {MAX_QUEUED_BYTES}",
-        f"message_size_limit {MAX_PAYLOAD_BYTES}",
+        f"max_packet_size {MAX_PACKET_BYTES}",
         "persistent_client_expiration 7d",
         "set_tcp_nodelay true",
         "log_dest stderr",

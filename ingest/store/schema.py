@@ -44,6 +44,7 @@ chunk_table = Table(
     Column("historic", Boolean, nullable=False),
     Column("payload", LargeBinary, nullable=False),  # the message as it came: the record of truth
     UniqueConstraint("device", "session", "first_sample", name="one_chunk"),
+    Index("chunk_by_arrival", "device", "received_us"),  # restoring, and when a device was last heard
 )
 
 window_table = Table(
@@ -63,6 +64,8 @@ window_table = Table(
     Column("historic", Boolean, nullable=False),
     Column("closed_us", BigInteger, nullable=False),
     UniqueConstraint("device", "session", "first_sample", name="one_window"),
+    Index("window_by_close", "closed_us"),  # work still to do
+    Index("window_by_device", "device", "closed_us"),  # the newest of one device
 )
 
 verdict_table = Table(
@@ -98,8 +101,14 @@ alarm_table = Table(  # the newest state of each alarm that is not off
     Column("device", String(129), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("alarm", String, nullable=False),  # JSON of the Alarm
-    Column("memory", String, nullable=False),  # JSON of what the engine needs to continue identically
     PrimaryKeyConstraint("device", "kind"),
+)
+
+alarm_memory_table = Table(  # what the alarm engine needs of each device to continue identically
+    "alarm_memory",
+    metadata,
+    Column("device", String(129), primary_key=True),
+    Column("memory", String, nullable=False),  # JSON
 )
 
 alarm_transition_table = Table(
@@ -126,25 +135,26 @@ refused_table = Table(  # a bounded sample per device, for inspection
     Column("received_us", BigInteger, nullable=False),
     Column("reason", String, nullable=False),
     Column("payload", LargeBinary, nullable=False),  # its first bytes
+    Index("refused_by_device", "device", "id"),
 )
 
 
-def open_store(url: str | URL) -> Engine:
-    """Connect to the store and create what is missing.
+def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
+    """Connect to the store and create what is missing; SQLite waits `busy_wait_ms` for another writer.
 
     Raises sqlalchemy.exc.OperationalError when the place cannot be opened or written.
     """
     engine = create_engine(make_url(url))
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _make_durable)
+
+        def make_durable(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+            """WAL so that readers never wait; FULL so that a returned commit is on the disk already."""
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={busy_wait_ms}")
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.close()
+
+        event.listen(engine, "connect", make_durable)
     metadata.create_all(engine)
     return engine
-
-
-def _make_durable(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """WAL so that readers never wait; FULL so that a returned commit is on the disk, not on its way."""
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_WAIT_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()

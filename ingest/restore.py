@@ -1,0 +1,39 @@
+"""The store -> every recent device's pipeline as it was before this process: the same windows follow."""
+
+import logging
+
+from ingest.intake import IDLE_US, Intake
+from ingest.pipeline import NextWindow
+from ingest.store.archive import Archive
+
+LEAD_IN_US = 60_000_000  # replayed before the first unfinished window: holes, filters and beats settle
+
+logger = logging.getLogger(__name__)
+
+
+def restore_devices(archive: Archive, intake: Intake, hop_s: float, now_us: int) -> None:
+    """Replay each device heard within the last 10 minutes into `intake`.
+
+    Raises StoreError when the store cannot be read.
+    """
+    recent = [device for device, heard_us in archive.devices().items() if now_us - heard_us <= IDLE_US]
+    for device in recent:
+        since_us, next_window = _unfinished(archive, device, hop_s, now_us, historic=False)
+        since_historic_us, next_historic = _unfinished(archive, device, hop_s, now_us, historic=True)
+        if next_historic is not None:
+            since_us = min(since_us, since_historic_us)
+        intake.restore(device, archive.chunks_since(device, since_us), next_window, next_historic)
+    if recent:
+        logger.info("restored %d devices from the store", len(recent))
+
+
+def _unfinished(
+    archive: Archive, device: str, hop_s: float, now_us: int, *, historic: bool
+) -> tuple[int, NextWindow | None]:
+    """From when on to replay, and the first window that is not stored; none when none is recent."""
+    newest = archive.newest_window(device, historic=historic)
+    if newest is None or now_us - newest.closed_us > IDLE_US:
+        return now_us - IDLE_US - LEAD_IN_US, None
+    next_window = (newest.session, newest.first_sample + round(hop_s * newest.fs))
+    arrived_us = archive.first_arrival_us(device, *next_window)
+    return min(newest.closed_us, arrived_us or newest.closed_us) - LEAD_IN_US, next_window

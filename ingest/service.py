@@ -1,0 +1,200 @@
+"""The ingest service: device messages in; stored, then acknowledged; windows and vitals out.
+
+One loop: poll the broker, hand messages to the intake, commit what gathered, acknowledge it, publish it.
+"""
+
+import logging
+import shutil
+import signal
+import time
+from typing import Any
+
+import msgspec
+
+from ingest.batch import Batch, CommitSchedule, has_room
+from ingest.gauges import DurationHistogram
+from ingest.intake import Intake
+from ingest.link import LinkError, Message, MqttLink
+from ingest.pipeline import DevicePipeline
+from ingest.restore import restore_devices
+from ingest.settings import Settings
+from ingest.store.archive import Archive, StoreError
+from ingest.topics import DEVICE_BACKFILL, DEVICE_CHUNKS, DEVICE_STATUS, vitals_topic, window_topic
+from ingest.vitals import Vitals
+from ingest.window import encode_window
+
+POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest then
+VITALS_EVERY_S = 1.0
+BUSY_WAIT_MS = 500  # a locked store must not silence the heartbeat; the commit is tried again
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; raises SystemExit when the store or the broker cannot be used."""
+    archive = _open_archive(settings)
+    service = IngestService(settings, archive)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: service.stop())
+    try:
+        service.serve()
+    except LinkError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _open_archive(settings: Settings) -> Archive:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return Archive.open(settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
+    except OSError as error:
+        raise SystemExit(
+            f"cannot make the folder {settings.data_dir}: {error.strerror}; set --data-dir to another place"
+        ) from None
+    except StoreError as error:
+        raise SystemExit(str(error)) from None
+
+
+class IngestService:
+    """Joins intake, store and broker; decides nothing itself."""
+
+    def __init__(self, settings: Settings, archive: Archive) -> None:
+        self._settings = settings
+        self._archive = archive
+        self._intake = Intake(self._new_pipeline)
+        self._schedule = CommitSchedule(settings.commit_every_s)
+        self._unacknowledged: list[Message] = []
+        self._turned_away = 0  # messages left to the broker because the store fails
+        self._duplicates = 0
+        self._last_batch = 0
+        self._store_state = "ok"
+        self._chunk_stored = DurationHistogram()
+        self._commit = DurationHistogram()
+        self._vitals_at_s = 0.0
+        self._is_stopping = False
+        self._link = MqttLink(
+            settings.broker_address,
+            "wristlead-ingest",
+            service="ingest",
+            persistent=True,
+            manual_ack=True,
+            counters=self.counters,
+        )
+
+    def stop(self) -> None:
+        """End after the present turn: commit, acknowledge, say goodbye."""
+        self._is_stopping = True
+
+    def serve(self) -> None:
+        """Restore, connect, and take turns until `stop`; raises LinkError when no broker answers at start."""
+        restore_devices(self._archive, self._intake, self._settings.hop_s, _now_us())
+        self._link.connect()
+        for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS):
+            self._link.subscribe(topic)
+        while not self._is_stopping:
+            self.turn()
+        self._try_commit(time.monotonic())
+        self._link.close()
+
+    def turn(self) -> None:
+        """Poll, take, and do what is due."""
+        wait_s = self._schedule.wait_s(time.monotonic(), POLL_S)
+        for message in self._link.poll(wait_s):
+            self._take(message)
+        now_s = time.monotonic()
+        if now_s >= self._vitals_at_s:
+            self._vitals_at_s = now_s + VITALS_EVERY_S
+            self._publish_vitals()
+        if self._unacknowledged or not self._intake.batch.is_empty:
+            self._schedule.note_waiting(now_s)
+        if self._schedule.is_due(now_s, len(self._unacknowledged)):
+            self._try_commit(now_s)
+
+    def counters(self) -> dict[str, Any]:
+        """What the heartbeat says beside presence; counts are since this process started."""
+        known, latest = self._intake.counters, self._intake.latest.values()
+        return {
+            "devices": self._intake.n_devices,
+            "chunks": known.chunks,
+            "duplicates": self._duplicates,
+            "refused": known.refused,
+            "retained": known.retained,
+            "windows": known.windows,
+            "faults": known.faults,
+            "lost_samples": sum(each.lost_samples for each in latest),  # of the present sessions
+            "late": sum(each.late for each in latest),
+            "backlog": len(self._unacknowledged),
+            "turned_away": self._turned_away,
+            "batch": self._last_batch,
+            "chunk_stored_ms": self._chunk_stored.summary(),
+            "commit_ms": self._commit.summary(),
+            "store": self._store_state,
+            "disk_free_mb": shutil.disk_usage(self._settings.data_dir).free // 1_000_000,
+        }
+
+    def _new_pipeline(self, device: str) -> DevicePipeline:
+        return DevicePipeline(
+            device,
+            reorder_wait_s=self._settings.reorder_wait_s,
+            window_s=self._settings.window_s,
+            hop_s=self._settings.hop_s,
+        )
+
+    def _take(self, message: Message) -> None:
+        if self._turned_away or not has_room(len(self._unacknowledged), self._intake.batch.n_bytes):
+            self._turned_away += 1  # in order: once one is left to the broker, all later ones are
+            return
+        self._intake.receive(message.topic, message.payload, message.received_us, retained=message.retained)
+        self._unacknowledged.append(message)
+
+    def _publish_vitals(self) -> None:
+        now_us = _now_us()
+        self._intake.tick(now_us)
+        by_site: dict[str, list[Vitals]] = {}
+        for vitals in self._intake.vitals(now_us):
+            by_site.setdefault(vitals.device.partition("/")[0], []).append(vitals)
+        for site, several in by_site.items():
+            # QoS 0: a second later they are said again, and old ones are worth nothing.
+            self._link.publish(vitals_topic(site), msgspec.json.encode(several), qos=0)
+            if not self._schedule.is_failing:  # derived: while the store fails they are not hoarded
+                self._intake.batch.vitals.extend(several)
+
+    def _try_commit(self, now_s: float) -> None:
+        batch = self._intake.batch
+        started = time.perf_counter()
+        try:
+            committed = self._archive.commit(batch.chunks, batch.windows, batch.vitals, batch.refused)
+        except StoreError as error:
+            self._schedule.failed(now_s)
+            if self._store_state == "ok":
+                logger.error("%s; nothing is acknowledged until it works again", error)  # noqa: TRY400 - for people
+            self._store_state = str(error)
+            return
+        self._intake.take()
+        self._commit.add(1000 * (time.perf_counter() - started))
+        self._note_stored(batch, len(committed.new_chunks))
+        acknowledged, self._unacknowledged = self._unacknowledged, []
+        self._link.acknowledge(*acknowledged)
+        for window in batch.windows:
+            if (window.device, window.session, window.first_sample) in committed.new_windows:
+                self._link.publish(window_topic(window.device), encode_window(window))
+        self._recover()
+
+    def _note_stored(self, batch: Batch, n_new: int) -> None:
+        stored_us = _now_us()
+        for each in batch.chunks:
+            self._chunk_stored.add((stored_us - each.received_us) / 1000)
+        self._duplicates += len(batch.chunks) - n_new
+        self._last_batch = len(batch.chunks)
+
+    def _recover(self) -> None:
+        self._schedule.succeeded()
+        if self._store_state != "ok":
+            logger.warning("the store works again; %d messages come again", self._turned_away)
+            self._store_state = "ok"
+        if self._turned_away:
+            self._turned_away = 0
+            self._link.reconnect()
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,105 @@
+"""Records <-> rows of the store."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.chunk import Chunk, ChunkFlag, Lead
+from ingest.vitals import Vitals
+from ingest.window import Window
+from ingest.wire import decode
+
+MAX_REFUSED_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReceivedChunk:
+    """A chunk with the message it came in."""
+
+    chunk: Chunk
+    payload: bytes  # as it came: the record of truth
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A payload that could not be understood, and why."""
+
+    device: str  # "site/device", or the topic's ids as they came
+    received_us: int
+    reason: str
+    payload: bytes
+
+
+def chunk_row(received: ReceivedChunk) -> dict[str, Any]:
+    """A received chunk as a row of the chunk table."""
+    chunk = received.chunk
+    return {
+        "device": chunk.device,
+        "session": chunk.session,
+        "first_sample": chunk.first_sample,
+        "n_samples": chunk.n_samples,
+        "received_us": received.received_us,
+        "historic": ChunkFlag.HISTORIC in chunk.flags,
+        "payload": received.payload,
+    }
+
+
+def window_row(window: Window) -> dict[str, Any]:
+    """A window as a row of the window table; its samples are those of the stored chunks."""
+    return {
+        "device": window.device,
+        "session": window.session,
+        "first_sample": window.first_sample,
+        "n_samples": len(window.samples_mv),
+        "wall_time_us": window.wall_time_us,
+        "fs": window.fs,
+        "lead": int(window.lead),
+        "coverage": window.coverage,
+        "lead_off": window.lead_off,
+        "clipped": window.clipped,
+        "historic": window.historic,
+        "closed_us": window.closed_us,
+    }
+
+
+def vitals_row(vitals: Vitals) -> dict[str, Any]:
+    """Vitals as a row; only what people look back at."""
+    return {
+        "device": vitals.device,
+        "at_us": vitals.at_us,
+        "session": vitals.session,
+        "last_sample": vitals.last_sample,
+        "heart_rate_bpm": vitals.heart_rate_bpm,
+        "signal": str(vitals.signal),
+    }
+
+
+def refused_row(refused: Refused) -> dict[str, Any]:
+    """A refused payload as a row, cut to its first bytes."""
+    return {
+        "device": refused.device,
+        "received_us": refused.received_us,
+        "reason": refused.reason,
+        "payload": refused.payload[:MAX_REFUSED_BYTES],
+    }
+
+
+def as_chunk(payload: bytes, device: str, *, historic: bool) -> Chunk:
+    """A stored message back as its chunk; `historic` says that it came by the backfill topic."""
+    chunk = decode(payload, device)
+    return replace(chunk, flags=chunk.flags | ChunkFlag.HISTORIC) if historic else chunk
+
+
+def place_samples(chunk: Chunk, lead: Lead | None, first_sample: int, samples: NDArray[np.float32]) -> None:
+    """Write the chunk's lead into `samples`, which begins at `first_sample`."""
+    if lead is not None and lead not in chunk.leads:
+        return
+    column = chunk.samples_mv[:, 0 if lead is None else chunk.leads.index(lead)]
+    start = max(chunk.first_sample, first_sample)
+    end = min(chunk.end_sample, first_sample + len(samples))
+    samples[start - first_sample : end - first_sample] = column[
+        start - chunk.first_sample : end - chunk.first_sample
+    ]
