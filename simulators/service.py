@@ -1,0 +1,126 @@
+"""Settings -> running simulated patients: the demo's eight, or as many as asked for on one's own broker."""
+
+import logging
+import secrets
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ingest.settings import Settings
+from simulators.device import Device
+from simulators.faults import parse_faults
+from simulators.fleet import Fleet, FleetError
+from simulators.patients import build_patient
+
+SERVICE = "simulators"
+SEED = 20_260_728  # the demo shows the same patients each time
+MAX_PATIENTS = 2_000  # more connections than one process can drive at 4 chunks a second
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """One demo bed: which patient, which faults."""
+
+    patient: str
+    faults: tuple[str, ...] = ()
+    is_restless: bool = False
+
+
+BAD_CONNECTION = ("drop=0.02", "duplicate=0.02", "reorder=0.02", "corrupt=0.005", "disconnect=6/60")
+DEMO_BEDS = (
+    Bed("replay:NORM"),
+    Bed("replay:MI"),
+    Bed("replay:STTC"),
+    Bed("replay:CD"),
+    Bed("replay:HYP"),
+    Bed("replay:AF"),
+    Bed("asystole"),  # stops for 8 s each 3 minutes, first after 40 s
+    Bed("sinus", BAD_CONNECTION, is_restless=True),
+)
+
+
+def run(settings: Settings, *, seconds: float | None = None, published_log: Path | None = None) -> None:
+    """The demo's eight patients, until SIGTERM, SIGINT or `seconds` have passed.
+
+    Raises SystemExit with one sentence when no broker answers.
+    """
+    devices = demo_devices()
+    logger.info("eight simulated patients: %s", ", ".join(bed.patient for bed in DEMO_BEDS))
+    _run_fleet(Fleet(settings.broker_address, devices, service=SERVICE, published_log=published_log), seconds)
+
+
+def simulate(  # noqa: PLR0913 - the options of the command
+    settings: Settings,
+    patients: int = 1,
+    rhythm: str = "sinus",
+    faults: Sequence[str] = (),
+    *,
+    seconds: float | None = None,
+    published_log: Path | None = None,
+    site: str = "sim",
+) -> None:
+    """`patients` devices `site/patient-001` ... on the broker of the settings.
+
+    `rhythm` is a name `build_patient` knows, `faults` are words such as `drop=0.02` (`parse_faults`).
+    Raises SystemExit with one sentence for what it cannot do.
+    """
+    if not 1 <= patients <= MAX_PATIENTS:
+        raise SystemExit(f"patients is {patients}, want 1 to {MAX_PATIENTS}")
+    try:
+        plan = parse_faults(faults)
+        devices = []
+        for number, rng in enumerate(np.random.default_rng().spawn(patients), start=1):
+            patient = build_patient(rhythm, rng, number - 1)
+            device = f"{site}/patient-{number:03d}"
+            devices.append(
+                Device(
+                    device, f"Patient {number}", patient, secrets.randbits(32), rng.spawn(1)[0], faults=plan
+                )
+            )
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    logger.info("%s simulated patients: %s", patients, rhythm)
+    _run_fleet(Fleet(settings.broker_address, devices, published_log=published_log), seconds)
+
+
+def demo_devices() -> list[Device]:
+    """The eight of the demo, `demo/bed-01` to `demo/bed-08`; each start is a new session."""
+    devices = []
+    for number, (bed, rng) in enumerate(
+        zip(DEMO_BEDS, np.random.default_rng(SEED).spawn(len(DEMO_BEDS)), strict=True), start=1
+    ):
+        patient = build_patient(bed.patient, rng, is_restless=bed.is_restless)
+        devices.append(
+            Device(
+                f"demo/bed-{number:02d}",
+                f"Bed {number:02d}",
+                patient,
+                secrets.randbits(32),
+                rng.spawn(1)[0],
+                faults=parse_faults(bed.faults),
+            )
+        )
+    return devices
+
+
+def _run_fleet(fleet: Fleet, seconds: float | None) -> None:
+    try:
+        fleet.run(_stop_condition(seconds))
+    except FleetError as error:
+        raise SystemExit(str(error)) from None
+    logger.info("simulators end: %s", fleet.snapshot())
+
+
+def _stop_condition(seconds: float | None) -> Callable[[], bool]:
+    """True after SIGTERM, SIGINT or `seconds`."""
+    end_s = np.inf if seconds is None else time.monotonic() + seconds
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: received.append(number))
+    return lambda: bool(received) or time.monotonic() >= end_s
