@@ -1,0 +1,207 @@
+"""Vitals, verdicts, device status, acknowledgements and ticks in; every change of an alarm out.
+
+Pure: the clock comes with the events. Repeated and older events change nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
+from inference.alarms.episode import Episode, begin_episode
+from inference.alarms.observed import Observed, observe_verdict, observe_vitals
+from inference.alarms.rules import (
+    BLINDING,
+    FINDINGS,
+    Limits,
+    Present,
+    Reading,
+    Sight,
+    note_inside,
+    read_asystole,
+    read_battery,
+    read_finding,
+    read_lead_off,
+    read_no_data,
+    read_rate,
+    read_signal,
+)
+from inference.verdict import Verdict
+from ingest.vitals import Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """What a device, or its MQTT will, says about itself."""
+
+    device: str  # "site/device"
+    online: bool
+    battery: int | None  # per cent, None where it does not report it
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A person has seen an alarm."""
+
+    device: str
+    kind: AlarmKind
+    who: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The wall clock; silence of a device is seen by it alone."""
+
+    at_us: int
+
+
+Event = Vitals | Verdict | DeviceStatus | Acknowledge | Tick
+
+
+@dataclass(slots=True)
+class DeviceMemory:
+    """Everything the engine knows of one device; its JSON continues identically elsewhere."""
+
+    seen: Observed = field(default_factory=Observed)
+    episodes: dict[AlarmKind, Episode] = field(default_factory=dict)  # those that are not off
+
+
+class AlarmEngine:
+    """One engine for any number of devices; `limits_of` names the devices with limits of their own."""
+
+    def __init__(self, limits: Limits, limits_of: Mapping[str, Limits] | None = None) -> None:
+        self._limits = limits
+        self._limits_of = dict(limits_of or {})
+        self._memory: dict[str, DeviceMemory] = {}
+
+    def push(self, event: Event) -> list[Alarm]:
+        """Take in one event; every alarm that a person must see changed, oldest first, OFF included."""
+        match event:
+            case Vitals():
+                return self._on_vitals(event)
+            case Verdict():
+                return self._on_verdict(event)
+            case DeviceStatus():
+                return self._on_status(event)
+            case Acknowledge():
+                return self._on_acknowledge(event)
+            case Tick():
+                devices = list(self._memory)
+                return [alarm for device in devices for alarm in self._on_tick(device, event.at_us)]
+
+    def active(self) -> list[Alarm]:
+        """Every alarm that is not off."""
+        return [episode.alarm for memory in self._memory.values() for episode in memory.episodes.values()]
+
+    @property
+    def devices(self) -> list[str]:
+        """Every device that was ever heard of."""
+        return list(self._memory)
+
+    def snapshot(self, devices: Iterable[str] | None = None) -> dict[str, bytes]:
+        """JSON of what is known of each device (all by default); `restore` continues from it identically."""
+        names = self._memory if devices is None else devices
+        return {name: msgspec.json.encode(self._memory[name]) for name in names}
+
+    def restore(self, snapshot: Mapping[str, bytes]) -> None:
+        """Continue from a snapshot; raises msgspec.ValidationError when one is not readable."""
+        for device, memory in snapshot.items():
+            self._memory[device] = msgspec.json.decode(memory, type=DeviceMemory)
+
+    def adopt(self, alarm: Alarm) -> None:
+        """Continue an alarm of which nothing but its newest state is known; none that is off."""
+        episodes = self._memory.setdefault(alarm.device, DeviceMemory()).episodes
+        if alarm.state is not AlarmState.OFF and alarm.kind not in episodes:
+            acknowledged_us = alarm.at_us if alarm.state is AlarmState.ACK else None
+            episodes[alarm.kind] = Episode(alarm, 0.0, alarm.at_us, acknowledged_us)
+
+    def _on_vitals(self, vitals: Vitals) -> list[Alarm]:
+        memory = self._memory.setdefault(vitals.device, DeviceMemory())
+        if not observe_vitals(memory.seen, vitals):
+            return []
+        seen, at_us = memory.seen, vitals.at_us
+        changes = self._advance(vitals.device, AlarmKind.LEAD_OFF, read_lead_off(seen, at_us), at_us)
+        changes += self._advance(vitals.device, AlarmKind.SIGNAL, read_signal(seen, at_us), at_us)
+        changes += self._advance(vitals.device, AlarmKind.NO_DATA, read_no_data(seen, at_us), at_us)
+        changes += self._advance(vitals.device, AlarmKind.BATTERY, read_battery(seen, at_us), at_us)
+        changes += self._advance(vitals.device, AlarmKind.ASYSTOLE, read_asystole(seen, at_us), at_us)
+        limits = self._limits_of.get(vitals.device, self._limits)
+        for kind in (AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
+            note_inside(seen, kind, limits, at_us)
+            changes += self._advance(vitals.device, kind, read_rate(seen, kind, limits, at_us), at_us)
+        return changes + self._sound_again(vitals.device, at_us)
+
+    def _on_verdict(self, verdict: Verdict) -> list[Alarm]:
+        memory = self._memory.setdefault(verdict.device, DeviceMemory())
+        if not observe_verdict(memory.seen, verdict):
+            return []
+        at_us = verdict.decided_us
+        changes: list[Alarm] = []
+        for kind in FINDINGS:
+            changes += self._advance(verdict.device, kind, read_finding(memory.seen, kind, at_us), at_us)
+        return changes
+
+    def _on_status(self, status: DeviceStatus) -> list[Alarm]:
+        seen = self._memory.setdefault(status.device, DeviceMemory()).seen
+        seen.online = status.online
+        seen.battery = seen.battery if status.battery is None else status.battery
+        reading = read_battery(seen, status.at_us)
+        return self._advance(status.device, AlarmKind.BATTERY, reading, status.at_us)
+
+    def _on_acknowledge(self, event: Acknowledge) -> list[Alarm]:
+        memory = self._memory.get(event.device)
+        episode = memory.episodes.get(event.kind) if memory else None
+        change = episode.acknowledge(event.who, event.at_us) if episode else None
+        return self._settled(change)
+
+    def _on_tick(self, device: str, at_us: int) -> list[Alarm]:
+        reading = read_no_data(self._memory[device].seen, at_us)
+        changes = self._advance(device, AlarmKind.NO_DATA, reading, at_us)
+        for kind in (AlarmKind.ASYSTOLE, AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
+            changes += self._advance(device, kind, Sight.UNKNOWN, at_us)
+        return changes + self._sound_again(device, at_us)
+
+    def _advance(self, device: str, kind: AlarmKind, reading: Reading, at_us: int) -> list[Alarm]:
+        """Bring one rule's reading to its alarm, under the suppression of rule 1."""
+        episodes = self._memory[device].episodes
+        is_suppressed = _is_suppressed(kind, episodes)
+        if is_suppressed and kind is not AlarmKind.ASYSTOLE:
+            reading = Sight.UNKNOWN
+        episode = episodes.get(kind)
+        if episode is None:
+            if not isinstance(reading, Present):
+                return []
+            episodes[kind] = begin_episode(device, kind, reading, at_us)
+            return [episodes[kind].alarm]
+        # A finding rests on earlier windows: it is neither raised nor ended while the lead cannot be seen.
+        is_over = is_suppressed and kind not in FINDINGS
+        return self._settled(episode.advance(reading, at_us, is_suppressed=is_over))
+
+    def _sound_again(self, device: str, at_us: int) -> list[Alarm]:
+        episodes = self._memory[device].episodes.values()
+        return [alarm for episode in episodes if (alarm := episode.sound_again(at_us)) is not None]
+
+    def _settled(self, change: Alarm | None) -> list[Alarm]:
+        """The change as a list, its episode forgotten once it is off."""
+        if change is None:
+            return []
+        if change.state is AlarmState.OFF:
+            del self._memory[change.device].episodes[change.kind]
+        return [change]
+
+
+def _is_suppressed(kind: AlarmKind, episodes: Mapping[AlarmKind, Episode]) -> bool:
+    """Rule 1: a technical alarm of the lead suppresses the rate and model alarms; asystole suppresses rates.
+
+    Asystole itself is suppressed only while it cannot be seen: its reading asks for a good signal.
+    """
+    if kind in BLINDING or kind is AlarmKind.BATTERY:
+        return False
+    if any(other in episodes for other in BLINDING):
+        return True
+    asystole = episodes.get(AlarmKind.ASYSTOLE)
+    is_silent = asystole is not None and asystole.alarm.state is not AlarmState.LATCHED
+    return is_silent and kind in {AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT}

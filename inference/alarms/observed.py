@@ -1,0 +1,101 @@
+"""What is remembered of one device between events: signal runs, rate, age of the data, battery and votes."""
+
+from dataclasses import dataclass, field
+
+from inference.alarms.alarm import AlarmKind
+from inference.verdict import Finding, Verdict
+from ingest.vitals import SignalState, Vitals
+
+SECOND_US = 1_000_000
+CLOCK_STEP_S = (
+    60.0  # a redelivered record is seconds old; one older than this means that the clock was set back
+)
+RUN_GAP_S = 5.0  # vitals come each second; after a longer silence nothing is known to have lasted
+VOTES_KEPT = 5  # alarms.md rule 6: of the last five windows
+
+POOR_SIGNAL = frozenset({SignalState.FLAT, SignalState.SATURATED, SignalState.NOISY})
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One window that passed quality: its place, when it was decided, and its findings."""
+
+    first_sample: int
+    decided_us: int
+    model: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class Observed:
+    """The facts the rules read; all times are Unix microseconds, None is unknown."""
+
+    vitals_us: int | None = None  # of the newest vitals
+    session: int | None = None
+    signal: SignalState = SignalState.NO_DATA
+    signal_since_us: int = 0  # start of the current run of good, lead-off, poor or missing signal
+    lead_off_us: int | None = None  # newest vitals with the lead off
+    poor_us: int | None = None  # newest vitals with a flat, saturated or noisy signal
+    data_us: int | None = None  # arrival of the newest sample
+    data_age_s: float = 0.0
+    heart_rate_bpm: float | None = None
+    since_beat_s: float | None = None
+    inside_us: dict[AlarmKind, int] = field(default_factory=dict)  # since when the rate is inside its limits
+    online: bool = True
+    battery: int | None = None  # per cent
+    votes: list[Vote] = field(default_factory=list)  # oldest first, at most VOTES_KEPT
+
+
+def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
+    """Take in newer vitals; False when they are a repetition or older than what is known."""
+    at_us = vitals.at_us
+    if seen.vitals_us is not None and at_us <= seen.vitals_us:
+        if at_us > seen.vitals_us - CLOCK_STEP_S * SECOND_US:
+            return False
+        _forget_times(seen)
+    is_new_run = (
+        seen.vitals_us is None
+        or at_us - seen.vitals_us > RUN_GAP_S * SECOND_US
+        or vitals.session != seen.session
+        or _signal_group(vitals.signal) != _signal_group(seen.signal)
+    )
+    if is_new_run:
+        seen.signal_since_us = at_us
+    if vitals.signal is SignalState.LEAD_OFF:
+        seen.lead_off_us = at_us
+    if vitals.signal in POOR_SIGNAL:
+        seen.poor_us = at_us
+    arrived_us = at_us - round(vitals.data_age_s * SECOND_US)
+    seen.data_us = arrived_us if seen.data_us is None else max(seen.data_us, arrived_us)
+    seen.vitals_us, seen.session, seen.signal = at_us, vitals.session, vitals.signal
+    seen.data_age_s, seen.since_beat_s = vitals.data_age_s, vitals.since_beat_s
+    seen.heart_rate_bpm = vitals.heart_rate_bpm
+    seen.battery = seen.battery if vitals.battery is None else vitals.battery
+    return True
+
+
+def observe_verdict(seen: Observed, verdict: Verdict) -> bool:
+    """Take in a newer verdict that passed quality; False when it is late, indeterminate or a repetition."""
+    if verdict.historic or verdict.indeterminate is not None:
+        return False
+    newest = seen.votes[-1] if seen.votes else None
+    place = (verdict.decided_us, verdict.first_sample)  # windows of one batch are decided at one moment
+    if newest is not None and place <= (newest.decided_us, newest.first_sample):
+        is_clock_step = verdict.decided_us < newest.decided_us - CLOCK_STEP_S * SECOND_US
+        if not is_clock_step:
+            return False
+        seen.votes.clear()
+    seen.votes.append(Vote(verdict.first_sample, verdict.decided_us, verdict.model, verdict.findings))
+    del seen.votes[:-VOTES_KEPT]
+    return True
+
+
+def _signal_group(signal: SignalState) -> SignalState:
+    """Flat, saturated and noisy are one run: they share an alarm."""
+    return SignalState.NOISY if signal in POOR_SIGNAL else signal
+
+
+def _forget_times(seen: Observed) -> None:
+    """After the clock was set back no remembered moment can be compared with new ones."""
+    seen.vitals_us = seen.lead_off_us = seen.poor_us = seen.data_us = None
+    seen.inside_us.clear()

@@ -1,0 +1,311 @@
+"""Vitals, verdicts, device status and acknowledgements from the broker -> retained alarms, kept in the store.
+
+Order of a round: transitions and memory in one transaction, then the retained topics, then acknowledgements.
+While the store is in trouble alarms are published all the same, and what is unsaved is kept and tried again.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
+from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Tick
+from inference.alarms.episode import is_transition
+from inference.alarms.records import active_alarms, load_memory, save_alarms
+from inference.alarms.rules import Limits
+from inference.verdict import Verdict
+from ingest.link import LinkError, Message, MqttLink
+from ingest.settings import Settings
+from ingest.store.schema import open_store
+from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic, device_of
+from ingest.vitals import Vitals
+
+TICK_S = 0.5
+FIRST_TICK_S = 2.0  # after the start: what the broker kept for us comes first, or all would be "no data"
+CHECKPOINT_S = 10.0  # how old the memory of a quiet device may be after a kill
+RETRY_S = 1.0  # between attempts while the store is in trouble
+BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must not wait for a stuck one
+MAX_UNSAVED = 10_000  # transitions kept while the store is in trouble
+MAX_WHO = 64  # characters, as stored
+POLL_S = 0.1
+RETAINED_QUIET_S = 0.3  # no further retained message for this long: we have seen them all
+
+logger = logging.getLogger(__name__)
+
+
+class AlarmLink(Protocol):
+    """What the service asks of its MQTT connection."""
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the broker is there."""
+
+    def poll(self, timeout_s: float) -> list[Message]:
+        """Messages that came."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Send, at least once."""
+
+    def acknowledge(self, message: Message) -> None:
+        """Say that a message is safe here."""
+
+
+class _Status(msgspec.Struct, frozen=True):
+    online: bool
+    battery: float | None = None
+
+
+class _Who(msgspec.Struct, frozen=True):
+    who: str
+
+
+_vitals_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_vitals_decoder = msgspec.json.Decoder(Vitals)
+_verdict_decoder = msgspec.json.Decoder(Verdict)
+_status_decoder = msgspec.json.Decoder(_Status)
+_who_decoder = msgspec.json.Decoder(_Who)
+
+
+class AlarmService:
+    """Joins messages, engine and store; `start` once, then `step` for ever, `stop` at the end."""
+
+    def __init__(
+        self,
+        link: AlarmLink,
+        open_engine: Callable[[], Engine],
+        alarms: AlarmEngine,
+        *,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._link = link
+        self._open_engine = open_engine
+        self._engine: Engine | None = None
+        self._alarms = alarms
+        self._clock_us = clock_us
+        self._monotonic_s = monotonic_s
+        self._shown: dict[tuple[str, AlarmKind], Alarm] = {}  # as last published; none that is off
+        self._unsaved: deque[Alarm] = deque(maxlen=MAX_UNSAVED)
+        self._changed: set[str] = set()  # devices whose memory must be saved with a transition
+        self._heard: set[str] = set()  # devices whose memory is older than what was heard
+        self._tick_at_s = self._checkpoint_at_s = self._save_at_s = 0.0
+        self._is_store_failing = False
+        self._was_connected = False
+        self._counts: Counter[str] = Counter()
+
+    def start(self, retained: Sequence[str] = ()) -> None:
+        """Continue from the store, show every alarm again, clear `retained` topics that are off by now."""
+        now_s = self._monotonic_s()
+        self._tick_at_s = now_s + FIRST_TICK_S
+        self._checkpoint_at_s = now_s + CHECKPOINT_S
+        self._save()
+        shown = {alarm_topic(*key) for key in self._shown}
+        for topic in retained:
+            if topic not in shown:
+                self._link.publish(topic, b"", retain=True)
+
+    def step(self) -> None:
+        """One round: take what arrived, let time pass, save, publish, acknowledge."""
+        messages = self._link.poll(POLL_S)
+        changes = [alarm for message in messages for alarm in self._take(message)]
+        now_s = self._monotonic_s()
+        if now_s >= self._tick_at_s:
+            self._tick_at_s = now_s + TICK_S
+            changes += self._alarms.push(Tick(self._clock_us()))
+        self._note(changes)
+        was_failing = self._is_store_failing
+        if not was_failing and (self._unsaved or now_s >= self._checkpoint_at_s):
+            self._save()
+        self._publish(changes)
+        for message in messages:
+            self._link.acknowledge(message)
+        if was_failing and now_s >= self._save_at_s:
+            self._save()
+
+    def stop(self) -> None:
+        """Save everything, so that the next start continues identically."""
+        self._heard.update(self._alarms.devices)
+        self._save()
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def counters(self) -> Mapping[str, Any]:
+        """For the heartbeat."""
+        active = self._alarms.active()
+        return {
+            "alarms": self._counts["raised"],
+            "transitions": self._counts["transitions"],
+            "active": dict(Counter(alarm.priority.value for alarm in active)),
+            "unsaved": len(self._unsaved),
+            "unsaved_dropped": self._counts["dropped"],
+            "refused": self._counts["refused"],
+            "devices": len(self._alarms.devices),
+        }
+
+    def _take(self, message: Message) -> list[Alarm]:
+        """One message -> changes; what cannot be understood is counted and harms no other device."""
+        changes: list[Alarm] = []
+        try:
+            for event in self._events(message):
+                self._heard.add(event.device)
+                changes += self._alarms.push(event)
+        except (msgspec.DecodeError, ValueError) as error:
+            self._refuse(message.topic, error)
+        return changes
+
+    def _events(self, message: Message) -> Iterator[Vitals | Verdict | DeviceStatus | Acknowledge]:
+        topic, payload, at_us = message.topic, message.payload, message.received_us
+        if topic.startswith("wl/v1/vitals/"):
+            yield from self._each_vitals(topic, payload)
+        elif topic.startswith("wl/v1/verdict/"):
+            yield _verdict_decoder.decode(payload)
+        elif topic.startswith("wl/v1/acknowledge/"):
+            who = _who_decoder.decode(payload).who.strip()[:MAX_WHO]
+            if not who:
+                raise ValueError("an acknowledgement needs a name in who")
+            device, kind = topic.removeprefix("wl/v1/acknowledge/").rsplit("/", 1)
+            yield Acknowledge(device, AlarmKind(kind), who, at_us)
+        elif payload:  # an empty one takes a retained status away
+            status = _status_decoder.decode(payload)
+            battery = None if status.battery is None else round(status.battery)
+            yield DeviceStatus(device_of(topic), status.online, battery, at_us)
+
+    def _each_vitals(self, topic: str, payload: bytes) -> Iterator[Vitals]:
+        for raw in _vitals_list_decoder.decode(payload):
+            try:
+                vitals = _vitals_decoder.decode(raw)
+            except (msgspec.DecodeError, ValueError) as error:
+                self._refuse(topic, error)
+            else:
+                yield vitals
+
+    def _refuse(self, topic: str, error: Exception) -> None:
+        self._counts["refused"] += 1
+        logger.warning("refused a message on %s: %s", topic, error)
+
+    def _note(self, changes: Sequence[Alarm]) -> None:
+        """Tell transitions, which are logged and stored, from new words, which are only shown."""
+        for alarm in changes:
+            key = (alarm.device, alarm.kind)
+            before = self._shown.pop(key, None)
+            if alarm.state is not AlarmState.OFF:
+                self._shown[key] = alarm
+            if not is_transition(before, alarm):
+                continue
+            logger.info("%s %s is %s: %s", alarm.device, alarm.kind, alarm.state, alarm.text)
+            self._counts["transitions"] += 1
+            self._counts["raised"] += before is None
+            self._counts["dropped"] += len(self._unsaved) == MAX_UNSAVED
+            self._unsaved.append(alarm)
+            self._changed.add(alarm.device)
+
+    def _save(self) -> None:
+        now_s = self._monotonic_s()
+        is_checkpoint = now_s >= self._checkpoint_at_s
+        devices = self._changed | self._heard if is_checkpoint else self._changed
+        try:
+            if self._engine is None:
+                self._engine = self._open_engine()
+                self._recover(self._engine)
+            save_alarms(self._engine, list(self._unsaved), self._alarms.snapshot(devices))
+        except SQLAlchemyError as error:
+            self._save_at_s = now_s + RETRY_S
+            if not self._is_store_failing:
+                logger.exception("alarms go on but cannot be stored", exc_info=error)
+            self._is_store_failing = True
+            return
+        if self._is_store_failing:
+            logger.info("alarms are stored again")
+        self._is_store_failing = False
+        self._unsaved.clear()
+        self._changed.clear()
+        if is_checkpoint:
+            self._heard.clear()
+            self._checkpoint_at_s = now_s + CHECKPOINT_S
+
+    def _recover(self, engine: Engine) -> None:
+        """Bring in what the store knows; devices already heard of keep their newer memory."""
+        known = set(self._alarms.devices)
+        for device, memory in load_memory(engine).items():
+            if device in known:
+                continue
+            try:
+                self._alarms.restore({device: memory})
+            except msgspec.DecodeError as error:
+                logger.warning("the memory of %s is not readable (%s); its alarms continue", device, error)
+        for alarm in active_alarms(engine):
+            self._alarms.adopt(alarm)
+        self._shown = {(alarm.device, alarm.kind): alarm for alarm in self._alarms.active()}
+        self._publish(list(self._shown.values()))
+
+    def _publish(self, changes: Sequence[Alarm]) -> None:
+        """The newest state of each changed alarm; all of them when the broker is back."""
+        is_back = self._link.is_connected and not self._was_connected
+        self._was_connected = self._link.is_connected
+        newest = {(alarm.device, alarm.kind): alarm for alarm in changes}
+        if is_back:
+            newest = {**self._shown, **newest}
+        for key, alarm in newest.items():
+            payload = b"" if alarm.state is AlarmState.OFF else msgspec.json.encode(alarm)
+            self._link.publish(alarm_topic(*key), payload, retain=True)
+
+
+def retained_alarms(address: tuple[str, int]) -> list[str]:
+    """Topics of the alarms that the broker retains; LinkError when no broker answers."""
+    link = MqttLink(address, "wristlead-alarms-retained")
+    link.subscribe(ALARMS)
+    link.connect()
+    topics: list[str] = []
+    quiet_at_s = time.monotonic() + RETAINED_QUIET_S
+    while time.monotonic() < quiet_at_s:
+        for message in link.poll(0.05):
+            topics.append(message.topic)
+            quiet_at_s = time.monotonic() + RETAINED_QUIET_S
+    link.close()
+    return topics
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; SystemExit with one sentence when limits or broker are unusable."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        make_url(settings.store_address)
+        alarms = AlarmEngine(Limits.from_settings(settings))
+        retained = retained_alarms(settings.broker_address)
+    except (ArgumentError, ValueError, LinkError) as error:
+        raise SystemExit(f"Alarms cannot start: {error}") from None
+    link = MqttLink(
+        settings.broker_address,
+        "wristlead-alarms",
+        service="alarms",
+        persistent=True,
+        manual_ack=True,
+        counters=lambda: service.counters(),  # noqa: PLW0108 - the service comes after its link
+    )
+
+    def open_engine() -> Engine:
+        return open_store(settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
+
+    service = AlarmService(link, open_engine, alarms)
+    for topic in (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE):
+        link.subscribe(topic)
+    try:
+        link.connect()
+        service.start(retained)
+        while not stop.is_set():
+            service.step()
+        service.stop()
+    except LinkError as error:
+        raise SystemExit(str(error)) from None
+    finally:
+        link.close()

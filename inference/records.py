@@ -1,0 +1,76 @@
+"""Verdicts -> the store, one for each window, and back again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, Row, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from inference.verdict import Finding, Indeterminate, Verdict
+from ingest.store.schema import verdict_table
+
+
+def save_verdicts(engine: Engine, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Store all verdicts in one transaction; return those whose window had none yet.
+
+    A window keeps its first verdict: several workers, a retry and a redelivery harm nothing.
+    Raises sqlalchemy.exc.SQLAlchemyError when the store does not take them; then none is stored.
+    """
+    dialect: Any = postgresql if engine.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(verdict_table).on_conflict_do_nothing()
+    with engine.begin() as connection:
+        return [v for v in verdicts if connection.execute(statement.values(_row_of(v))).rowcount == 1]
+
+
+def latest_verdict(engine: Engine, device: str) -> Verdict | None:
+    """The newest live verdict of a device by time of decision; None when there is none."""
+    query = (
+        select(verdict_table)
+        .where(verdict_table.c.device == device, ~verdict_table.c.historic)
+        .order_by(verdict_table.c.decided_us.desc(), verdict_table.c.wall_time_us.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else _verdict_of(row)
+
+
+def verdicts_between(engine: Engine, device: str, from_us: int, to_us: int) -> list[Verdict]:
+    """Verdicts of windows that begin in from_us <= wall_time_us < to_us, oldest first, historic ones too."""
+    column = verdict_table.c.wall_time_us
+    query = (
+        select(verdict_table)
+        .where(verdict_table.c.device == device, column >= from_us, column < to_us)
+        .order_by(column, verdict_table.c.session, verdict_table.c.first_sample)
+    )
+    with engine.connect() as connection:
+        return [_verdict_of(row) for row in connection.execute(query)]
+
+
+def _row_of(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "device": verdict.device,
+        "session": verdict.session,
+        "first_sample": verdict.first_sample,
+        "wall_time_us": verdict.wall_time_us,
+        "model": verdict.model,
+        "decided_us": verdict.decided_us,
+        "historic": verdict.historic,
+        "indeterminate": verdict.indeterminate,
+        "findings": msgspec.json.encode(verdict.findings).decode(),
+    }
+
+
+def _verdict_of(row: Row[Any]) -> Verdict:
+    return Verdict(
+        device=row.device,
+        session=row.session,
+        first_sample=row.first_sample,
+        wall_time_us=row.wall_time_us,
+        model=row.model,
+        decided_us=row.decided_us,
+        historic=row.historic,
+        findings=msgspec.json.decode(row.findings, type=tuple[Finding, ...]),
+        indeterminate=None if row.indeterminate is None else Indeterminate(row.indeterminate),
+    )

@@ -1,0 +1,259 @@
+"""Windows from ingest -> verdicts, stored and published; windows that were forgotten are found in the store.
+
+A window is acknowledged only after its verdict is stored. What a crash, a full inbox or a dying worker leaves
+behind is in the store without a verdict, and the sweep finishes it.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from inference.classifier import MAX_BATCH, Classifier, ClassifierError
+from inference.records import save_verdicts
+from inference.verdict import Verdict
+from ingest.link import LinkError, Message, MqttLink
+from ingest.settings import Settings
+from ingest.store.archive import Archive, StoreError
+from ingest.store.schema import open_store
+from ingest.topics import WINDOWS, verdict_topic
+from ingest.window import Window, decode_window
+
+MAX_WAITING = 1_000  # windows held in memory, 20 kB each; more are left to the sweep
+SWEEP_EVERY_S = 2.0
+SWEEP_AFTER_S = 2.0  # a younger window is most likely on its way as a message
+SWEEP_LIMIT = 64  # windows a sweep, two batches, so that new messages never wait long
+SETTLED_S = 60.0  # a window committed this long after it closed is found only at the next start
+RETRY_S = 0.5  # between attempts while the store is in trouble
+IDLE_S = 0.2
+DELAYS_KEPT = 2_000  # newest windows behind the percentiles
+MAX_FAILED = 1_000  # places of windows the model could not digest
+
+Place = tuple[str, int, int]  # device, session, first_sample
+
+logger = logging.getLogger(__name__)
+
+
+class WindowClassifier(Protocol):
+    """What the service asks of a model."""
+
+    @property
+    def version(self) -> str:
+        """Name of the weights."""
+
+    def classify(self, windows: Sequence[Window], decided_us: int) -> list[Verdict]:
+        """One verdict a window, in order."""
+
+
+class WindowLink(Protocol):
+    """What the service asks of its MQTT connection."""
+
+    def poll(self, timeout_s: float) -> list[Message]:
+        """Messages that came."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send, at least once."""
+
+    def acknowledge(self, message: Message) -> None:
+        """Say that a message is safe here."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the service counts since its start."""
+
+    verdicts: int = 0
+    recovered: int = 0  # of them found in the store
+    failed: int = 0  # windows the model could not digest
+    refused: int = 0  # messages that are no window
+    deferred: int = 0  # windows left to the sweep because too many waited
+    indeterminate: Counter[str] = field(default_factory=Counter)
+    delays_ms: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS_KEPT))
+
+    def count(self, verdict: Verdict, delay_ms: float) -> None:
+        """One verdict that was stored, `delay_ms` after its window closed; late windows have no delay."""
+        self.verdicts += 1
+        if verdict.indeterminate is not None:
+            self.indeterminate[verdict.indeterminate] += 1
+        if not verdict.historic:
+            self.delays_ms.append(delay_ms)
+
+    def delay_percentiles(self) -> dict[str, float | None]:
+        """Window closed to verdict stored, ms; None before the first."""
+        if not self.delays_ms:
+            return {"p50": None, "p99": None}
+        p50, p99 = np.percentile(self.delays_ms, [50, 99])
+        return {"p50": round(float(p50), 2), "p99": round(float(p99), 2)}
+
+
+class InferenceService:
+    """Joins messages, classifier and store; `step` does one round and is called for ever."""
+
+    def __init__(
+        self,
+        link: WindowLink,
+        engine: Engine,
+        classifier: WindowClassifier,
+        *,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.figures = Figures()
+        self._link = link
+        self._engine = engine
+        self._archive = Archive(engine)
+        self._classifier = classifier
+        self._clock_us = clock_us
+        self._monotonic_s = monotonic_s
+        self._waiting: deque[tuple[Message, Window]] = deque()
+        self._failed: dict[Place, None] = {}  # an ordered set
+        self._work_at_s = 0.0
+        self._sweep_at_s = 0.0
+        self._settled_us = 0  # every window that closed before has been tried
+        self._is_store_failing = False
+
+    def step(self) -> None:
+        """Take what arrived; then classify one batch, or look for forgotten windows."""
+        may_work = self._monotonic_s() >= self._work_at_s
+        for message in self._link.poll(0.0 if self._waiting and may_work else IDLE_S):
+            self._receive(message)
+        now_s = self._monotonic_s()
+        if now_s < self._work_at_s:
+            return
+        try:
+            if self._waiting:
+                self._classify_waiting()
+            elif now_s >= self._sweep_at_s:
+                self._sweep(now_s)
+        except (SQLAlchemyError, StoreError) as error:
+            self._work_at_s = now_s + RETRY_S
+            if not self._is_store_failing:
+                logger.exception("verdicts cannot be stored, windows wait until they can", exc_info=error)
+            self._is_store_failing = True
+        else:
+            if self._is_store_failing:
+                logger.info("verdicts are stored again")
+            self._is_store_failing = False
+
+    def counters(self) -> Mapping[str, Any]:
+        """For the heartbeat."""
+        figures = self.figures
+        return {
+            "verdicts": figures.verdicts,
+            "indeterminate": dict(figures.indeterminate),
+            "window_verdict_ms": figures.delay_percentiles(),
+            "backlog": len(self._waiting),
+            "recovered": figures.recovered,
+            "failed": figures.failed,
+            "refused": figures.refused,
+            "deferred": figures.deferred,
+            "model": self._classifier.version,
+        }
+
+    def _receive(self, message: Message) -> None:
+        try:
+            window = decode_window(message.payload)
+        except (msgspec.DecodeError, ValueError) as error:
+            self.figures.refused += 1
+            logger.warning("refused a message on %s: %s", message.topic, error)
+            self._link.acknowledge(message)
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            self.figures.deferred += 1
+            self._link.acknowledge(message)  # it is in the store: the sweep finds it
+            return
+        self._waiting.append((message, window))
+
+    def _classify_waiting(self) -> None:
+        batch = [self._waiting[i] for i in range(min(MAX_BATCH, len(self._waiting)))]
+        self._decide([window for _, window in batch])
+        for message, _ in batch:
+            self._waiting.popleft()
+            self._link.acknowledge(message)
+
+    def _sweep(self, now_s: float) -> None:
+        """Finish windows that have no verdict; at once again while there are more than one sweep holds."""
+        before_us = self._clock_us() - round(SWEEP_AFTER_S * 1e6)
+        limit = SWEEP_LIMIT + len(self._failed)
+        found = self._archive.windows_without_verdict(before_us, limit, self._settled_us)
+        windows = [window for window in found if _place_of(window) not in self._failed]
+        for i in range(0, len(windows), MAX_BATCH):
+            self.figures.recovered += self._decide(windows[i : i + MAX_BATCH])
+        if len(found) < limit:
+            self._settled_us = max(self._settled_us, before_us - round(SETTLED_S * 1e6))
+            self._sweep_at_s = now_s + SWEEP_EVERY_S
+
+    def _decide(self, windows: Sequence[Window]) -> int:
+        """Classify, store and publish; the number of windows that had no verdict before."""
+        verdicts = self._classify(windows)
+        closed_us = {_place_of(window): window.closed_us for window in windows}
+        new = save_verdicts(self._engine, verdicts)
+        stored_us = self._clock_us()
+        for verdict in new:
+            self.figures.count(verdict, (stored_us - closed_us[_place_of(verdict)]) / 1e3)
+            self._link.publish(verdict_topic(verdict.device), msgspec.json.encode(verdict))
+        return len(new)
+
+    def _classify(self, windows: Sequence[Window]) -> list[Verdict]:
+        """A batch that fails is taken apart: one bad window does not cost the others their verdict."""
+        try:
+            return self._classifier.classify(windows, self._clock_us())
+        except Exception as error:
+            if len(windows) > 1:
+                return [verdict for window in windows for verdict in self._classify([window])]
+            place = _place_of(windows[0])
+            self.figures.failed += 1
+            self._failed[place] = None
+            if len(self._failed) > MAX_FAILED:
+                del self._failed[next(iter(self._failed))]
+            logger.exception("no verdict for the window %s:%s:%s", *place, exc_info=error)
+            return []
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; SystemExit with one sentence when weights, store or broker fail."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        classifier = Classifier.load(settings.weights_dir)
+    except ClassifierError as error:
+        raise SystemExit(f"The model cannot be used: {error}") from None
+    try:
+        engine = open_store(settings.store_address)
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or error
+        raise SystemExit(f"The store {settings.store_address} cannot be opened: {reason}") from None
+    link = MqttLink(
+        settings.broker_address,
+        "wristlead-inference",
+        service="inference",
+        persistent=True,
+        manual_ack=True,
+        counters=lambda: service.counters(),  # noqa: PLW0108 - the service comes after its link
+    )
+    service = InferenceService(link, engine, classifier)
+    link.subscribe(WINDOWS)
+    try:
+        link.connect()
+        logger.info("classifying with %s", classifier.version)
+        while not stop.is_set():
+            service.step()
+    except LinkError as error:
+        raise SystemExit(str(error)) from None
+    finally:
+        link.close()
+        engine.dispose()
+
+
+def _place_of(record: Window | Verdict) -> Place:
+    return record.device, record.session, record.first_sample

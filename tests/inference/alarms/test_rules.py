@@ -1,0 +1,485 @@
+"""Each rule of docs' alarm page, told as a stream of one-second vitals -> the alarms a person sees."""
+
+from dataclasses import replace
+
+import pytest
+
+from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
+from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Event, Tick
+from inference.alarms.rules import Limits, in_words
+from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
+from ingest.vitals import SignalState, Vitals
+
+DEVICE = "ward/bed-1"
+START_US = 1_790_000_000_000_000
+GOOD = Vitals(
+    device=DEVICE,
+    session=7,
+    at_us=START_US,
+    last_sample=0,
+    heart_rate_bpm=72.0,
+    since_beat_s=0.4,
+    signal=SignalState.GOOD,
+)
+
+
+def at(second: float) -> int:
+    return START_US + round(second * 1e6)
+
+
+class Ward:
+    """An engine and what it has said, at one-second steps of one device."""
+
+    def __init__(self, limits_of: dict[str, Limits] | None = None) -> None:
+        self.engine = AlarmEngine(Limits(), limits_of)
+        self.said: list[Alarm] = []
+        self.second: float = 0
+
+    def push(self, event: Event) -> list[Alarm]:
+        changes = self.engine.push(event)
+        self.said += changes
+        return changes
+
+    def watch(self, seconds: int, vitals: Vitals = GOOD) -> list[Alarm]:
+        """So many seconds of these vitals; what was said during them."""
+        before = len(self.said)
+        for _ in range(seconds):
+            self.push(replace(vitals, at_us=at(self.second)))
+            self.push(Tick(at(self.second + 0.2)))
+            self.second += 1
+        return self.said[before:]
+
+    def stop_heart(self, seconds: int) -> list[Alarm]:
+        said: list[Alarm] = []
+        for silent in range(1, seconds + 1):
+            said += self.watch(1, replace(GOOD, since_beat_s=float(silent), heart_rate_bpm=None))
+        return said
+
+    def fall_silent(self, seconds: int) -> list[Alarm]:
+        """No vitals at all: only the clock goes on."""
+        before = len(self.said)
+        for _ in range(2 * seconds):
+            self.push(Tick(at(self.second)))
+            self.second += 0.5  # as the service ticks
+        return self.said[before:]
+
+    def decide(self, probability: float, *, historic: bool = False) -> list[Alarm]:
+        """A verdict with this probability of MI (threshold 0.62) and none of the rest."""
+        self.second += 10
+        return self.push(verdict_of(self.second, probability, historic=historic))
+
+    def acknowledge(self, kind: AlarmKind, who: str = "nurse") -> list[Alarm]:
+        return self.push(Acknowledge(DEVICE, kind, who, at(self.second)))
+
+    def state(self, kind: AlarmKind) -> AlarmState:
+        return next((a.state for a in self.engine.active() if a.kind is kind), AlarmState.OFF)
+
+
+def verdict_of(second: float, probability: float, *, historic: bool = False) -> Verdict:
+    findings = tuple(
+        Finding(s, probability if s is Superclass.MI else 0.05, 0.62, Presence.UNCERTAIN) for s in Superclass
+    )
+    return Verdict(DEVICE, 7, round(second * 500), at(second - 10), "m1", at(second), historic, findings)
+
+
+def kinds(alarms: list[Alarm]) -> list[AlarmKind]:
+    return [alarm.kind for alarm in alarms]
+
+
+def rate(bpm: float) -> Vitals:
+    return replace(GOOD, heart_rate_bpm=bpm)
+
+
+LEAD_OFF = replace(GOOD, signal=SignalState.LEAD_OFF, heart_rate_bpm=None)
+NOISY = replace(GOOD, signal=SignalState.NOISY, heart_rate_bpm=None)
+
+
+# --- rule 1: queues and suppression ---------------------------------------------------------------------
+
+
+def test_a_healthy_patient_raises_nothing() -> None:
+    assert Ward().watch(120) == []
+
+
+def test_a_lead_off_alarm_suppresses_rate_alarms_of_that_lead() -> None:
+    ward = Ward()
+    ward.watch(5)
+    ward.watch(6, LEAD_OFF)
+    assert kinds(ward.watch(3, rate(180))) == []  # the lead came back, its alarm is still on
+    assert AlarmKind.EXTREME_RATE in kinds(ward.watch(4, rate(180)))
+
+
+def test_a_rate_limit_alarm_ends_when_the_lead_can_no_longer_be_seen() -> None:
+    ward = Ward()
+    ward.watch(3, rate(130))
+    ward.watch(6, LEAD_OFF)
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.OFF
+
+
+@pytest.mark.parametrize("blind", [LEAD_OFF, NOISY, replace(LEAD_OFF, signal=SignalState.FLAT)])
+def test_a_technical_alarm_never_clears_an_active_high_alarm(blind: Vitals) -> None:
+    ward = Ward()
+    ward.watch(10)
+    ward.stop_heart(6)
+    ward.watch(1, rate(170))  # latched, and a second one on
+    ward.watch(60, blind)
+    assert ward.state(AlarmKind.ASYSTOLE) is AlarmState.LATCHED
+    assert ward.state(AlarmKind.EXTREME_RATE) is AlarmState.ON
+    ward.fall_silent(30)
+    assert ward.state(AlarmKind.ASYSTOLE) is AlarmState.LATCHED
+    assert ward.state(AlarmKind.EXTREME_RATE) is AlarmState.ON
+
+
+def test_a_technical_alarm_suppresses_a_new_finding() -> None:
+    ward = Ward()
+    ward.decide(0.9)
+    ward.decide(0.9)
+    ward.watch(6, LEAD_OFF)
+    assert ward.decide(0.9) == []
+    ward.watch(6)
+    assert kinds(ward.decide(0.9)) == [AlarmKind.FINDING_MI]
+
+
+def test_a_finding_that_is_on_outlasts_a_technical_alarm_as_one_episode() -> None:
+    ward = Ward()
+    for _ in range(3):
+        ward.decide(0.9)
+    said = ward.watch(20, LEAD_OFF) + ward.watch(6)
+    assert set(kinds(said)) == {AlarmKind.LEAD_OFF}
+    assert ward.state(AlarmKind.FINDING_MI) is AlarmState.ON
+
+
+# --- rule 2: asystole -----------------------------------------------------------------------------------
+
+
+def test_asystole_is_high_latching_and_presented_within_10_s_of_the_last_beat() -> None:
+    ward = Ward()
+    ward.watch(30)
+    last_beat_us = at(ward.second - 1)
+    said = ward.stop_heart(6)
+    raised = said[0]
+    assert (raised.kind, raised.priority) == (AlarmKind.ASYSTOLE, AlarmPriority.HIGH)
+    assert (raised.queue, raised.text) == (AlarmQueue.PHYSIOLOGICAL, "ASYSTOLE 4 s")
+    assert raised.at_us - last_beat_us < 10_000_000
+    assert said[-1].text == "ASYSTOLE 6 s"
+    assert said[-1].peak == 6.0
+    assert ward.watch(1)[0].state is AlarmState.LATCHED
+
+
+def test_a_pause_under_4_s_is_no_asystole() -> None:
+    ward = Ward()
+    ward.watch(10)
+    assert ward.stop_heart(3) + ward.watch(10) == []
+
+
+@pytest.mark.parametrize("signal", [s for s in SignalState if s is not SignalState.GOOD])
+def test_without_a_good_signal_there_is_no_asystole(signal: SignalState) -> None:
+    ward = Ward()
+    ward.watch(10)
+    said = ward.watch(9, replace(GOOD, signal=signal, since_beat_s=9.0, heart_rate_bpm=None))
+    assert AlarmKind.ASYSTOLE not in kinds(said)
+
+
+def test_beats_that_nobody_could_see_do_not_count_as_silence() -> None:
+    ward = Ward()
+    ward.watch(10)
+    ward.watch(20, LEAD_OFF)
+    came_back = ward.watch(3, replace(GOOD, since_beat_s=22.0, heart_rate_bpm=None))
+    assert AlarmKind.ASYSTOLE not in kinds(came_back)
+
+
+def test_old_data_is_no_asystole() -> None:
+    ward = Ward()
+    ward.watch(10)
+    stalled = replace(GOOD, since_beat_s=5.0, data_age_s=6.0)
+    assert AlarmKind.ASYSTOLE not in kinds(ward.watch(3, stalled))
+
+
+def test_a_new_device_without_any_beat_is_asystole_after_10_s_of_good_signal() -> None:
+    ward = Ward()
+    unknown = replace(GOOD, since_beat_s=None, heart_rate_bpm=None)
+    assert ward.watch(10, unknown) == []
+    assert ward.watch(1, unknown)[0].text == "ASYSTOLE 10 s"
+
+
+# --- rule 3: heart rate ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bpm", "text"), [(38.0, "HR 38 < 40"), (162.4, "HR 162 > 150"), (150.3, "HR 150.3 > 150")]
+)
+def test_an_extreme_rate_is_high_latching_and_immediate(bpm: float, text: str) -> None:
+    ward = Ward()
+    ward.watch(5)
+    raised = ward.watch(1, rate(bpm))[0]
+    assert (raised.kind, raised.priority, raised.text) == (AlarmKind.EXTREME_RATE, AlarmPriority.HIGH, text)
+    ward.watch(10)
+    assert ward.state(AlarmKind.EXTREME_RATE) is AlarmState.LATCHED
+
+
+@pytest.mark.parametrize(("bpm", "text"), [(46.0, "HR 46 < 50"), (134.0, "HR 134 > 120")])
+def test_a_rate_limit_is_medium_immediate_and_does_not_latch(bpm: float, text: str) -> None:
+    ward = Ward()
+    ward.watch(5)
+    raised = ward.watch(1, rate(bpm))[0]
+    assert (raised.kind, raised.priority, raised.text) == (AlarmKind.RATE_LIMIT, AlarmPriority.MEDIUM, text)
+    ward.watch(10)
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.OFF
+
+
+def test_at_its_limit_a_rate_is_not_outside() -> None:
+    assert Ward().watch(5, rate(120)) + Ward().watch(5, rate(50)) == []
+
+
+def test_a_rate_alarm_ends_only_after_3_s_inside_by_3_bpm() -> None:
+    ward = Ward()
+    ward.watch(1, rate(121))
+    ward.watch(60, rate(118))  # inside, but not by 3 bpm
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.ON
+    ward.watch(3, rate(117))  # 2 s from the first to the third
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.ON
+    ward.watch(1, rate(117))
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.OFF
+
+
+def test_limits_belong_to_the_patient() -> None:
+    ward = Ward({DEVICE: Limits(rate_high_bpm=140)})
+    assert ward.watch(5, rate(134)) == []
+
+
+def test_limits_that_cross_are_refused_with_their_values() -> None:
+    with pytest.raises(ValueError, match="got 40, 50, 160, 150 bpm"):
+        Limits(rate_high_bpm=160)
+
+
+def test_an_unknown_rate_neither_raises_nor_ends_an_alarm() -> None:
+    ward = Ward()
+    ward.watch(1, rate(130))
+    ward.watch(10, replace(GOOD, heart_rate_bpm=None))
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.ON
+
+
+# --- rule 4: the lead -----------------------------------------------------------------------------------
+
+
+def test_lead_off_is_low_within_5_s_and_medium_after_30_s() -> None:
+    ward = Ward()
+    ward.watch(5)
+    said = ward.watch(5, LEAD_OFF)
+    assert (said[0].priority, said[0].text) == (AlarmPriority.LOW, "Lead off 4 s")
+    assert said[0].queue is AlarmQueue.TECHNICAL
+    said = ward.watch(26, LEAD_OFF)
+    assert (said[-1].priority, said[-1].text) == (AlarmPriority.MEDIUM, "Lead off 30 s")
+
+
+def test_flaps_of_the_lead_raise_nothing_new() -> None:
+    ward = Ward()
+    ward.watch(5)
+    for _ in range(10):
+        assert ward.watch(3, LEAD_OFF) + ward.watch(3) == []
+    ward.watch(8, LEAD_OFF)
+    for _ in range(5):
+        said = ward.watch(3) + ward.watch(6, LEAD_OFF)
+        assert {(a.state, a.count) for a in said} <= {(AlarmState.ON, 1)}
+        assert {a.since_us for a in said} <= {ward.engine.active()[0].since_us}
+    ward.watch(6)
+    assert ward.state(AlarmKind.LEAD_OFF) is AlarmState.OFF
+
+
+@pytest.mark.parametrize(
+    ("signal", "seconds", "text"),
+    [
+        (SignalState.FLAT, 5, "Flat line 4 s"),
+        (SignalState.SATURATED, 5, "Saturated 4 s"),
+        (SignalState.NOISY, 11, "Noisy 10 s"),
+    ],
+)
+def test_a_signal_that_shows_no_heart_is_a_low_technical_alarm(
+    signal: SignalState, seconds: int, text: str
+) -> None:
+    ward = Ward()
+    ward.watch(5)
+    said = ward.watch(seconds, replace(GOOD, signal=signal, heart_rate_bpm=None))
+    assert [(a.kind, a.priority, a.text) for a in said] == [(AlarmKind.SIGNAL, AlarmPriority.LOW, text)]
+    ward.watch(6)
+    assert ward.state(AlarmKind.SIGNAL) is AlarmState.OFF
+
+
+# --- rule 5: data and battery ---------------------------------------------------------------------------
+
+
+def test_no_data_is_low_after_10_s_and_medium_after_60_s_though_vitals_go_on() -> None:
+    ward = Ward()
+    ward.watch(5)
+    said: list[Alarm] = []
+    for age in range(1, 62):
+        said += ward.watch(1, replace(GOOD, signal=SignalState.NO_DATA, data_age_s=age, heart_rate_bpm=None))
+    assert (said[0].kind, said[0].priority, said[0].text) == (
+        AlarmKind.NO_DATA,
+        AlarmPriority.LOW,
+        "No data 10 s",
+    )
+    assert (said[-1].priority, said[-1].text) == (AlarmPriority.MEDIUM, "No data 1 min")
+    assert ward.watch(1)[-1].state is AlarmState.OFF
+
+
+def test_no_data_is_raised_though_vitals_stop_altogether() -> None:
+    ward = Ward()
+    ward.watch(5)
+    said = ward.fall_silent(70)
+    assert said[0].at_us - at(4) == 10_000_000
+    assert [a.priority for a in said if a.text == "No data 1 min"] == [AlarmPriority.MEDIUM]
+
+
+def test_no_data_says_that_the_device_went_offline() -> None:
+    ward = Ward()
+    ward.watch(5)
+    ward.push(DeviceStatus(DEVICE, online=False, battery=None, at_us=at(5)))
+    assert ward.fall_silent(12)[0].text == "No data 10 s, device offline"
+
+
+def test_battery_is_low_at_20_and_medium_at_5_percent() -> None:
+    ward = Ward()
+    ward.watch(2, replace(GOOD, battery=21))
+    assert ward.said == []
+    low = ward.watch(1, replace(GOOD, battery=20))[0]
+    assert (low.kind, low.priority, low.text) == (AlarmKind.BATTERY, AlarmPriority.LOW, "Battery 20 % ≤ 20 %")
+    medium = ward.push(DeviceStatus(DEVICE, online=True, battery=5, at_us=at(ward.second)))[0]
+    assert (medium.priority, medium.text) == (AlarmPriority.MEDIUM, "Battery 5 % ≤ 5 %")
+    ward.watch(5, replace(GOOD, battery=22))
+    assert ward.state(AlarmKind.BATTERY) is AlarmState.ON
+    ward.watch(1, replace(GOOD, battery=23))
+    assert ward.state(AlarmKind.BATTERY) is AlarmState.OFF
+
+
+def test_late_data_never_raises_a_live_alarm() -> None:
+    ward = Ward()
+    for _ in range(5):
+        assert ward.decide(0.99, historic=True) == []
+
+
+# --- rule 6: findings -----------------------------------------------------------------------------------
+
+
+def test_a_finding_needs_3_of_the_last_5_windows_and_is_advisory() -> None:
+    ward = Ward()
+    said = [ward.decide(p) for p in (0.9, 0.3, 0.62, 0.2, 0.81)]
+    assert [len(changes) for changes in said] == [0, 0, 0, 0, 1]
+    alarm = said[-1][0]
+    assert (alarm.kind, alarm.queue, alarm.priority) == (
+        AlarmKind.FINDING_MI,
+        AlarmQueue.ADVISORY,
+        AlarmPriority.ADVISORY,
+    )
+    assert (alarm.text, alarm.model) == ("MI 3 of 5 windows, p 0.81 ≥ 0.62", "m1")
+
+
+def test_a_finding_ends_after_3_of_5_below_and_comes_once_an_episode() -> None:
+    ward = Ward()
+    for _ in range(5):
+        ward.decide(0.9)
+    transitions = [a.state for p in (0.1, 0.9, 0.1) for a in ward.decide(p) if a.state is not AlarmState.ON]
+    assert transitions == []
+    assert ward.decide(0.1)[0].state is AlarmState.OFF
+
+
+def test_windows_that_do_not_pass_quality_do_not_vote() -> None:
+    ward = Ward()
+    for _ in range(2):
+        ward.decide(0.9)
+    for n in range(20):
+        place = 1000 + n
+        ward.push(
+            Verdict(DEVICE, 7, place, 0, "m1", at(place), historic=False, indeterminate=Indeterminate.NOISY)
+        )
+    assert kinds(ward.decide(0.9)) == [AlarmKind.FINDING_MI]
+
+
+def test_an_acknowledged_finding_is_not_raised_again_in_its_episode() -> None:
+    ward = Ward()
+    for _ in range(3):
+        ward.decide(0.9)
+    ward.acknowledge(AlarmKind.FINDING_MI)
+    for _ in range(60):
+        ward.decide(0.9)
+        ward.push(Tick(at(ward.second)))
+    assert ward.state(AlarmKind.FINDING_MI) is AlarmState.ACK
+
+
+# --- rule 7: one alarm, with value and limit ------------------------------------------------------------
+
+
+def test_a_retrigger_updates_count_and_peak_of_the_one_alarm() -> None:
+    ward = Ward()
+    ward.watch(1, rate(160))
+    ward.watch(5)
+    again = ward.watch(1, rate(171))[0]
+    assert (again.state, again.count, again.peak) == (AlarmState.ON, 2, 171.0)
+    assert again.since_us == START_US
+    assert len([a for a in ward.engine.active() if a.kind is AlarmKind.EXTREME_RATE]) == 1
+
+
+def test_words_change_at_most_once_a_second_and_durations_get_coarser() -> None:
+    ward = Ward()
+    ward.watch(2)
+    for tenth in range(200):
+        ward.push(Tick(at(12 + tenth / 10)))
+    assert len(ward.said) == 20
+    assert [in_words(s) for s in (9.99, 59.9, 60, 3599, 7300)] == ["9 s", "59 s", "1 min", "59 min", "2 h"]
+
+
+# --- rule 8: acknowledge --------------------------------------------------------------------------------
+
+
+def test_an_acknowledged_alarm_comes_back_after_3_min_if_its_condition_is_still_there() -> None:
+    ward = Ward()
+    ward.watch(1, rate(130))
+    assert ward.acknowledge(AlarmKind.RATE_LIMIT)[0].who == "nurse"
+    said = ward.watch(185, rate(130))
+    assert [(a.state, a.at_us) for a in said] == [(AlarmState.ON, at(181))]
+
+
+def test_a_higher_priority_breaks_through_an_acknowledgement() -> None:
+    ward = Ward()
+    ward.watch(2)
+    ward.watch(6, LEAD_OFF)
+    ward.acknowledge(AlarmKind.LEAD_OFF)
+    assert ward.watch(10, LEAD_OFF)[0].state is AlarmState.ACK
+    said = ward.watch(16, LEAD_OFF)
+    louder = next(a for a in said if a.state is AlarmState.ON)
+    assert (louder.priority, louder.text) == (AlarmPriority.MEDIUM, "Lead off 30 s")
+
+
+def test_an_acknowledgement_of_one_alarm_leaves_the_others() -> None:
+    ward = Ward()
+    ward.watch(1, rate(170))
+    ward.acknowledge(AlarmKind.RATE_LIMIT)
+    assert ward.state(AlarmKind.EXTREME_RATE) is AlarmState.ON
+
+
+# --- rule 11: states ------------------------------------------------------------------------------------
+
+
+def test_a_latched_alarm_stays_until_somebody_acknowledges_it() -> None:
+    ward = Ward()
+    ward.watch(10)
+    ward.stop_heart(5)
+    ward.watch(3600)
+    assert ward.state(AlarmKind.ASYSTOLE) is AlarmState.LATCHED
+    off = ward.acknowledge(AlarmKind.ASYSTOLE)[0]
+    assert (off.state, off.who) == (AlarmState.OFF, "nurse")
+
+
+def test_an_alarm_that_was_seen_is_off_when_its_condition_ends() -> None:
+    ward = Ward()
+    ward.watch(10)
+    ward.stop_heart(5)
+    ward.acknowledge(AlarmKind.ASYSTOLE)
+    assert ward.watch(2)[0].state is AlarmState.OFF
+
+
+def test_to_acknowledge_what_is_off_changes_nothing() -> None:
+    ward = Ward()
+    ward.watch(3)
+    assert ward.acknowledge(AlarmKind.ASYSTOLE) == []
+    assert ward.engine.push(Acknowledge("ward/nobody", AlarmKind.ASYSTOLE, "nurse", at(3))) == []

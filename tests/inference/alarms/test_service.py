@@ -1,0 +1,412 @@
+"""The alarm service between a broker, a store and the clock."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
+from inference.alarms.engine import AlarmEngine
+from inference.alarms.records import active_alarms, alarm_history, load_memory
+from inference.alarms.rules import Limits
+from inference.alarms.service import CHECKPOINT_S, FIRST_TICK_S, AlarmService
+from ingest.link import Message, MqttLink
+from ingest.store.schema import open_store
+from ingest.topics import (
+    ALARMS,
+    SERVICES,
+    acknowledge_topic,
+    alarm_topic,
+    device_topic,
+    verdict_topic,
+    vitals_topic,
+)
+from ingest.vitals import SignalState, Vitals
+
+if TYPE_CHECKING:
+    from tests.conftest import Mosquitto
+
+DEVICE = "ward/bed-1"
+OTHER = "ward/bed-2"
+START_US = 1_790_000_000_000_000
+GOOD = Vitals(DEVICE, 7, START_US, 0, 72.0, 0.4, SignalState.GOOD)
+
+
+class StandInLink:
+    """In place of the broker: what it brings, and what was sent to it."""
+
+    def __init__(self) -> None:
+        self.is_connected = True
+        self.inbox: list[Message] = []
+        self.sent: list[tuple[str, bytes]] = []
+        self.acknowledged: list[Message] = []
+        self.retained: dict[str, bytes] = {}
+
+    def bring(self, topic: str, payload: bytes, at_us: int = START_US) -> None:
+        self.inbox.append(Message(topic, payload, at_us, retained=False, _mid=1, _qos=1, _connection=1))
+
+    def poll(self, timeout_s: float) -> list[Message]:  # noqa: ARG002 - the signature is the link's
+        messages, self.inbox = self.inbox, []
+        return messages
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        assert retain
+        self.sent.append((topic, payload))
+        if payload:
+            self.retained[topic] = payload
+        else:
+            self.retained.pop(topic, None)
+
+    def acknowledge(self, message: Message) -> None:
+        self.acknowledged.append(message)
+
+
+class Bench:
+    """A service on a stand-in link, a real store and a clock that the test turns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"sqlite:///{folder / 'store.sqlite'}"
+        self.second = 0.0
+        self.is_broken = False
+        self.link = StandInLink()
+        self.start()
+
+    def start(self, retained: tuple[str, ...] = ()) -> None:
+        self.service = AlarmService(
+            self.link,
+            self.open_engine,
+            AlarmEngine(Limits()),
+            clock_us=lambda: START_US + round(self.second * 1e6),
+            monotonic_s=lambda: self.second,
+        )
+        self.service.start(retained)
+
+    def open_engine(self) -> Engine:
+        if self.is_broken:
+            raise OperationalError("open", None, Exception("disk is full"))
+        return open_store(self.url, busy_wait_ms=10)
+
+    def watch(self, *vitals: Vitals) -> None:
+        """One second: these vitals come, the service does a round."""
+        stamped = [replace(each, at_us=START_US + round(self.second * 1e6)) for each in vitals]
+        self.link.bring(vitals_topic("ward"), msgspec.json.encode(stamped))
+        self.service.step()
+        self.second += 1
+
+    def shown(self) -> dict[str, AlarmState]:
+        alarms = [msgspec.json.decode(p, type=Alarm) for p in self.link.retained.values()]
+        return {alarm.kind.value: alarm.state for alarm in alarms}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def silent(seconds: float) -> Vitals:
+    return replace(GOOD, since_beat_s=seconds, heart_rate_bpm=None)
+
+
+def test_an_alarm_is_retained_stored_and_cleared_when_it_is_off(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+    engine = bench.open_engine()
+    assert [a.text for a in active_alarms(engine)] == ["HR 134 > 120"]
+    for _ in range(4):
+        bench.watch(GOOD)
+    assert bench.link.sent[-1] == (alarm_topic(DEVICE, "rate_limit"), b"")
+    assert active_alarms(engine) == []
+    assert [t.state for t in alarm_history(engine)] == [AlarmState.OFF, AlarmState.ON]
+
+
+def test_messages_are_acknowledged_after_their_alarm_was_stored_and_shown(bench: Bench) -> None:
+    engine = bench.open_engine()
+    order: list[str] = []
+    acknowledge, publish = bench.link.acknowledge, bench.link.publish
+
+    def note_acknowledge(message: Message) -> None:
+        order.append(f"acknowledged, {len(active_alarms(engine))} stored")
+        acknowledge(message)
+
+    def note_publish(topic: str, payload: bytes, *, retain: bool) -> None:
+        order.append(f"published, {len(active_alarms(engine))} stored")
+        publish(topic, payload, retain=retain)
+
+    bench.link.acknowledge = note_acknowledge  # type: ignore[method-assign]  # watched on purpose
+    bench.link.publish = note_publish  # type: ignore[method-assign]  # same
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert order == ["published, 1 stored", "acknowledged, 1 stored"]
+
+
+def test_new_words_are_shown_but_not_logged(bench: Bench) -> None:
+    for rate in (130.0, 131.0, 132.0):
+        bench.watch(replace(GOOD, heart_rate_bpm=rate))
+    texts = [msgspec.json.decode(payload, type=Alarm).text for _, payload in bench.link.sent]
+    assert texts == ["HR 130 > 120", "HR 131 > 120", "HR 132 > 120"]
+    assert len(alarm_history(bench.open_engine())) == 1
+
+
+def test_an_acknowledgement_names_who_in_the_log(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    bench.link.bring(acknowledge_topic(DEVICE, "rate_limit"), b'{"who":" Ada "}')
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.shown() == {"rate_limit": AlarmState.ACK}
+    newest = alarm_history(bench.open_engine(), DEVICE)[0]
+    assert (newest.state, newest.who, newest.kind) == (AlarmState.ACK, "Ada", AlarmKind.RATE_LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        (vitals_topic("ward"), b"{"),
+        (vitals_topic("ward"), b'[{"device":5}]'),
+        (verdict_topic(DEVICE), b"\xff"),
+        (verdict_topic(DEVICE), b'{"device":"ward/bed-1"}'),
+        (acknowledge_topic(DEVICE, "no_such_kind"), b'{"who":"Ada"}'),
+        (acknowledge_topic(DEVICE, "asystole"), b'{"who":""}'),
+        ("wl/v1/acknowledge/x", b'{"who":"Ada"}'),
+        (device_topic(DEVICE, "status"), b'{"online":"perhaps"}'),
+    ],
+)
+def test_what_cannot_be_understood_is_counted_and_harms_no_other_device(
+    bench: Bench, topic: str, payload: bytes
+) -> None:
+    bench.link.bring(topic, payload)
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.service.counters()["refused"] == 1
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+    assert len(bench.link.acknowledged) == 2
+
+
+def test_one_unreadable_record_does_not_cost_the_others_of_its_site(bench: Bench) -> None:
+    good = msgspec.json.encode(replace(GOOD, heart_rate_bpm=134.0))
+    bench.link.bring(vitals_topic("ward"), b'[{"device":"ward/bed-9"},' + good + b"]")
+    bench.service.step()
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+
+
+def test_a_device_that_falls_silent_with_its_ingest_is_seen_by_the_clock(bench: Bench) -> None:
+    bench.watch(GOOD)
+    while bench.second < 12:
+        bench.second += 0.5
+        bench.service.step()
+    assert bench.shown() == {"no_data": AlarmState.ON}
+
+
+def test_a_restart_continues_every_alarm_and_clears_retained_ones_that_are_off(bench: Bench) -> None:
+    for second in range(6):
+        bench.watch(silent(second))
+    bench.watch(GOOD, replace(GOOD, device=OTHER, heart_rate_bpm=130.0))
+    before = bench.shown()
+    assert before == {"asystole": AlarmState.LATCHED, "rate_limit": AlarmState.ON}
+    bench.link.retained.clear()  # no stop(): it was killed; and the broker forgot
+    stale = alarm_topic(DEVICE, "lead_off")
+    bench.link.retained[stale] = b"{}"
+    bench.start((stale, alarm_topic(DEVICE, "asystole")))
+    assert bench.shown() == before
+    bench.link.bring(acknowledge_topic(DEVICE, "asystole"), b'{"who":"Ada"}')
+    bench.watch(GOOD)
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+
+
+def test_what_the_broker_kept_comes_before_the_clock_so_that_a_restart_cries_no_false_alarm(
+    bench: Bench,
+) -> None:
+    bench.watch(GOOD)
+    bench.second += CHECKPOINT_S
+    bench.watch(GOOD)
+    bench.service.stop()
+    bench.second += 300
+    bench.start()
+    bench.second += FIRST_TICK_S - 0.1
+    bench.service.step()
+    assert bench.shown() == {}
+    bench.watch(GOOD)
+    bench.service.step()
+    assert bench.shown() == {}
+
+
+def test_an_alarm_is_shown_though_the_store_fails_and_stored_when_it_is_back(bench: Bench) -> None:
+    bench.watch(GOOD)
+    bench.is_broken = True
+    bench.start()
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+    assert bench.service.counters()["unsaved"] == 1
+    assert bench.link.inbox == []
+    assert len(bench.link.acknowledged) == 2
+    bench.is_broken = False
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.service.counters()["unsaved"] == 0
+    engine = bench.open_engine()
+    assert len(active_alarms(engine)) == len(alarm_history(engine)) == 1
+
+
+def test_store_trouble_is_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.is_broken = True
+    bench.start()
+    for _ in range(10):
+        bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == [
+        "alarms go on but cannot be stored"
+    ]
+
+
+def test_a_broker_that_lost_its_memory_gets_every_alarm_again(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    bench.link.is_connected = False
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    bench.link.retained.clear()
+    bench.link.is_connected = True
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+
+
+def test_a_memory_that_cannot_be_read_costs_no_alarm(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=160.0))
+    with bench.open_engine().begin() as connection:
+        connection.exec_driver_sql("UPDATE alarm_memory SET memory = 'torn'")
+    bench.start()
+    assert bench.shown()["extreme_rate"] is AlarmState.ON
+
+
+def test_the_memory_of_a_quiet_device_is_never_older_than_a_checkpoint(bench: Bench) -> None:
+    while bench.second < CHECKPOINT_S + 2:
+        bench.watch(GOOD)
+    memory = msgspec.json.decode(load_memory(bench.open_engine())[DEVICE])
+    assert memory["seen"]["vitals_us"] >= START_US + CHECKPOINT_S * 1e6
+
+
+# --- with a real broker and a real process --------------------------------------------------------------
+
+
+class Outside:
+    """What a dashboard and ingest are to the service: a client of the same broker."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.link = MqttLink(address, "outside")
+        self.alarms: dict[str, Alarm] = {}
+        self.beat: bytes = b""
+        for topic in (ALARMS, SERVICES):
+            self.link.subscribe(topic)
+        self.link.connect()
+
+    def wait(self, is_so: Callable[[], bool], within_s: float = 15.0) -> None:
+        deadline = time.monotonic() + within_s
+        while not is_so():
+            assert time.monotonic() < deadline, (self.alarms, self.beat)
+            for message in self.link.poll(0.05):
+                if message.topic == "wl/v1/service/alarms":
+                    self.beat = message.payload
+                elif message.topic.startswith("wl/v1/alarm/"):
+                    kind = message.topic.rsplit("/", 1)[1]
+                    self.alarms.pop(kind, None)
+                    if message.payload:
+                        self.alarms[kind] = msgspec.json.decode(message.payload, type=Alarm)
+
+    def tell(self, vitals: Vitals) -> None:
+        self.link.publish(vitals_topic("ward"), msgspec.json.encode([vitals]))
+
+    def state(self, kind: str) -> AlarmState | None:
+        return self.alarms[kind].state if kind in self.alarms else None
+
+    def is_up(self) -> bool:
+        return b'"online":true' in self.beat
+
+
+@contextmanager
+def service_process(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    code = (
+        "from inference.alarms.service import run; from ingest.settings import load_settings; "
+        "run(load_settings())"
+    )
+    environment = {
+        **os.environ,
+        "WRISTLEAD_BROKER": f"127.0.0.1:{port}",
+        "WRISTLEAD_DATA_DIR": str(folder),
+    }
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.broker
+def test_an_alarm_outlives_a_killed_service_and_is_acknowledged_in_its_next_life(
+    mosquitto: "Mosquitto", tmp_path: Path
+) -> None:
+    outside = Outside(mosquitto.address)
+    now_us = time.time_ns() // 1000
+    with service_process(mosquitto.port, tmp_path) as process:
+        outside.wait(outside.is_up)
+        for second in range(-10, 6):
+            silent_s = max(0.4, float(second))
+            outside.tell(
+                replace(GOOD, at_us=now_us + second * 1_000_000, since_beat_s=silent_s, heart_rate_bpm=None)
+            )
+        outside.wait(lambda: outside.state("asystole") is AlarmState.ON)
+        assert outside.alarms["asystole"].at_us - now_us < 10_000_000
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    outside.wait(lambda: not outside.is_up())
+    # While it is down the heart beats again and somebody acknowledges: the broker keeps both.
+    outside.tell(replace(GOOD, at_us=now_us + 7_000_000))
+    with service_process(mosquitto.port, tmp_path) as process:
+        outside.wait(outside.is_up)
+        outside.wait(lambda: outside.state("asystole") is AlarmState.LATCHED)
+        outside.link.publish(acknowledge_topic(DEVICE, "asystole"), b'{"who":"Ada"}')
+        outside.wait(lambda: outside.state("asystole") is None)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+    history = alarm_history(open_store(f"sqlite:///{tmp_path / 'wristlead.sqlite'}"), DEVICE)
+    assert [(t.state, t.who) for t in reversed(history) if t.kind is AlarmKind.ASYSTOLE] == [
+        (AlarmState.ON, None),
+        (AlarmState.LATCHED, None),
+        (AlarmState.OFF, "Ada"),
+    ]
+
+
+@pytest.mark.broker
+def test_a_condition_that_is_still_there_is_ack_after_a_person_saw_it(
+    mosquitto: "Mosquitto", tmp_path: Path
+) -> None:
+    outside = Outside(mosquitto.address)
+    now_us = time.time_ns() // 1000
+    with service_process(mosquitto.port, tmp_path):
+        outside.wait(outside.is_up)
+        outside.tell(replace(GOOD, at_us=now_us, heart_rate_bpm=134.0))
+        outside.wait(lambda: outside.state("rate_limit") is AlarmState.ON)
+        outside.link.publish(acknowledge_topic(DEVICE, "rate_limit"), b'{"who":"Ada"}')
+        outside.wait(lambda: outside.state("rate_limit") is AlarmState.ACK)
+        assert outside.alarms["rate_limit"].who == "Ada"
+
+
+def test_without_a_broker_the_service_ends_with_one_sentence(tmp_path: Path, free_port: int) -> None:
+    code = (
+        "import ingest.link as l; from inference.alarms import service as s; from ingest.settings import "
+        "load_settings; wait = l.MqttLink.connect; l.MqttLink.connect = lambda self: wait(self, 0.2); "
+        "s.run(load_settings())"
+    )
+    environment = {
+        **os.environ,
+        "WRISTLEAD_BROKER": f"127.0.0.1:{free_port}",
+        "WRISTLEAD_DATA_DIR": str(tmp_path),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode != 0
+    assert ended.stderr.strip().startswith("Alarms cannot start: no MQTT broker answers")
