@@ -87,7 +87,8 @@ def is_noisy(prepared_mv: NDArray[np.float32], stretch_mv: NDArray[np.float32], 
 def kurtosis(samples: NDArray[np.float32]) -> float:
     """(n,) -> fourth over squared second central moment: 1.5 for a sine, 3 for noise, 5 to 40 for an ECG."""
     centred = np.asarray(samples, dtype=np.float64) - float(np.mean(samples))
-    return float(np.mean(centred**4) / np.mean(centred**2) ** 2)
+    square = centred * centred  # centred**4 takes 20 times as long
+    return float(np.mean(square * square) / np.mean(square) ** 2)
 
 
 def slow_share(prepared_mv: NDArray[np.float32]) -> float:

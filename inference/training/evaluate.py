@@ -33,7 +33,9 @@ BOOTSTRAP_SEED = 9
 Floats = NDArray[np.floating]
 
 
-def evaluate(classifier: Classifier, records: Records, lead: str = "I") -> dict[str, Any]:
+def evaluate(
+    classifier: Classifier, records: Records, lead: str = "I", rounds: int = BOOTSTRAP_ROUNDS
+) -> dict[str, Any]:
     """Figures of a classifier on recordings, ready for JSON.
 
     AUROC, AUPRC, F1, ECE and Brier are over all `n` recordings, also those the quality gate would refuse;
@@ -75,7 +77,7 @@ def evaluate(classifier: Classifier, records: Records, lead: str = "I") -> dict[
         "called_present_of_those_with": by_class(lambda c: _share(present[:, c], has[:, c])),
         "called_present_of_those_without": by_class(lambda c: _share(present[:, c], ~has[:, c])),
         "calibration": _calibration_note(classifier, records),
-        "ci95": _intervals(records, logits, probability),
+        "ci95": _intervals(records, logits, probability, rounds),
     }
 
 
@@ -141,12 +143,12 @@ def _share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
     return float(of[among].mean()) if among.any() else None
 
 
-def _intervals(records: Records, logits: Floats, probability: Floats) -> dict[str, Any]:
+def _intervals(records: Records, logits: Floats, probability: Floats, rounds: int) -> dict[str, Any]:
     targets = records.targets
 
     def interval(figure: Any) -> list[float | None] | None:
         rng = np.random.default_rng(BOOTSTRAP_SEED)  # the same patients for every figure
-        limits = patient_bootstrap(records.patient, figure, rng, BOOTSTRAP_ROUNDS)
+        limits = patient_bootstrap(records.patient, figure, rng, rounds)
         return None if limits is None else [rounded(limit) for limit in limits]
 
     columns = {name.value: c for c, name in enumerate(Superclass)}

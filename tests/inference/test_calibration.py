@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inference.calibration import (
+    Calibration,
+    ClassCalibration,
+    fit,
+    fit_class,
+    fit_halves,
+    patient_half,
+    sigmoid,
+)
+from inference.training.metrics import expected_calibration_error
+from inference.verdict import Presence
+
+
+def drawn(
+    rng: np.random.Generator, n: int, *, slope: float = 1.0, offset: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logits whose true probability is sigmoid(slope * logit + offset), and outcomes drawn from it."""
+    logits = rng.normal(0, 2, n)
+    return logits, (rng.random(n) < sigmoid(slope * logits + offset)).astype(float)
+
+
+def test_platt_finds_the_truth_it_was_drawn_from() -> None:
+    fitted = fit_class(*drawn(np.random.default_rng(0), 40_000, slope=0.5, offset=-1.0))
+    assert fitted.slope == pytest.approx(0.5, abs=0.03)
+    assert fitted.offset == pytest.approx(-1.0, abs=0.05)
+
+
+def test_over_confident_logits_are_calibrated_on_outcomes_they_were_not_fitted_on() -> None:
+    rng = np.random.default_rng(1)
+    fitted = fit_class(*drawn(rng, 2000, slope=0.3))
+    logits, truth = drawn(rng, 2000, slope=0.3)
+    before = expected_calibration_error(truth, sigmoid(logits))
+    after = expected_calibration_error(truth, sigmoid(fitted.slope * logits + fitted.offset))
+    assert before > 0.1
+    assert after < 0.04
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_limits_keep_their_promise_on_new_windows(seed: int) -> None:
+    """At most 10 % (and the noise of 4,000 draws) wrong on each side, given the truth."""
+    rng = np.random.default_rng(seed)
+    fitted = fit_class(*drawn(rng, 4000))
+    logits, truth = drawn(rng, 8000)
+    said = np.array([fitted.presence(p) for p in sigmoid(fitted.slope * logits + fitted.offset)])
+    has = truth > 0.5
+    assert np.mean(said[has] == Presence.ABSENT) < 0.12
+    assert np.mean(said[~has] == Presence.PRESENT) < 0.12
+    assert np.mean(said[has] == Presence.PRESENT) > 0.3  # and they do decide
+    assert np.mean(said[~has] == Presence.ABSENT) > 0.3
+
+
+def test_limits_never_cross_where_the_classes_hardly_overlap() -> None:
+    logits = np.r_[np.linspace(-6, -2, 50), np.linspace(2, 6, 50)]
+    fitted = fit_class(logits, (logits > 0).astype(float))
+    assert fitted.absent_below <= fitted.present_above
+    assert fitted.presence(0.0) == Presence.ABSENT
+    assert fitted.presence(1.0) == Presence.PRESENT
+
+
+def test_what_lies_between_the_limits_is_uncertain() -> None:
+    limits = ClassCalibration(1.0, 0.0, threshold=0.5, absent_below=0.2, present_above=0.7)
+    said = [limits.presence(p) for p in (0.19, 0.2, 0.5, 0.7, 0.71)]
+    assert said == [Presence.ABSENT, *[Presence.UNCERTAIN] * 3, Presence.PRESENT]
+
+
+def test_the_threshold_has_the_best_f1_of_all() -> None:
+    logits, truth = drawn(np.random.default_rng(2), 300)
+    fitted = fit_class(logits, truth)
+    probability = sigmoid(fitted.slope * logits + fitted.offset)
+
+    def f1_at(threshold: float) -> float:
+        found = probability >= threshold
+        return float(2 * np.sum(found & (truth > 0.5)) / (found.sum() + truth.sum()))
+
+    assert f1_at(fitted.threshold) == max(f1_at(p) for p in probability)
+
+
+def test_each_class_has_its_own_scale() -> None:
+    neutral = ClassCalibration(1.0, 0.0, 0.5, 0.1, 0.9)
+    steep = ClassCalibration(2.0, 1.0, 0.5, 0.1, 0.9)
+    probabilities = Calibration((neutral, steep)).probabilities(np.array([[0.3, 0.3], [1e4, -1e4]]))
+    np.testing.assert_allclose(probabilities[0], sigmoid(np.array([0.3, 1.6])))
+    np.testing.assert_allclose(probabilities[1], np.array([1.0, 0.0]))
+
+
+def test_a_patient_is_in_one_half_only_and_each_half_sees_its_own() -> None:
+    rng = np.random.default_rng(3)
+    patient = np.repeat(np.arange(400), 3)
+    half = patient_half(patient)
+    assert all(len(set(half[patient == p])) == 1 for p in range(400))
+    assert 0.4 < half.mean() < 0.6
+    logits, truth = drawn(rng, 1200)
+    first, second = fit_halves(logits[:, None], truth[:, None], patient)
+    assert first == fit(logits[half == 0][:, None], truth[half == 0][:, None])
+    assert first != second
+
+
+def test_too_few_examples_are_refused_with_their_number() -> None:
+    truth = np.r_[np.ones(9), np.zeros(90)]
+    with pytest.raises(ValueError, match=r"needs 10 windows.*got 9 with and 90 without"):
+        fit_class(np.linspace(1, 0, 99), truth)
+
+
+def test_logits_that_rank_backwards_are_refused() -> None:
+    logits, truth = drawn(np.random.default_rng(4), 500)
+    with pytest.raises(ValueError, match="the wrong way"):
+        fit_class(-logits, truth)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from inference.model import LagPlot, RecurrenceNet, count_macs, count_parameters
+from inference.recurrence import lag_plot
+from inference.training.export import MAX_PARITY_ERROR, onnx_bytes, parity_error
+
+torch.set_num_threads(1)
+ECG = np.random.default_rng(4).normal(0, 0.6, (6, 1000)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def net() -> RecurrenceNet:
+    torch.manual_seed(0)
+    return RecurrenceNet().eval()
+
+
+def test_the_plot_in_the_graph_equals_its_numpy_twin() -> None:
+    inside = LagPlot()(torch.from_numpy(ECG)).numpy()
+    for row, ecg in zip(inside, ECG, strict=True):
+        np.testing.assert_allclose(row, lag_plot(ecg), atol=1e-6)
+
+
+def test_nothing_but_the_plot_enters_the_network(net: RecurrenceNet) -> None:
+    """Two signals with the same plot have the same logits: an offset is all that the plot leaves out."""
+    with torch.inference_mode():
+        logits = net(torch.from_numpy(ECG))
+        shifted = net(torch.from_numpy(ECG + np.float32(0.5)))
+        inverted = net(torch.from_numpy(-ECG))
+    assert logits.shape == (6, 5)
+    by_offset, by_sign = (logits - shifted).abs().max(), (logits - inverted).abs().max()
+    assert by_offset < 1e-5
+    assert by_sign > 50 * by_offset
+
+
+def test_the_network_keeps_its_budget(net: RecurrenceNet) -> None:
+    assert count_parameters(net) <= 900_000
+    assert count_macs(net) <= 60e6
+
+
+def test_every_relu_is_its_own_and_leaves_its_input_alone(net: RecurrenceNet) -> None:
+    """Attribution methods such as DeepLift need it."""
+    relus = [module for module in net.modules() if isinstance(module, torch.nn.ReLU)]
+    calls: list[torch.nn.Module] = []
+    hooks = [relu.register_forward_hook(lambda module, _i, _o: calls.append(module)) for relu in relus]
+    with torch.inference_mode():
+        net(torch.from_numpy(ECG))
+    for hook in hooks:
+        hook.remove()
+    assert len(calls) == len(set(calls)) == len(relus) == 9
+    assert not any(relu.inplace for relu in relus)
+
+
+@pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # from inside the exporter
+def test_the_exported_graph_equals_torch_at_any_batch(net: RecurrenceNet) -> None:
+    model = onnx_bytes(net)
+    assert parity_error(net, model, ECG) <= MAX_PARITY_ERROR
+    assert len(model) <= 4_000_000
+    assert b"site-packages" not in model  # no traces of the machine that exported it
