@@ -91,6 +91,7 @@ class Intake:
         self,
         device: str,
         chunks: Sequence[ReceivedChunk],
+        now_us: int,
         next_window: NextWindow | None,
         next_historic: NextWindow | None = None,
     ) -> None:
@@ -107,7 +108,7 @@ class Intake:
             self._note_fault(device, state, error)
             return
         state.pipeline = pipeline
-        self._add_windows(windows, heard_us)
+        self._add_windows(windows, now_us)
 
     def tick(self, now_us: int) -> None:
         """Let time pass for all devices: overdue gaps close; the long silent are forgotten."""

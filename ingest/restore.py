@@ -22,7 +22,8 @@ def restore_devices(archive: Archive, intake: Intake, hop_s: float, now_us: int)
         since_historic_us, next_historic = _unfinished(archive, device, hop_s, now_us, historic=True)
         if next_historic is not None:
             since_us = min(since_us, since_historic_us)
-        intake.restore(device, archive.chunks_since(device, since_us), next_window, next_historic)
+        chunks = archive.chunks_since(device, since_us)
+        intake.restore(device, chunks, now_us, next_window, next_historic)
     if recent:
         logger.info("restored %d devices from the store", len(recent))
 

@@ -1,0 +1,126 @@
+"""What devices were told is safe, against what the store holds: the figures of a demo or a soak."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Connection, Engine, and_, func, select
+
+from ingest.store.schema import chunk_table, verdict_table, window_table
+from ingest.window import MIN_COVERAGE
+
+N_FIELDS = 7  # device,session,first_sample,n_samples,published_us,acked_us,kind
+
+_Place = tuple[str, int, int]  # (device, session, first sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Median and 99th percentile, milliseconds; None when nothing was measured."""
+
+    p50: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything that was published, stored and decided."""
+
+    published: int  # different chunks that the broker acknowledged to their device
+    stored: int  # chunks in the store
+    lost: int  # acknowledged and not in the store
+    windows: int
+    eligible: int  # windows with enough samples for the model
+    verdicts: int  # of eligible windows
+    missing_verdicts: int  # eligible windows without one
+    indeterminate: dict[str, int]  # reason -> verdicts that could not tell, of all windows
+    publish_arrival_ms: Quantiles  # from a device's publication to ingest's socket
+    window_verdict_ms: Quantiles  # from closing a window to its verdict
+
+
+def account(engine: Engine, published_log: Path) -> Account:
+    """Compare the devices' log of acknowledged publications with the store.
+
+    The log is CSV, one line for each acknowledged publication: `device,session,first_sample,n_samples,
+    published_us,acked_us,kind`; kind `chunk` must be in the store, others may. A torn last line is ignored.
+    Raises ValueError naming any other line that cannot be read, OSError when the log cannot.
+    """
+    published_us = dict(_acknowledged_chunks(published_log))
+    with engine.connect() as connection:
+        stored = _arrivals(connection)
+        eligible, verdicts, delays_ms = _verdicts(connection)
+        return Account(
+            published=len(published_us),
+            stored=len(stored),
+            lost=len(published_us.keys() - stored.keys()),
+            windows=connection.scalars(select(func.count()).select_from(window_table)).one(),
+            eligible=eligible,
+            verdicts=verdicts,
+            missing_verdicts=eligible - verdicts,
+            indeterminate=_indeterminate(connection),
+            publish_arrival_ms=_quantiles(
+                [
+                    (stored[place] - sent_us) / 1000
+                    for place, sent_us in published_us.items()
+                    if place in stored
+                ]
+            ),
+            window_verdict_ms=_quantiles(delays_ms),
+        )
+
+
+def _acknowledged_chunks(path: Path) -> Iterator[tuple[_Place, int]]:
+    """Place and time of publication of every line of kind chunk."""
+    lines = path.read_text().splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()  # torn: the writer was killed in the middle
+    for number, fields in enumerate(csv.reader(lines), start=1):
+        if fields[:1] == ["device"]:
+            continue
+        try:
+            device, session, first_sample, _n_samples, sent_us, _acked_us, kind = fields
+            place, published_us = (device, int(session), int(first_sample)), int(sent_us)
+        except ValueError:
+            raise ValueError(f"{path} line {number} is {fields}, want {N_FIELDS} fields") from None
+        if kind == "chunk":
+            yield place, published_us
+
+
+def _arrivals(connection: Connection) -> dict[_Place, int]:
+    chunk = chunk_table.c
+    rows = connection.execute(select(chunk.device, chunk.session, chunk.first_sample, chunk.received_us))
+    return {(device, session, first): received_us for device, session, first, received_us in rows}
+
+
+def _verdicts(connection: Connection) -> tuple[int, int, list[float]]:
+    """Eligible windows, how many of them have a verdict, and how long each took, ms."""
+    window, verdict = window_table.c, verdict_table.c
+    same_place = and_(
+        verdict.device == window.device,
+        verdict.session == window.session,
+        verdict.first_sample == window.first_sample,
+    )
+    rows = connection.execute(
+        select(window.closed_us, verdict.decided_us)
+        .select_from(window_table.outerjoin(verdict_table, same_place))
+        .where(window.coverage >= MIN_COVERAGE)
+    ).all()
+    delays_ms = [(decided - closed) / 1000 for closed, decided in rows if decided is not None]
+    return len(rows), len(delays_ms), delays_ms
+
+
+def _indeterminate(connection: Connection) -> dict[str, int]:
+    reason = verdict_table.c.indeterminate
+    rows = connection.execute(
+        select(reason, func.count()).where(reason.is_not(None)).group_by(reason).order_by(reason)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _quantiles(durations_ms: list[float]) -> Quantiles:
+    if not durations_ms:
+        return Quantiles(None, None)
+    p50, p99 = np.percentile(durations_ms, (50, 99))
+    return Quantiles(round(float(p50), 1), round(float(p99), 1))
