@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy import signal
 
 MAINS_HZ = 50.0
 WANDER_HZ = (0.07, 0.16, 0.28)  # breathing and slow electrode drift
-EMG_BAND_HZ = (20.0, 100.0)
 MOTION_S = 0.7  # how long one jerk lasts, as the width of its bell
 
 
@@ -39,11 +37,7 @@ class Noise:
         self._fs = fs
         fixed, self._emg_rng, self._motion_rng = rng.spawn(3)
         self._phases = fixed.uniform(0, 2 * np.pi, len(WANDER_HZ) + 1)
-        nyquist = 0.98 * fs / 2
-        band = (EMG_BAND_HZ[0], min(EMG_BAND_HZ[1], nyquist))
-        self._sos = signal.butter(1, band, "bandpass", fs=fs, output="sos")
-        self._state = np.zeros((self._sos.shape[0], 2))
-        self._gain = levels.emg_mv * np.sqrt(fs / 2 / (band[1] - band[0]))
+        self._emg_white = self._emg_rng.standard_normal(2)  # the two newest
         self._jerks: list[tuple[float, float]] = []  # (time_s, height_mv)
         self._next_jerk_s = self._wait_s()
         self._at = 0
@@ -67,9 +61,10 @@ class Noise:
         return np.asarray(total)
 
     def _emg_mv(self, n: int) -> NDArray[np.float64]:
-        white = self._gain * self._emg_rng.standard_normal(n)
-        shaped, self._state = signal.sosfilt(self._sos, white, zi=self._state)
-        return np.asarray(shaped)
+        """White noise minus itself two samples earlier: a band around fs / 4, nothing at 0 and fs / 2."""
+        white = np.concatenate((self._emg_white, self._emg_rng.standard_normal(n)))
+        self._emg_white = white[-2:]
+        return np.asarray(self._levels.emg_mv / np.sqrt(2) * (white[2:] - white[:-2]))
 
     def _motion_mv(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         while self._next_jerk_s < time_s[-1] + 4 * MOTION_S:
