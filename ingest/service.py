@@ -87,9 +87,9 @@ class IngestService:
     def serve(self) -> None:
         """Restore, connect, and take turns until `stop`; raises LinkError when no broker answers at start."""
         restore_devices(self._archive, self._intake, self._settings.hop_s, _now_us())
-        self._link.connect()
         for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS):
-            self._link.subscribe(topic)
+            self._link.subscribe(topic)  # before connecting: our presence then says that we are subscribed
+        self._link.connect()
         while not self._is_stopping:
             self.turn()
         self._try_commit(time.monotonic())

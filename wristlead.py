@@ -1,0 +1,287 @@
+"""The `wristlead` command: one subcommand per service, and `demo` and `run`, which start them all."""
+
+import argparse
+import contextlib
+import logging
+import math
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ingest.settings import Settings, SettingsError, load_settings
+from ingest.supervisor import EXIT_REFUSED, ServiceRefusedError, Supervisor, end_with_parent
+
+NOTICE = "For education and research only; not a medical device."
+MIN_FREE_MB = 200  # an hour of eight 500-Hz patients takes about 60 MB
+LOOK_EVERY_S = 0.2  # at dead services and signals
+
+logger = logging.getLogger("wristlead")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    command, names = options.pop("command"), set(Settings.model_fields)
+    try:
+        settings = load_settings(**{k: v for k, v in options.items() if k in names})
+    except SettingsError as error:
+        return _refuse(f"Invalid setting: {error}")
+    _configure_logging(command, settings.log_level)
+    own = {k: v for k, v in options.items() if k not in names}
+    try:
+        return COMMANDS[command](settings, **own) or 0
+    except SystemExit as refusal:
+        if isinstance(refusal.code, str):
+            return _refuse(refusal.code)
+        raise
+    except KeyboardInterrupt:
+        return 0
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return EXIT_REFUSED
+
+
+def _configure_logging(command: str, level: str) -> None:
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=level,
+        stream=sys.stderr,
+        format=f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {command}: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    for noisy in ("amqtt", "transitions", "uvicorn.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+# --- services -----------------------------------------------------------------------------------------
+
+
+def _serve_broker(settings: Settings) -> None:
+    from ingest.broker import run  # noqa: PLC0415 - each service loads only what it needs
+
+    run(settings)
+
+
+def _serve_ingest(settings: Settings) -> None:
+    from ingest.service import run  # noqa: PLC0415 - same
+
+    run(settings)
+
+
+def _serve_inference(settings: Settings) -> None:
+    from inference.service import run  # noqa: PLC0415 - same
+
+    run(settings)
+
+
+def _serve_alarms(settings: Settings) -> None:
+    from inference.alarms.service import run  # noqa: PLC0415 - same
+
+    run(settings)
+
+
+def _serve_dashboard(settings: Settings) -> None:
+    from dashboard.service import run  # noqa: PLC0415 - same
+
+    run(settings)
+
+
+def _service(serve: Callable[[Settings], None]) -> Callable[..., int | None]:
+    def start(settings: Settings) -> int | None:
+        if os.environ.get("WRISTLEAD_SUPERVISED"):
+            end_with_parent()
+        serve(settings)
+        return None
+
+    return start
+
+
+def _simulate(settings: Settings, *, demo: bool, **options: Any) -> int | None:
+    from simulators import service  # noqa: PLC0415 - same
+
+    if os.environ.get("WRISTLEAD_SUPERVISED"):
+        end_with_parent()
+    if demo:
+        service.run(settings, seconds=options["seconds"], published_log=options["published_log"])
+    else:
+        service.simulate(settings, **options)
+    return None
+
+
+# --- everything at once -------------------------------------------------------------------------------
+
+
+def _own_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "wristlead", *arguments]
+
+
+@contextlib.contextmanager
+def _house(settings: Settings) -> Iterator[Supervisor]:
+    """Broker (unless the user has one), ingest, inference, alarms and dashboard, until the block ends."""
+    from ingest.broker import broker_command, describe, require_free_port  # noqa: PLC0415 - same
+
+    _require_room(settings.data_dir)
+    require_free_port(settings.dashboard_host, settings.dashboard_port, "dashboard")
+    environment = {**settings.as_environment(), "WRISTLEAD_SUPERVISED": "1"}
+    supervisor = Supervisor(environment)
+    try:
+        print(describe(settings), file=sys.stderr)
+        if settings.broker is None:
+            require_free_port(*settings.broker_address, "broker")
+            supervisor.add("broker", broker_command(settings))
+        for name in ("ingest", "inference", "alarms", "dashboard"):
+            supervisor.add(name, _own_command(name))
+        yield supervisor
+    except ServiceRefusedError as refused:
+        raise SystemExit(f"Wristlead stopped, because {refused} could not start (see above).") from None
+    finally:
+        supervisor.stop()
+
+
+def _require_room(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free_mb = shutil.disk_usage(folder).free / 1e6
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(1_000_000))
+    except OSError as error:
+        raise SystemExit(
+            f"Cannot write to {folder}: {error.strerror}. Free some space there, or set --data-dir."
+        ) from None
+    if free_mb < MIN_FREE_MB:
+        raise SystemExit(
+            f"Only {free_mb:.0f} MB are free in {folder}, at least {MIN_FREE_MB} MB are needed: "
+            "free some space, or set --data-dir to another disk."
+        )
+
+
+@contextlib.contextmanager
+def _until_stopped() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM become a flag; a second Ctrl-C works as usual."""
+    stopped = False
+
+    def stop(number: int, _frame: object) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(number, signal.SIG_DFL)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _run(settings: Settings, *, no_browser: bool) -> int | None:
+    with _until_stopped() as is_stopped, _house(settings) as supervisor:
+        _announce(settings, no_browser=no_browser)
+        while not is_stopped():
+            supervisor.watch()
+            time.sleep(LOOK_EVERY_S)
+    return None
+
+
+def _announce(settings: Settings, *, no_browser: bool) -> None:
+    address = f"http://{settings.dashboard_host}:{settings.dashboard_port}"
+    print(f"\nWristlead is starting: {address}\nCtrl-C stops it. {NOTICE}\n", file=sys.stderr)
+    if not no_browser and (sys.platform == "darwin" or os.environ.get("DISPLAY")):
+        webbrowser.open(address)
+
+
+def _demo(settings: Settings, *, seconds: float | None, no_browser: bool, json: bool) -> int | None:
+    from ingest.run_report import RunReport, as_json, in_words  # noqa: PLC0415 - same
+
+    with contextlib.ExitStack() as stack:
+        if "data_dir" not in settings.model_fields_set:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wristlead-demo-"))
+            settings = settings.model_copy(update={"data_dir": Path(folder)})
+        is_stopped = stack.enter_context(_until_stopped())
+        supervisor = stack.enter_context(_house(settings))
+        log = settings.data_dir / "published.csv"
+        report = RunReport(settings, log)
+        while not report.is_ingest_up and not is_stopped():  # else its first chunks had no one to keep them
+            supervisor.watch()
+            report.listen(LOOK_EVERY_S)
+        supervisor.add("simulators", _own_command("simulate", "--demo", "--published-log", str(log)))
+        _announce(settings, no_browser=no_browser)
+        end_s = math.inf if seconds is None else time.monotonic() + seconds
+        while not is_stopped() and time.monotonic() < end_s:
+            supervisor.watch()
+            report.listen(LOOK_EVERY_S)
+            report.say_progress(end_s - time.monotonic())
+        supervisor.stop("simulators")
+        settled = report.settle(supervisor)
+        figures = report.figures(supervisor)
+    print(as_json(figures) if json else in_words(figures))
+    return 0 if settled else 1
+
+
+# --- options ------------------------------------------------------------------------------------------
+
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    "demo": _demo,
+    "run": _run,
+    "broker": _service(_serve_broker),
+    "ingest": _service(_serve_ingest),
+    "inference": _service(_serve_inference),
+    "alarms": _service(_serve_alarms),
+    "dashboard": _service(_serve_dashboard),
+    "simulate": _simulate,
+}
+WHAT = {
+    "demo": "everything on this machine, with eight simulated patients",
+    "run": "everything on this machine, for your own devices",
+    "broker": "an MQTT broker: Mosquitto if installed, else an embedded one",
+    "ingest": "store what devices send; cut windows, find beats",
+    "inference": "classify windows",
+    "alarms": "raise alarms from heart rate, findings and silence",
+    "dashboard": "the monitor in a browser",
+    "simulate": "simulated patients for any broker",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    group = shared.add_argument_group(
+        "settings (also WRISTLEAD_* variables, or a TOML file in WRISTLEAD_CONFIG)"
+    )
+    for name, about in Settings.model_fields.items():
+        text = f"{about.description} (default: {about.default})"
+        group.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text, metavar="X")
+    parser = argparse.ArgumentParser(
+        prog="wristlead", description=f"Live single-lead ECG monitor for wearables. {NOTICE}"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    each = {
+        name: commands.add_parser(name, help=what, description=what, parents=[shared])
+        for name, what in WHAT.items()
+    }
+    for name in ("demo", "run"):
+        each[name].add_argument("--no-browser", action="store_true", help="do not open the dashboard")
+    each["demo"].add_argument("--seconds", type=float, help="end by itself after this long")
+    each["demo"].add_argument("--json", action="store_true", help="print the final figures as JSON")
+    simulate = each["simulate"]
+    simulate.add_argument("--demo", action="store_true", help="the demo's eight patients")
+    simulate.add_argument("--patients", type=int, default=1, help="how many (default: 1)")
+    simulate.add_argument("--rhythm", default="sinus", help="which patients, such as sinus, af or replay:MI")
+    simulate.add_argument(
+        "--fault", dest="faults", action="append", default=[], help="such as drop=0.02; repeatable"
+    )
+    simulate.add_argument("--seconds", type=float, help="end by itself after this long")
+    simulate.add_argument("--site", default="sim", help="site id in the topics (default: sim)")
+    simulate.add_argument("--published-log", type=Path, help="CSV of every acknowledged chunk")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
