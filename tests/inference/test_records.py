@@ -1,0 +1,59 @@
+"""Each window keeps exactly one verdict in the store."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from inference.records import latest_verdict, save_verdicts, verdicts_between
+from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
+from ingest.store.schema import open_store
+
+FINDINGS = tuple(Finding(s, 0.123456789, 0.62, Presence.UNCERTAIN) for s in Superclass)
+FOUND = Verdict("ward/bed-1", 2**32 - 1, 2**40, 1_000, "m1", 2_000, historic=False, findings=FINDINGS)
+NOISY = replace(FOUND, first_sample=0, wall_time_us=500, findings=(), indeterminate=Indeterminate.NOISY)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+
+
+def test_what_is_read_is_what_was_saved(engine: Engine) -> None:
+    save_verdicts(engine, [FOUND, NOISY])
+    assert verdicts_between(engine, "ward/bed-1", 0, 10_000) == [NOISY, FOUND]
+
+
+def test_a_window_keeps_its_first_verdict_and_a_second_is_not_new(engine: Engine) -> None:
+    assert save_verdicts(engine, [FOUND]) == [FOUND]
+    later = replace(FOUND, decided_us=9_000, model="m2")
+    assert save_verdicts(engine, [later, NOISY, NOISY]) == [NOISY]
+    assert latest_verdict(engine, "ward/bed-1") in (FOUND, NOISY)
+    assert FOUND in verdicts_between(engine, "ward/bed-1", 0, 10_000)
+
+
+def test_workers_at_the_same_windows_save_each_exactly_once(engine: Engine) -> None:
+    windows = [replace(FOUND, first_sample=n) for n in range(40)]
+    new: list[Verdict] = []
+    workers = [threading.Thread(target=lambda: new.extend(save_verdicts(engine, windows))) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(v.first_sample for v in new) == list(range(40))
+
+
+def test_the_latest_is_live_and_of_that_device(engine: Engine) -> None:
+    assert latest_verdict(engine, "ward/bed-1") is None
+    newer = replace(FOUND, first_sample=1, decided_us=3_000)
+    historic = replace(FOUND, first_sample=2, decided_us=4_000, historic=True)
+    stranger = replace(FOUND, device="ward/bed-2", decided_us=5_000)
+    save_verdicts(engine, [FOUND, newer, historic, stranger])
+    assert latest_verdict(engine, "ward/bed-1") == newer
+
+
+def test_a_span_includes_its_start_and_not_its_end(engine: Engine) -> None:
+    save_verdicts(engine, [replace(FOUND, first_sample=t, wall_time_us=t) for t in (10, 20, 30)])
+    assert [v.wall_time_us for v in verdicts_between(engine, "ward/bed-1", 10, 30)] == [10, 20]
