@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from ingest.gauges import DurationHistogram
+
+
+def test_nothing_measured_is_unknown() -> None:
+    assert DurationHistogram().quantile_ms(0.5) is None
+    assert DurationHistogram().summary() == {"p50": None, "p99": None}
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.99, 1.0])
+def test_quantiles_are_right_within_five_per_cent(share: float) -> None:
+    durations = np.random.default_rng(3).lognormal(2.0, 1.5, 5000)
+    histogram = DurationHistogram()
+    for each in durations:
+        histogram.add(float(each))
+    exact = float(np.quantile(durations, share, method="inverted_cdf"))
+    found = histogram.quantile_ms(share)
+    assert found is not None
+    assert exact * 0.999 <= found <= exact * 1.051
+
+
+def test_what_is_beyond_the_buckets_is_counted_at_their_ends() -> None:
+    histogram = DurationHistogram()
+    for each in (-3.0, 0.0, 1e12):
+        histogram.add(each)
+    assert histogram.quantile_ms(0.5) == pytest.approx(0.01)
+    assert histogram.quantile_ms(1.0) == pytest.approx(0.01 * 1.05**399)
