@@ -5,14 +5,32 @@ and small devices; the first byte tells them apart. Anything else is refused wit
 """
 
 import struct
-from enum import IntEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
+from ingest.encoding import (
+    NV_PER_MV,
+    NV_PER_UV,
+    Encoding,
+    WireError,
+    check_samples,
+    decode_samples,
+    encode_samples,
+)
+
+__all__ = [
+    "MAX_PAYLOAD_BYTES",
+    "MAX_SAMPLES",
+    "Encoding",
+    "WireError",
+    "decode",
+    "encode_binary",
+    "encode_json",
+]
 
 _T = TypeVar("_T")
 
@@ -25,34 +43,11 @@ MAX_LEADS = 12
 FS_RANGE_HZ = (1.0, 10_000.0)
 END_OF_INDICES = 1 << 63  # indices and counts must fit the store's signed 64 bits
 END_OF_TIME_US = 253_402_300_800_000_000  # the year 10000, where calendars in software end
-NV_PER_UV = 1000
-NV_PER_MV = 1_000_000
-_MAX_VARINT_BYTES = 5  # a zigzagged difference of two int32 has 33 bits, 7 to a byte
 _ALL_FLAGS = sum(ChunkFlag)
 _UNITS_NV = {"uV": NV_PER_UV, "mV": NV_PER_MV}
 _NAME_OF_LEAD = {lead: lead.name for lead in Lead} | {Lead.UNKNOWN: "unknown", Lead.CHEST: "chest"}
 _LEAD_OF_NAME = {name: lead for lead, name in _NAME_OF_LEAD.items()}
 _FLAG_OF_NAME = {str(flag.name).lower(): flag for flag in ChunkFlag}
-
-
-class WireError(ValueError):
-    """A message is malformed; the text says what was expected and what came."""
-
-
-class Encoding(IntEnum):
-    """How samples are written after the binary header."""
-
-    INT16 = 0
-    VARINT = 1  # zigzag LEB128 of the difference to the same lead's previous sample
-    INT32 = 2
-    FLOAT32 = 3  # millivolts; integers are units of `nV per unit`
-
-
-_FIXED: dict[int, np.dtype[Any]] = {
-    Encoding.INT16: np.dtype("<i2"),
-    Encoding.INT32: np.dtype("<i4"),
-    Encoding.FLOAT32: np.dtype("<f4"),
-}
 
 
 class _JsonChunk(msgspec.Struct, frozen=True):
@@ -91,7 +86,7 @@ def encode_binary(chunk: Chunk, encoding: Encoding = Encoding.INT16, nv_per_unit
 
     Raises WireError when a sample does not fit the encoding or the leads are not neighbours in wire code.
     """
-    _check_samples(chunk.samples_mv)
+    check_samples(chunk.samples_mv)
     _check_fields(chunk.fs, chunk.first_sample, chunk.wall_time_us, chunk.samples_mv.shape)
     if _leads_from(chunk.leads[0], len(chunk.leads)) != chunk.leads:
         raise WireError(f"leads {[lead.name for lead in chunk.leads]}, binary wants neighbours in wire code")
@@ -107,12 +102,12 @@ def encode_binary(chunk: Chunk, encoding: Encoding = Encoding.INT16, nv_per_unit
         raise WireError(
             f"session {chunk.session}, seq {chunk.seq}, device_ns {chunk.device_ns}: {error}"
         ) from None
-    return header + _encode_samples(chunk.samples_mv, encoding, nv_per_unit)
+    return header + encode_samples(chunk.samples_mv, encoding, nv_per_unit)
 
 
 def encode_json(chunk: Chunk) -> bytes:
     """Chunk -> JSON wire v1 in whole microvolts."""
-    _check_samples(chunk.samples_mv)
+    check_samples(chunk.samples_mv)
     _check_fields(chunk.fs, chunk.first_sample, chunk.wall_time_us, chunk.samples_mv.shape)
     names = [_NAME_OF_LEAD[lead] for lead in chunk.leads]
     message: dict[str, object] = {
@@ -157,82 +152,9 @@ def _decode_binary(payload: bytes, device: str) -> Chunk:
         device_ns=device_ns,
         fs=fs_mhz / 1000,
         leads=_leads_from(lead, n_leads),
-        samples_mv=_decode_samples(payload, encoding, n_samples, n_leads, nv_per_unit),
+        samples_mv=decode_samples(payload, HEADER.size, encoding, (n_samples, n_leads), nv_per_unit),
         flags=ChunkFlag(flags),
     )
-
-
-def _decode_samples(
-    payload: bytes, encoding: int, n_samples: int, n_leads: int, nv_per_unit: int
-) -> NDArray[np.float32]:
-    """Bytes after the header -> samples_mv (n_samples, n_leads)."""
-    shape = (n_samples, n_leads)
-    if encoding == Encoding.VARINT:
-        units: NDArray[Any] = _decode_varint(payload, n_samples * n_leads).reshape(shape).cumsum(axis=0)
-        if max(int(units.max()), -int(units.min()) - 1) > 0x7FFFFFFF:
-            raise WireError(f"varint samples reach {units.min()} to {units.max()}, want signed 32 bits")
-    elif encoding in _FIXED:
-        dtype = _FIXED[encoding]
-        expected = HEADER.size + n_samples * n_leads * dtype.itemsize
-        if len(payload) != expected:
-            raise WireError(
-                f"payload is {len(payload)} bytes, its header promises {expected} "
-                f"({n_samples} samples x {n_leads} leads, {dtype.name})"
-            )
-        units = np.frombuffer(payload, dtype, offset=HEADER.size).reshape(shape)
-    else:
-        raise WireError(f"encoding {encoding}, want one of {[e.value for e in Encoding]}")
-    if encoding == Encoding.FLOAT32:
-        samples_mv: NDArray[np.float32] = units.astype(np.float32)
-        _check_samples(samples_mv)
-        return samples_mv
-    if nv_per_unit == 0:
-        raise WireError("nV per unit is 0, want 1 to 65535")
-    return units.astype(np.float32) * np.float32(nv_per_unit / NV_PER_MV)
-
-
-def _encode_samples(samples_mv: NDArray[np.float32], encoding: Encoding, nv_per_unit: int) -> bytes:
-    if encoding == Encoding.FLOAT32:
-        return samples_mv.astype("<f4").tobytes()
-    units = np.rint(samples_mv.astype(np.float64) * (NV_PER_MV / nv_per_unit))
-    limits = np.iinfo(np.int16 if encoding == Encoding.INT16 else np.int32)
-    if units.min() < limits.min or units.max() > limits.max:
-        raise WireError(
-            f"samples reach {samples_mv.min()} to {samples_mv.max()} mV, which does not fit {limits.dtype} "
-            f"at {nv_per_unit} nV per unit"
-        )
-    if encoding == Encoding.VARINT:
-        integers = units.astype(np.int64)
-        integers[1:] -= integers[:-1].copy()
-        return _encode_varint(integers.ravel())
-    coded: NDArray[Any] = units.astype(_FIXED[encoding])
-    return coded.tobytes()
-
-
-def _decode_varint(payload: bytes, count: int) -> NDArray[np.int64]:
-    """LEB128 bytes after the header -> `count` zigzag-decoded integers, without a Python loop."""
-    coded = np.frombuffer(payload, np.uint8, offset=HEADER.size)
-    ends = np.flatnonzero(coded < 0x80)
-    if len(ends) != count or len(coded) == 0 or ends[-1] != len(coded) - 1:
-        raise WireError(f"{len(coded)} bytes hold {len(ends)} whole varints, the header promises {count}")
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts + 1
-    if int(lengths.max()) > _MAX_VARINT_BYTES:
-        raise WireError(f"a varint has {lengths.max()} bytes, want at most {_MAX_VARINT_BYTES}")
-    place = np.arange(len(coded)) - np.repeat(starts, lengths)
-    zigzag = np.add.reduceat((coded & 0x7F).astype(np.int64) << (7 * place), starts)
-    return (zigzag >> 1) ^ -(zigzag & 1)
-
-
-def _encode_varint(values: NDArray[np.int64]) -> bytes:
-    zigzag = (values << 1) ^ (values >> 63)
-    digits = (zigzag[:, None] >> (7 * np.arange(_MAX_VARINT_BYTES))) & 0x7F  # (n, 5), least first
-    lengths = np.maximum(1, _MAX_VARINT_BYTES - np.argmax(digits[:, ::-1] != 0, axis=1))
-    lengths[zigzag == 0] = 1
-    place = np.arange(_MAX_VARINT_BYTES)
-    coded = digits | np.where(place < lengths[:, None] - 1, 0x80, 0)
-    used: NDArray[np.uint8] = coded[place < lengths[:, None]].astype(np.uint8)
-    return used.tobytes()
 
 
 def _decode_json(payload: bytes, device: str) -> Chunk:
@@ -251,7 +173,7 @@ def _decode_json(payload: bytes, device: str) -> Chunk:
     _check_fields(message.fs, first_sample, wall_time_us, (len(message.y) // len(leads), len(leads)))
     samples = np.array(message.y, np.float64).reshape(-1, len(leads))
     samples *= _looked_up(_UNITS_NV, message.unit, "unit") / NV_PER_MV
-    _check_samples(samples)
+    check_samples(samples)
     flags = NO_FLAGS
     for name in message.flags:
         flags |= _looked_up(_FLAG_OF_NAME, name, "flag")
@@ -280,11 +202,6 @@ def _check_fields(fs: float, first_sample: int, wall_time_us: int, shape: tuple[
         raise WireError(f"first sample is {first_sample}, want 0 to 2^63 with its {n_samples} samples")
     if not 0 <= wall_time_us < END_OF_TIME_US:
         raise WireError(f"device clock is {wall_time_us} us, want the years 1970 to 9999")
-
-
-def _check_samples(samples_mv: NDArray[np.floating]) -> None:
-    if not np.all(np.abs(samples_mv) <= np.finfo(np.float32).max):
-        raise WireError("a sample is not a finite number of mV")
 
 
 def _leads_from(code: int, n_leads: int) -> tuple[Lead, ...]:

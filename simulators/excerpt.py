@@ -4,7 +4,7 @@
 
 FOLDER holds `ptbxl_500hz_replay.npz` and `.csv` (144 PTB-XL records, leads I and II) and
 `mitdb_360hz_part.npz`. Records are chosen by label and signal quality alone, never by what a model says
-of them; records of fold 9, which no model is fitted to, come first.
+of them; records of fold 9, to which no weights are fitted, come first.
 """
 
 import csv
