@@ -193,7 +193,7 @@ def read_battery(seen: Observed, at_us: int) -> Reading:
     limit = BATTERY_MEDIUM if is_medium else BATTERY_LOW
     priority = AlarmPriority.MEDIUM if is_medium else AlarmPriority.LOW
     text = f"Battery {seen.battery} % ≤ {limit} %"
-    return Present(priority, text, at_us, seen.battery, 100.0 - seen.battery)
+    return Present(priority, text, at_us, float(seen.battery), 100.0 - seen.battery)
 
 
 def read_finding(seen: Observed, kind: AlarmKind, at_us: int) -> Reading:

@@ -1,0 +1,212 @@
+"""Laws that hold over any stream of events, whatever the rules are."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
+from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Event, Tick
+from inference.alarms.episode import URGENCY
+from inference.alarms.rules import FINDINGS, LATCHING, Limits
+from inference.verdict import Finding, Presence, Superclass, Verdict
+from ingest.vitals import SignalState, Vitals
+
+START_US = 1_790_000_000_000_000
+DEVICES = ("ward/bed-1", "ward/bed-2", "home/anna")
+SEEDS = range(20)
+STEPS = 1_000
+
+# Rule 11, drawn: from -> to. An alarm that stays in its state changes words, priority or count only.
+DRAWN = {
+    (AlarmState.OFF, AlarmState.ON),
+    (AlarmState.ON, AlarmState.ACK),
+    (AlarmState.ON, AlarmState.LATCHED),
+    (AlarmState.ON, AlarmState.OFF),
+    (AlarmState.ACK, AlarmState.OFF),
+    (AlarmState.ACK, AlarmState.ON),
+    (AlarmState.LATCHED, AlarmState.ON),
+    (AlarmState.LATCHED, AlarmState.OFF),
+    (AlarmState.ON, AlarmState.ON),
+    (AlarmState.ACK, AlarmState.ACK),
+}
+
+
+class Life:
+    """A random but believable stream: patients whose state of health and signal lasts for a while."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.at_us = START_US
+        self.vitals = {d: Vitals(d, 1, START_US, 0, 72.0, 0.4, SignalState.GOOD) for d in DEVICES}
+
+    def events(self, steps: int) -> Iterator[Event]:
+        for _ in range(steps):
+            self.at_us += self.rng.choice((100_000, 500_000, 1_000_000, 1_000_000, 5_000_000))
+            yield self._next()
+
+    def _next(self) -> Event:
+        device = self.rng.choice(DEVICES)
+        match self.rng.random():
+            case p if p < 0.72:
+                return self._vitals(device)
+            case p if p < 0.82:
+                return Tick(self.at_us)
+            case p if p < 0.92:
+                return self._verdict(device)
+            case p if p < 0.97:
+                return Acknowledge(device, self.rng.choice(list(AlarmKind)), "Ada", self.at_us)
+        battery = self.rng.choice((None, 3, 5, 19, 21, 80))
+        return DeviceStatus(device, self.rng.random() < 0.5, battery, self.at_us)
+
+    def _vitals(self, device: str) -> Vitals:
+        vitals = self.vitals[device]
+        if self.rng.random() < 0.15:
+            signal = self.rng.choice([SignalState.GOOD] * 6 + list(SignalState))
+            rate = self.rng.choice((None, 30.0, 45.0, 72.0, 118.0, 121.0, 149.0, 155.0, 190.0))
+            silent = self.rng.choice((None, 0.3, 0.5, 0.7, 4.0, 9.0))
+            age = self.rng.choice((0.1, 0.2, 0.3, 6.0, 12.0))
+            session = self.rng.choice((1, 1, 1, 2))
+            vitals = replace(
+                vitals,
+                signal=signal,
+                heart_rate_bpm=rate,
+                since_beat_s=silent,
+                data_age_s=age,
+                session=session,
+            )
+        self.vitals[device] = replace(vitals, at_us=self.at_us)
+        return self.vitals[device]
+
+    def _verdict(self, device: str) -> Verdict:
+        findings = tuple(Finding(s, self.rng.choice((0.2, 0.7)), 0.5, Presence.UNCERTAIN) for s in Superclass)
+        historic = self.rng.random() < 0.1
+        return Verdict(device, 1, self.at_us // 1000, self.at_us, "m1", self.at_us, historic, findings)
+
+
+def engine() -> AlarmEngine:
+    return AlarmEngine(Limits(), {"home/anna": Limits(rate_high_bpm=110)})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_states_change_only_as_drawn_and_a_high_alarm_is_off_only_after_a_person_saw_it(seed: int) -> None:
+    alarms, states, seen = engine(), dict[tuple[str, AlarmKind], Alarm](), set[tuple[str, AlarmKind]]()
+    for event in Life(seed).events(STEPS):
+        for alarm in alarms.push(event):
+            key = (alarm.device, alarm.kind)
+            before = states[key].state if key in states else AlarmState.OFF
+            assert (before, alarm.state) in DRAWN
+            if (before, alarm.state) == (AlarmState.OFF, AlarmState.ON):
+                seen.discard(key)
+            if isinstance(event, Acknowledge):
+                seen.add(key)
+            if alarm.state is AlarmState.OFF and alarm.kind in LATCHING:
+                assert key in seen
+                assert alarm.who == "Ada"
+            states[key] = alarm
+        assert {(a.device, a.kind) for a in alarms.active()} == {
+            key for key, alarm in states.items() if alarm.state is not AlarmState.OFF
+        }
+        assert len({(a.device, a.kind) for a in alarms.active()}) == len(alarms.active())
+
+
+def test_the_random_lives_reach_every_drawn_change_and_every_kind() -> None:
+    changes, kinds, states = set(), set(), dict[tuple[str, AlarmKind], AlarmState]()
+    for seed in SEEDS:
+        alarms = engine()
+        states.clear()
+        for event in Life(seed).events(STEPS):
+            for alarm in alarms.push(event):
+                key = (alarm.device, alarm.kind)
+                changes.add((states.get(key, AlarmState.OFF), alarm.state))
+                states[key] = alarm.state
+                kinds.add(alarm.kind)
+    assert changes == DRAWN
+    assert kinds == set(AlarmKind)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_repeated_events_change_nothing(seed: int) -> None:
+    once, twice, rng = engine(), engine(), random.Random(seed)
+    recent: list[Vitals | Verdict] = []
+    for event in Life(seed).events(STEPS):
+        assert twice.push(event) == once.push(event)
+        assert twice.push(event) == []
+        if isinstance(event, Vitals | Verdict):  # these can come again much later
+            recent = [*recent, event][-9:]
+        if recent:
+            assert twice.push(rng.choice(recent)) == []
+        assert twice.snapshot() == once.snapshot()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_restored_at_any_cut_it_continues_identically(seed: int) -> None:
+    events = list(Life(seed).events(STEPS))
+    whole = engine()
+    expected = [whole.push(event) for event in events]
+    cuts = set(random.Random(seed).sample(range(STEPS), 50))
+    alarms = engine()
+    for place, (event, said) in enumerate(zip(events, expected, strict=True)):
+        if place in cuts:
+            memory = alarms.snapshot()
+            alarms = engine()
+            alarms.restore(memory)
+        assert alarms.push(event) == said
+    assert alarms.snapshot() == whole.snapshot()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_devices_do_not_influence_each_other(seed: int) -> None:
+    events = list(Life(seed).events(STEPS))
+    together = engine()
+    said = [alarm for event in events for alarm in together.push(event)]
+    for device in DEVICES:
+        alone = engine()
+        own = [e for e in events if isinstance(e, Tick) or e.device == device]
+        assert [a for e in own for a in alone.push(e)] == [a for a in said if a.device == device]
+
+
+def test_events_are_not_changed() -> None:
+    alarms = engine()
+    for event in Life(1).events(STEPS):
+        before = msgspec.json.encode(event)
+        alarms.push(event)
+        assert msgspec.json.encode(event) == before
+
+
+def test_within_an_episode_the_priority_never_falls() -> None:
+    for seed in SEEDS:
+        alarms, priority = engine(), dict[tuple[str, AlarmKind], AlarmPriority]()
+        for event in Life(seed).events(STEPS):
+            for alarm in alarms.push(event):
+                key = (alarm.device, alarm.kind)
+                assert URGENCY[alarm.priority] >= URGENCY[priority.get(key, AlarmPriority.ADVISORY)]
+                priority[key] = alarm.priority
+                if alarm.state is AlarmState.OFF:
+                    del priority[key]
+
+
+def test_findings_alone_are_advisory_and_name_their_model() -> None:
+    alarms = engine()
+    for event in Life(3).events(STEPS):
+        for alarm in alarms.push(event):
+            assert (alarm.queue is AlarmQueue.ADVISORY) == (alarm.kind in FINDINGS)
+            assert (alarm.model == "m1") == (alarm.kind in FINDINGS)
+
+
+def test_a_clock_that_was_set_back_does_not_deafen_the_engine() -> None:
+    alarms = engine()
+    vitals = Vitals("ward/bed-1", 1, START_US, 0, 72.0, 0.4, SignalState.GOOD)
+    alarms.push(vitals)
+    hour_ago = replace(vitals, at_us=START_US - 3_600_000_000, heart_rate_bpm=170.0)
+    said = alarms.push(hour_ago)
+    assert [a.kind for a in said] == [AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT]
+    silent = alarms.push(Tick(hour_ago.at_us + 11_000_000))
+    assert AlarmKind.NO_DATA in [a.kind for a in silent]
+
+
+def test_a_memory_that_is_not_one_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        engine().restore({"ward/bed-1": b'{"seen":5}'})
