@@ -1,0 +1,215 @@
+"""The Dash application and its FastAPI server, made anew by each call: no callback lives at module level."""
+
+import json
+import re
+from typing import Any
+
+import dash_mantine_components as dmc
+import numpy as np
+from dash import Dash, Input, Output, dcc, html
+from dash.development.base_component import Component
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from dashboard import ids, texts, theme
+from dashboard.attributes import attributes
+from dashboard.figures import recurrence_figure, waiting_figure
+from dashboard.guard import Guard, own_names
+from dashboard.hub import Hub
+from dashboard.pages.patient import patient_layout
+from dashboard.pages.wall import wall_layout
+from dashboard.server import add_live_route
+from dashboard.window_source import WindowSource
+from inference.recurrence import window_plot
+from ingest.settings import Settings
+from ingest.topics import ID_PATTERN
+
+PATIENT_PATH = re.compile(rf"/patient/({ID_PATTERN.pattern}/{ID_PATTERN.pattern})/?")
+# Dash puts only main.mjs into the page: early.js stands in the head, and a module that is both put there and
+# imported by another would run twice.
+OTHER_SCRIPTS = r"^(?!main\.mjs$).*\.m?js$"
+
+
+def create_server(settings: Settings, hub: Hub) -> ASGIApp:
+    """The whole web server: pages, callbacks and `/live`, behind the guard."""
+    server = FastAPI(title=texts.PRODUCT, docs_url=None, redoc_url=None, openapi_url=None)
+    add_live_route(server, hub)
+    create_app(settings, hub, server)
+    return Guard(server, own_names(settings.dashboard_host))
+
+
+def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
+    """The Dash application on `server`, with its callbacks."""
+    app = Dash(
+        "dashboard",
+        server=server,  # type: ignore[arg-type]  # Dash's hints know Flask only
+        backend="fastapi",
+        assets_ignore=OTHER_SCRIPTS,
+        title=texts.PRODUCT,
+        update_title="",
+        suppress_callback_exceptions=True,  # the pages' elements come after the shell's
+        index_string=_index(settings),
+    )
+    app.layout = shell_layout()
+    _register_callbacks(app, WindowSource(settings.store_address, hub))
+    return app
+
+
+def page_layout(path: str) -> Component:
+    """The page at `path`."""
+    if path in ("", "/"):
+        return wall_layout()
+    patient = PATIENT_PATH.fullmatch(path)
+    if patient:
+        return patient_layout(patient[1])
+    return html.Section([html.H2(texts.NOT_FOUND), dcc.Link(texts.BACK, href="/")], className="empty")
+
+
+def shell_layout() -> Component:
+    """What stands around every page: header, banners, notice and footer."""
+    shell: Component = dmc.MantineProvider(
+        [
+            dcc.Location(id=ids.LOCATION),
+            _header(),
+            html.Div(id=ids.BANNERS, className="banners", role="alert"),
+            html.Main(id=ids.PAGE),
+            _footer(),
+            _notice(),
+            html.Div(id=ids.ANNOUNCE_URGENT, className="unseen", **attributes(aria_live="assertive")),
+            html.Div(id=ids.ANNOUNCE_QUIET, className="unseen", **attributes(aria_live="polite")),
+        ],
+        id=ids.PROVIDER,
+        theme=theme.mantine_theme(),
+        forceColorScheme="dark",
+    )
+    return shell
+
+
+def _header() -> Component:
+    return html.Header(
+        [
+            dcc.Link(texts.PRODUCT, href="/", className="brand"),
+            html.A(id=ids.WORST_ALARM, className="worst", href="/", hidden=True),
+            html.Span(className="push"),
+            html.Span(id=ids.CONNECTION, className="connection"),
+            html.Span(id=ids.CLOCK, className="clock num"),
+        ],
+        className="top",
+    )
+
+
+def _footer() -> Component:
+    return html.Footer(
+        [
+            html.Span(texts.RESEARCH_USE, className="research"),
+            html.Span(texts.SCALE, className="dim footer-scale"),
+            dmc.SegmentedControl(
+                id=ids.THEME,
+                data=[{"value": value, "label": label} for value, label in texts.THEMES.items()],
+                value="dark",
+                size="xs",
+                **attributes(aria_label=texts.THEME_LABEL),
+            ),
+            dmc.Button(texts.NOTICE_OPEN, id=ids.NOTICE_OPEN, variant="subtle", size="compact-xs"),
+        ],
+        className="bottom",
+    )
+
+
+def _notice() -> Component:
+    notice: Component = dmc.Modal(
+        [
+            html.P(texts.NOTICE_TEXT),
+            dmc.TextInput(
+                id=ids.NOTICE_WHO,
+                label=texts.NOTICE_WHO,
+                description=texts.NOTICE_WHO_HELP,
+                persistence=True,
+                mt=16,
+            ),
+            dmc.Button(texts.NOTICE_ACCEPT, id=ids.NOTICE_ACCEPT, className="primary", fullWidth=True, mt=16),
+        ],
+        id=ids.NOTICE,
+        title=texts.NOTICE_TITLE,
+        opened=False,
+        centered=True,
+        closeOnClickOutside=False,
+        closeOnEscape=False,
+        withCloseButton=False,
+    )
+    return notice
+
+
+def _register_callbacks(app: Dash, windows: WindowSource) -> None:
+    @app.callback(Output(ids.PAGE, "children"), Input(ids.LOCATION, "pathname"))
+    def show_page(path: str | None) -> Component:
+        return page_layout(path or "/")
+
+    @app.callback(
+        Output(ids.RECURRENCE, "figure"),
+        Output(ids.RECURRENCE_NOTE, "children"),
+        Input(ids.VERDICT_SEEN, "data"),
+    )
+    def show_recurrence(seen: dict[str, Any] | None) -> tuple[Any, str]:
+        return recurrence_of(windows, seen)
+
+    _register_in_browser(app)
+
+
+def _register_in_browser(app: Dash) -> None:
+    """Callbacks that never leave the browser; the functions stand in assets/early.js."""
+    in_browser: Any = app.clientside_callback  # Dash has no hints for it
+    in_browser(
+        "(value) => window.wristlead.chooseTheme(value)",
+        Output(ids.PROVIDER, "forceColorScheme"),
+        Input(ids.THEME, "value"),
+    )
+    in_browser(
+        "(opens, accepts, who) => window.wristlead.notice(who)",
+        Output(ids.NOTICE, "opened"),
+        Input(ids.NOTICE_OPEN, "n_clicks"),
+        Input(ids.NOTICE_ACCEPT, "n_clicks"),
+        Input(ids.NOTICE_WHO, "value"),
+    )
+
+
+def recurrence_of(windows: WindowSource, seen: dict[str, Any] | None) -> tuple[Any, str]:
+    """The recurrence plot of the window whose verdict is on screen, and a word about it."""
+    if not seen:
+        return waiting_figure(), texts.RECURRENCE_WAITING
+    stretch = windows.stretch(str(seen["device"]), int(seen["session"]), int(seen["first_sample"]))
+    if stretch is None or np.isnan(stretch.samples_mv).any():
+        return waiting_figure(), texts.RECURRENCE_INCOMPLETE
+    duration_s = len(stretch.samples_mv) / stretch.fs
+    figure = recurrence_figure(
+        window_plot(stretch.samples_mv), duration_s, is_dark=seen.get("theme") != "light"
+    )
+    return figure, "" if stretch.is_stored else texts.RECURRENCE_LIVE
+
+
+def _index(settings: Settings) -> str:
+    """The HTML around Dash: tokens, the theme before the first paint, texts and limits for the scripts."""
+    facts = {
+        "texts": texts.SCRIPT,
+        "limits": [settings.rate_extreme_low_bpm, settings.rate_extreme_high_bpm],
+        "hop_s": settings.hop_s,
+    }
+    shared = json.dumps(facts).replace("<", "\\u003c")
+    return f"""<!DOCTYPE html>
+<html lang="en" data-theme="dark" data-mantine-color-scheme="dark">
+  <head>
+    {{%metas%}}
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>{{%title%}}</title>
+    <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+    <style>{theme.css_variables()}</style>
+    <script id="facts" type="application/json">{shared}</script>
+    <script src="/assets/early.js"></script>
+    {{%css%}}
+  </head>
+  <body>
+    <noscript>{texts.NO_SCRIPT}</noscript>
+    {{%app_entry%}}
+    <footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
+  </body>
+</html>"""

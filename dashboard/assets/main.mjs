@@ -1,0 +1,42 @@
+// Joins the connection, the shell and the page that Dash has put on screen; one animation loop for all traces.
+
+import { Live } from "./live.mjs";
+import { PatientPage } from "./patient.mjs";
+import { Shell } from "./shell.mjs";
+import { Wall } from "./wall.mjs";
+
+const PAGES = { wall: Wall, patient: PatientPage };
+const UPDATE_MS = 250; // ages and staleness move on even when nothing arrives
+
+const live = new Live();
+let shell = null;
+let page = null;
+let root = null;
+
+// Dash mounts and replaces pages; each frame looks whether another one stands there.
+function follow() {
+  const found = document.querySelector("[data-page]");
+  if (found === root) return;
+  page?.remove();
+  root = found;
+  page = root === null ? null : new PAGES[root.dataset.page](root, live);
+  update();
+}
+
+function update() {
+  if (shell === null && document.getElementById("connection") !== null) shell = new Shell(live);
+  shell?.update();
+  page?.update();
+}
+
+function frame(now) {
+  follow();
+  page?.draw(now);
+  window.requestAnimationFrame(frame);
+}
+
+live.onState = update;
+setInterval(update, UPDATE_MS);
+document.addEventListener("wristlead-theme", () => page?.repaint());
+window.requestAnimationFrame(frame);
+window.wristlead.live = live; // for measurements and tests

@@ -1,0 +1,152 @@
+// The patient page: fills what dashboard/pages/patient.py laid out.
+
+import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
+import { Sweep } from "./sweep.mjs";
+import { element, facts, probability, say, setData, setHidden, setText, texts, timeOfDay } from "./words.mjs";
+
+const HISTORY_S = 60;
+const LIVE = { mmPerS: 25, mmPerMv: 10, pulse: 5, paper: true, lineWidth: 1.8 };
+const MINUTE = { spanS: 60, mmPerMv: 5, pulse: 0, lineWidth: 1 };
+
+export class PatientPage {
+  constructor(root, live) {
+    this.root = root;
+    this.live = live;
+    this.device = root.dataset.device;
+    this.field = Object.fromEntries(
+      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
+    );
+    setText(this.field.limits, facts.limits.map(Math.round).join("-"));
+    this.sweeps = [];
+    this.traces = [["live", LIVE], ["minute", MINUTE]].map(([name, options]) => {
+      const holder = root.querySelector(`[data-sweep=${name}]`);
+      const note = holder.appendChild(element("div", "trace-note"));
+      return { holder, options, note };
+    });
+    root.querySelector("#acknowledge").addEventListener("click", () => this.#acknowledge());
+    live.want([this.device], HISTORY_S);
+  }
+
+  remove() {
+    for (const sweep of this.sweeps) sweep.remove();
+    this.live.want([], HISTORY_S);
+  }
+
+  update() {
+    const patient = this.live.patients.get(this.device);
+    if (patient === undefined) {
+      for (const { note } of this.traces) setText(note, this.live.state === null ? "" : texts.no_data_yet);
+      this.#fillAlarms([]);
+      return;
+    }
+    const view = viewOf(patient, this.live);
+    const { field } = this;
+    setText(field.name, patient.name);
+    setHidden(field.source, view.source === null);
+    setText(field.source, view.source ?? "");
+    setText(field.lead, view.lead);
+    setText(field.complete, view.complete);
+    setText(field.battery, view.battery);
+    setText(field.rate, view.rate);
+    setText(field.signal, view.note);
+    setData(this.root, "rate", view.isRateKnown ? "known" : "unknown");
+    setData(this.root, "stale", String(view.isStale));
+    for (const { note } of this.traces) {
+      setText(note, view.note);
+      setHidden(note, view.note === "");
+    }
+    this.isGrey = view.isGrey;
+    for (const sweep of this.sweeps) sweep.setGrey(view.isGrey);
+    this.#fillAlarms(view.alarms);
+    this.#fillVerdict(patient.verdict, view.verdict.isOld);
+  }
+
+  draw(now) {
+    const stream = this.live.stream(this.device);
+    if (this.sweeps[0]?.stream !== stream) {
+      for (const sweep of this.sweeps) sweep.remove();
+      this.sweeps = this.traces.map(({ holder, options }) => new Sweep(holder, stream, options));
+      for (const sweep of this.sweeps) sweep.setGrey(this.isGrey ?? false);
+    }
+    stream.advance(now);
+    for (const sweep of this.sweeps) sweep.draw();
+  }
+
+  repaint() {
+    for (const sweep of this.sweeps) sweep.fit();
+    if (this.verdict) this.#askForPlot();
+  }
+
+  // The server draws the recurrence plot of the window whose verdict is on screen, in the page's theme.
+  #askForPlot() {
+    const { device, session, first_sample } = this.verdict;
+    const { theme } = document.documentElement.dataset;
+    window.dash_clientside.set_props("verdict-seen", { data: { device, session, first_sample, theme } });
+  }
+
+  #acknowledge() {
+    const who = window.wristlead.read("wristlead-who") || texts.anonymous;
+    for (const alarm of this.live.patients.get(this.device)?.alarms ?? []) {
+      if (alarm.state !== "ack") this.live.acknowledge(this.device, alarm.kind, who);
+    }
+  }
+
+  #fillAlarms(alarms) {
+    const [worst] = alarms;
+    setData(this.root, "priority", worst?.priority ?? "");
+    setData(this.root, "state", worst?.state ?? "");
+    this.root.querySelector("#acknowledge").disabled =
+      !this.live.isLive || !alarms.some((alarm) => alarm.state !== "ack");
+    const key = JSON.stringify(alarms);
+    if (key === this.alarmsKey) return;
+    this.alarmsKey = key;
+    const items = alarms.map((alarm) =>
+      element("li", "alarm", {
+        "data-priority": alarm.priority, "data-queue": alarm.queue, "data-state": alarm.state,
+      }, [
+        shapeOf(alarm.priority),
+        element("span", "strip-text", {}, [alarmText(alarm)]),
+        element("span", "alarm-remark", {}, [remarkOf(alarm)]),
+      ]));
+    this.field.alarms.replaceChildren(
+      ...(items.length ? items : [element("li", "alarm-none dim", {}, [texts.no_alarms])]),
+    );
+  }
+
+  #fillVerdict(verdict, isOld) {
+    setData(this.root, "verdict", verdict === null || isOld ? "old" : "new");
+    const key = verdict === null ? "" : `${verdict.session}/${verdict.first_sample}/${verdict.decided_us}`;
+    if (key === this.verdictKey) return;
+    this.verdictKey = key;
+    if (verdict === null) return;
+    const { field, root } = this;
+    setHidden(field.indeterminate, verdict.indeterminate === null);
+    setText(field.indeterminate, say(texts.indeterminate, { reason: verdict.indeterminate }));
+    setText(field["verdict-of"], say(texts.verdict_of, {
+      time: timeOfDay(verdict.wall_time_us), model: verdict.model,
+    }));
+    for (const row of root.querySelectorAll(".finding")) {
+      fillFinding(row, verdict.findings.find((finding) => finding.superclass === row.dataset.superclass));
+    }
+    this.verdict = verdict;
+    this.#askForPlot();
+  }
+}
+
+function fillFinding(row, finding) {
+  setText(row.querySelector(".finding-value"), finding ? probability(finding.probability) : texts.unknown);
+  setText(row.querySelector(".finding-word"), finding?.presence ?? "");
+  setData(row, "presence", finding?.presence ?? "");
+  row.querySelector(".bar-fill").style.width = `${100 * (finding?.probability ?? 0)}%`;
+  const mark = row.querySelector(".bar-threshold");
+  mark.hidden = !finding;
+  mark.style.left = `${100 * (finding?.threshold ?? 0)}%`;
+}
+
+function remarkOf(alarm) {
+  return [
+    say(texts.alarm_since, { time: timeOfDay(alarm.since_us) }),
+    alarm.count > 1 ? say(texts.alarm_count, { count: alarm.count }) : "",
+    alarmRemark(alarm),
+  ].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,103 @@
+// What one patient's numbers mean on a screen, for the panel and the page alike: fresh, old or unknown.
+
+import { age, facts, probability, say, texts } from "./words.mjs";
+
+const FRESH_S = 3; // a heart rate older than this is unknown, and a trace without data this long is stale
+const VERDICT_OLD_S = 2.5 * facts.hop_s;
+const PRIORITIES = ["high", "medium", "low", "advisory"];
+const STATES = ["on", "latched", "ack"];
+
+// PatientState -> everything a view shows; `live` gives the clock and whether the page is connected at all.
+export function viewOf(patient, live) {
+  const nowUs = live.nowUs();
+  const since = (us) => (us === null || us === undefined ? Infinity : (nowUs - us) / 1e6);
+  const dataAge = since(patient.data_at_us);
+  const isLive = live.isLive && live.state.broker;
+  const isVitalsFresh = isLive && since(patient.vitals_at_us) <= FRESH_S && dataAge <= FRESH_S;
+  const rate = isVitalsFresh ? patient.vitals.heart_rate_bpm : null;
+  const signal = isVitalsFresh ? patient.vitals.signal : null;
+  const isStale = !isLive || dataAge > FRESH_S;
+  return {
+    rate: rate === null ? texts.unknown : String(Math.round(rate)),
+    isRateKnown: rate !== null,
+    isStale,
+    isGrey: isStale || signal === "lead off",
+    note: noteOf(patient, isLive, dataAge, signal),
+    battery: say(texts.battery, { battery: isLive && patient.battery !== null ? patient.battery : texts.unknown }),
+    lead: patient.lead === null ? "" : say(texts.lead, { lead: patient.lead }),
+    source: texts.source[patient.source] ?? null,
+    complete: completeOf(live.streams.get(patient.device), isStale),
+    verdict: chipOf(patient.verdict, nowUs),
+    alarms: patient.alarms,
+  };
+}
+
+function noteOf(patient, isLive, dataAge, signal) {
+  if (dataAge === Infinity) return texts.no_data_yet;
+  if (dataAge > FRESH_S) return say(texts.no_data, { age: age(dataAge) });
+  if (!isLive) return texts.not_live;
+  return signal === null || signal === "good" ? "" : texts.signal[signal];
+}
+
+function completeOf(stream, isStale) {
+  const share = stream === undefined || isStale ? null : stream.complete();
+  return say(texts.complete, { share: share === null ? texts.unknown : Math.floor(share * 100) });
+}
+
+// The finding a person should read first: present and not normal, then normal, then what is uncertain.
+function chipOf(verdict, nowUs) {
+  if (verdict === null) return { text: texts.verdict_none, isOld: true };
+  const ageS = (nowUs - verdict.decided_us) / 1e6;
+  const isOld = ageS > VERDICT_OLD_S;
+  const suffix = isOld ? ` · ${say(texts.verdict_old, { age: age(ageS) })}` : "";
+  if (verdict.indeterminate !== null) {
+    return { text: say(texts.indeterminate, { reason: verdict.indeterminate }) + suffix, isOld };
+  }
+  const strongest = (findings) => findings.toSorted((a, b) => b.probability - a.probability);
+  const present = strongest(verdict.findings.filter((finding) => finding.presence === "present"));
+  const abnormal = present.filter((finding) => finding.superclass !== "NORM");
+  const shown = abnormal.length ? abnormal : present;
+  if (shown.length) {
+    const more = shown.length > 1 ? ` ${say(texts.more, { count: shown.length - 1 })}` : "";
+    return { text: `${shown[0].superclass} ${probability(shown[0].probability)}${more}${suffix}`, isOld };
+  }
+  const [first] = strongest(verdict.findings.filter((finding) => finding.presence === "uncertain"));
+  const text = first ? `${texts.uncertain} ${first.superclass} ${probability(first.probability)}` : texts.uncertain;
+  return { text: text + suffix, isOld };
+}
+
+// `*** ASYSTOLE 6 s`; engines may write the stars themselves.
+export function alarmText(alarm) {
+  return `${texts.stars[alarm.priority]} ${alarm.text.replace(/^[*\s]+/, "")}`;
+}
+
+// What stands behind an alarm's text: whether it was seen, or ended unseen.
+export function alarmRemark(alarm) {
+  if (alarm.state === "ack") {
+    return alarm.who ? say(texts.alarm_ack_by, { who: alarm.who }) : texts.alarm_ack;
+  }
+  return alarm.state === "latched" ? texts.alarm_latched : "";
+}
+
+export function isWorse(a, b) {
+  const rank = (alarm) => PRIORITIES.indexOf(alarm.priority) * 3 + STATES.indexOf(alarm.state);
+  return rank(a) < rank(b);
+}
+
+const SHAPES = {
+  high: "M8 1 15 14H1z", // triangle
+  medium: "M8 1 15 8 8 15 1 8z", // diamond
+  low: "M1 6h14v4H1z", // bar
+  advisory: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1z", // disc
+};
+
+export function shapeOf(priority) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("class", "shape");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", SHAPES[priority]);
+  svg.append(path);
+  return svg;
+}

@@ -1,0 +1,107 @@
+// What stands around every page: connection, banners, the worst alarm anywhere, and what is read aloud.
+
+import { alarmText, isWorse, shapeOf } from "./patient_view.mjs";
+import { age, element, navigate, say, setData, setHidden, setText, texts } from "./words.mjs";
+
+export class Shell {
+  constructor(live) {
+    this.live = live;
+    this.announced = new Map(); // "device kind" -> text last read aloud
+    const worst = document.getElementById("worst-alarm");
+    worst.addEventListener("click", (event) => {
+      event.preventDefault();
+      navigate(worst.getAttribute("href"));
+    });
+  }
+
+  update() {
+    this.#fillConnection();
+    this.#fillBanners();
+    this.#fillWorst();
+    this.#announce();
+  }
+
+  #fillConnection() {
+    const { live } = this;
+    const isLive = live.isLive && live.state.broker;
+    const node = document.getElementById("connection");
+    const count = live.devices.length;
+    const patients = count === 1 ? texts.patients_one : say(texts.patients_many, { count });
+    setData(node, "live", String(isLive));
+    setText(node, isLive ? `${texts.live} · ${patients}` : texts.not_live);
+    const clock = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    setText(document.getElementById("clock"), clock);
+    setData(document.documentElement, "live", String(isLive));
+  }
+
+  #fillBanners() {
+    const lines = this.#bannerLines();
+    const key = lines.join("\n");
+    if (key === this.bannersKey) return;
+    this.bannersKey = key;
+    const banners = lines.map((line) => element("div", "banner", {}, [shapeOf("low"), line]));
+    document.getElementById("banners").replaceChildren(...banners);
+  }
+
+  #bannerLines() {
+    const { live } = this;
+    if (!live.isLive) {
+      const isJustOpened = live.state === null && live.silentS() < 1.5;
+      return isJustOpened ? [] : [say(texts.not_live_banner, { age: age(live.silentS()) })];
+    }
+    const since = (us) => age((live.nowUs() - us) / 1e6);
+    const { broker, broker_since_us: brokerSince, services } = live.state;
+    if (!broker) {
+      return live.nowUs() - brokerSince < 1e6 ? [] : [say(texts.broker_banner, { age: since(brokerSince) })];
+    }
+    return services.filter((service) => service.is_missing).map((service) =>
+      say(service.is_unseen ? texts.service_unseen_banner : texts.service_banner, {
+        service: texts.service_name[service.name],
+        age: since(service.since_us),
+        effect: texts.service_effect[service.name],
+      }));
+  }
+
+  #fillWorst() {
+    let worst = null;
+    let count = 0;
+    for (const patient of this.live.patients.values()) {
+      for (const alarm of patient.alarms) {
+        if (alarm.priority === "advisory" || alarm.state === "ack") continue;
+        count += 1;
+        if (worst === null || isWorse(alarm, worst.alarm)) worst = { alarm, patient };
+      }
+    }
+    const node = document.getElementById("worst-alarm");
+    setHidden(node, worst === null);
+    if (worst === null) return;
+    const { alarm, patient } = worst;
+    const more = count > 1 ? ` ${say(texts.more, { count: count - 1 })}` : "";
+    const text = `${patient.name}  ${alarmText(alarm)}${more}`;
+    setData(node, "priority", alarm.priority);
+    setData(node, "queue", alarm.queue);
+    setData(node, "state", alarm.state);
+    if (node.getAttribute("href") !== `/patient/${patient.device}`) node.href = `/patient/${patient.device}`;
+    if (this.worstText === text) return;
+    this.worstText = text;
+    node.replaceChildren(shapeOf(alarm.priority), element("span", "strip-text", {}, [text]));
+  }
+
+  // Each alarm is read aloud once when it begins; a changing value within it is not read again.
+  #announce() {
+    const present = new Map();
+    for (const patient of this.live.patients.values()) {
+      for (const alarm of patient.alarms) {
+        if (alarm.state === "on") present.set(`${patient.device} ${alarm.kind} ${alarm.since_us}`, [patient, alarm]);
+      }
+    }
+    for (const [key, [patient, alarm]] of present) {
+      if (this.announced.has(key)) continue;
+      const id = alarm.priority === "high" ? "announce-urgent" : "announce-quiet";
+      const priority = texts.priority[alarm.priority];
+      const text = `${priority}: ${alarm.text}`;
+      setText(document.getElementById(id), say(texts.announce, { name: patient.name, text }));
+    }
+    this.announced = present;
+  }
+}

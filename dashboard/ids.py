@@ -1,0 +1,27 @@
+"""Ids of the elements that callbacks and asset scripts find; the scripts' copies stand in assets/*.mjs."""
+
+PROVIDER = "mantine"
+LOCATION = "location"
+PAGE = "page"
+BANNERS = "banners"
+WORST_ALARM = "worst-alarm"
+CONNECTION = "connection"
+CLOCK = "clock"
+THEME = "theme-choice"
+ANNOUNCE_URGENT = "announce-urgent"
+ANNOUNCE_QUIET = "announce-quiet"
+
+NOTICE = "notice"
+NOTICE_WHO = "notice-who"
+NOTICE_ACCEPT = "notice-accept"
+NOTICE_OPEN = "notice-open"
+
+WALL = "wall"
+WALL_EMPTY = "wall-empty"
+WALL_LOADING = "wall-loading"
+
+PATIENT = "patient"
+ACKNOWLEDGE = "acknowledge"
+VERDICT_SEEN = "verdict-seen"  # store: the verdict on screen, written by patient.mjs
+RECURRENCE = "recurrence-plot"
+RECURRENCE_NOTE = "recurrence-note"

@@ -1,0 +1,288 @@
+"""Messages from devices and services -> the newest state of every patient and service; no I/O.
+
+Samples are kept by their index and handed on as they come: the browser places them by index, so that a late
+chunk fills its own hole and nothing waits here (docs/decisions.md).
+"""
+
+import logging
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
+from inference.verdict import Verdict
+from ingest import topics
+from ingest.chunk import ChunkFlag, Lead
+from ingest.vitals import Vitals
+from ingest.wire import decode
+
+HISTORY_S = 62.0  # the patient page opens with the last minute
+MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
+EXPECTED_SERVICES = ("ingest", "inference", "alarms")
+MISSING_AFTER_S = 2.5  # heartbeats come each second; the page must name a missing service within 3 s
+_PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
+_STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
+_LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # eq=False: two arrays have no single truth value
+class Segment:
+    """Consecutive samples of one patient's shown lead, as they came."""
+
+    device: str  # "site/device"
+    index: int  # of the patient in this process, the browser's short name for it
+    session: int
+    first_sample: int
+    fs: float  # Hz
+    flags: ChunkFlag
+    samples_mv: NDArray[np.float32]  # (n_samples,)
+    received_us: int  # wall clock of arrival
+
+
+@dataclass(frozen=True, slots=True)
+class PatientState:
+    """What the page shows of one patient; None is unknown. Times are Unix microseconds of arrival here."""
+
+    device: str  # "site/device"
+    index: int
+    name: str
+    source: str | None  # "replay" or "simulated"; None for a real device
+    lead: str | None
+    online: bool | None
+    battery: int | None  # per cent
+    data_at_us: int | None  # newest samples
+    vitals_at_us: int | None
+    vitals: Vitals | None
+    verdict: Verdict | None
+    alarms: tuple[Alarm, ...]  # worst first, none that is off
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """Whether a service answers; `since_us` is when it was last heard (or when we began to listen)."""
+
+    name: str
+    is_missing: bool
+    is_unseen: bool
+    since_us: int
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    """The part of a device's retained description that is shown; the rest is the device's own."""
+
+    name: str | None = None
+    source: str | None = None
+    lead: str | list[str] | None = None
+
+
+class _Status(msgspec.Struct, frozen=True):
+    online: bool | None = None
+    battery: float | None = None
+
+
+class _Beat(msgspec.Struct, frozen=True):
+    online: bool = False
+    at_us: int = 0
+
+
+@dataclass(slots=True)
+class _Patient:
+    device: str
+    index: int
+    revision: int = 0  # grows with every change of slow state; samples do not count
+    meta: _Meta = field(default_factory=_Meta)
+    status: _Status = field(default_factory=_Status)
+    lead: str | None = None
+    vitals: Vitals | None = None
+    vitals_at_us: int | None = None
+    verdict: Verdict | None = None
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    data_at_us: int | None = None
+    segments: deque[Segment] = field(default_factory=deque)
+
+
+_vitals_decoder = msgspec.json.Decoder(list[Vitals])
+_verdict_decoder = msgspec.json.Decoder(Verdict)
+_alarm_decoder = msgspec.json.Decoder(Alarm)
+_meta_decoder = msgspec.json.Decoder(_Meta)
+_status_decoder = msgspec.json.Decoder(_Status)
+_beat_decoder = msgspec.json.Decoder(_Beat)
+
+
+class Monitor:
+    """The newest of everything, by device; `started_us` is the wall clock when listening began."""
+
+    def __init__(self, started_us: int) -> None:
+        self.refused = 0  # messages that could not be understood
+        self._started_us = started_us
+        self._patients: dict[str, _Patient] = {}
+        self._heard_us: dict[str, int] = {}
+        self._offline: set[str] = set()
+
+    def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> Segment | None:
+        """Take one MQTT message; return the samples it carried, if it did.
+
+        What cannot be understood is counted in `refused` and changes nothing.
+        """
+        try:
+            if topic.startswith("wl/v1/service/"):
+                self._take_beat(topic, payload, received_us, retained=retained)
+            elif topic.startswith("wl/v1/vitals/"):
+                self._take_vitals(payload, received_us)
+            else:
+                return self._take_device(topic, payload, received_us)
+        except (ValueError, msgspec.DecodeError) as error:  # WireError is a ValueError
+            self.refused += 1
+            logger.debug("refused a message on %s: %s", topic, error)
+        return None
+
+    def patients(self, known: dict[str, int] | None = None) -> tuple[PatientState, ...]:
+        """States of the patients whose revision differs from `known`, which is brought up to date."""
+        known = {} if known is None else known
+        changed = [p for p in self._patients.values() if known.get(p.device) != p.revision]
+        known.update((patient.device, patient.revision) for patient in changed)
+        return tuple(_state_of(patient) for patient in changed)
+
+    def devices(self) -> tuple[str, ...]:
+        """All devices in the order of the wall: by site, then by name with numbers as numbers."""
+        return tuple(sorted(self._patients, key=_natural))
+
+    def services(self, now_us: int) -> tuple[ServiceState, ...]:
+        """State of the services without which the page is not whole."""
+        states = []
+        for name in EXPECTED_SERVICES:
+            since_us = self._heard_us.get(name, self._started_us)
+            is_silent = now_us - since_us > MISSING_AFTER_S * 1e6
+            is_unseen = name not in self._heard_us
+            states.append(ServiceState(name, is_silent or name in self._offline, is_unseen, since_us))
+        return tuple(states)
+
+    def history(self, device: str, seconds: float) -> list[Segment]:
+        """The newest `seconds` of the device's present session, by sample index; empty when unknown."""
+        patient = self._patients.get(device)
+        if patient is None or not patient.segments:
+            return []
+        newest = patient.segments[-1]
+        start = newest.first_sample - seconds * newest.fs
+        kept = [s for s in patient.segments if s.session == newest.session and s.first_sample >= start]
+        return sorted(kept, key=lambda segment: segment.first_sample)
+
+    def has_alarm(self, device: str, kind: str) -> bool:
+        """True when that alarm is not off: only such can be acknowledged."""
+        patient = self._patients.get(device)
+        return patient is not None and kind in patient.alarms
+
+    def _take_device(self, topic: str, payload: bytes, received_us: int) -> Segment | None:
+        patient = self._patient(topics.device_of(topic))
+        what = topic.split("/")[2] if topic.startswith("wl/") else topic.rsplit("/", 1)[1]
+        match what:
+            case "chunk":
+                return self._take_chunk(patient, payload, received_us)
+            case "meta":
+                patient.meta = _meta_decoder.decode(payload) if payload else _Meta()
+            case "status":
+                patient.status = _status_decoder.decode(payload) if payload else _Status()
+            case "verdict":
+                verdict = _verdict_decoder.decode(payload)
+                if not verdict.historic:
+                    patient.verdict = verdict
+            case "alarm":
+                _take_alarm(patient, topic.rsplit("/", 1)[1], payload)
+            case _:
+                raise ValueError(f"nothing here listens to {topic!r}")
+        patient.revision += 1
+        return None
+
+    def _patient(self, device: str) -> _Patient:
+        if device not in self._patients:
+            if len(self._patients) >= MAX_DEVICES:
+                raise ValueError(f"{device} is one more than the {MAX_DEVICES} devices kept")
+            self._patients[device] = _Patient(device, len(self._patients))
+        return self._patients[device]
+
+    def _take_chunk(self, patient: _Patient, payload: bytes, received_us: int) -> Segment | None:
+        chunk = decode(payload, patient.device)
+        segment = Segment(
+            patient.device,
+            patient.index,
+            chunk.session,
+            chunk.first_sample,
+            chunk.fs,
+            chunk.flags,
+            np.ascontiguousarray(chunk.samples_mv[:, 0]),
+            received_us,
+        )
+        lead = _LEAD_NAMES.get(chunk.leads[0], chunk.leads[0].name)
+        if lead != patient.lead or patient.data_at_us is None:
+            patient.lead = lead
+            patient.revision += 1
+        patient.data_at_us = received_us
+        patient.segments.append(segment)
+        while received_us - patient.segments[0].received_us > HISTORY_S * 1e6:
+            patient.segments.popleft()
+        return segment
+
+    def _take_vitals(self, payload: bytes, received_us: int) -> None:
+        for vitals in _vitals_decoder.decode(payload):
+            patient = self._patient(topics.device_of(topics.verdict_topic(vitals.device)))
+            patient.vitals = vitals
+            patient.vitals_at_us = received_us
+            patient.revision += 1
+
+    def _take_beat(self, topic: str, payload: bytes, received_us: int, *, retained: bool) -> None:
+        name = topic.rsplit("/", 1)[1]
+        beat = _beat_decoder.decode(payload) if payload else _Beat()
+        if beat.online:
+            # A retained heartbeat is only as fresh as it says: its service may be long gone.
+            self._heard_us[name] = min(beat.at_us, received_us) if retained else received_us
+            self._offline.discard(name)
+        else:
+            self._heard_us.setdefault(name, received_us)
+            self._offline.add(name)
+
+
+def _take_alarm(patient: _Patient, kind: str, payload: bytes) -> None:
+    alarm = _alarm_decoder.decode(payload) if payload else None
+    if alarm is None or alarm.state is AlarmState.OFF:
+        patient.alarms.pop(kind, None)
+    else:
+        patient.alarms[kind] = alarm
+
+
+def _state_of(patient: _Patient) -> PatientState:
+    vitals, meta, status = patient.vitals, patient.meta, patient.status
+    battery = vitals.battery if vitals is not None and vitals.battery is not None else status.battery
+    lead = meta.lead if isinstance(meta.lead, str) else None
+    return PatientState(
+        patient.device,
+        patient.index,
+        meta.name or patient.device.split("/")[1],
+        meta.source,
+        patient.lead or lead,
+        status.online,
+        None if battery is None else round(battery),
+        patient.data_at_us,
+        patient.vitals_at_us,
+        vitals,
+        patient.verdict,
+        _worst_first(list(patient.alarms.values())),
+    )
+
+
+def _worst_first(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:
+    """By priority; among equals what is there before what ended, and that before what was seen."""
+    return tuple(
+        sorted(alarms, key=lambda a: (_PRIORITY_ORDER[a.priority], _STATE_ORDER[a.state], -a.since_us))
+    )
+
+
+def _natural(device: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", device)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]

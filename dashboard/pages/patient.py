@@ -1,0 +1,162 @@
+"""One patient: trace on paper, rate, alarms, verdict and recurrence plot; filled by assets/patient.mjs."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import ids, texts
+from dashboard.attributes import attributes
+from dashboard.figures import waiting_figure
+from inference.verdict import SUPERCLASS_NAMES, Superclass
+
+
+def patient_layout(device: str) -> Component:
+    """The page of `device` ("site/device"), every number unknown until the first state."""
+    return html.Div(
+        [
+            _head(device),
+            html.Div([_rate(), _alarms(), _traces(), _verdict(), _recurrence()], className="patient"),
+            dcc.Store(id=ids.VERDICT_SEEN),
+        ],
+        id=ids.PATIENT,
+        **attributes(data_page="patient", data_device=device),
+    )
+
+
+def _head(device: str) -> Component:
+    site, name = device.split("/")
+    return html.Div(
+        [
+            dcc.Link(
+                [
+                    html.Span(
+                        "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK} ", **attributes(aria_hidden="true")
+                    ),
+                    texts.BACK,
+                ],
+                href="/",
+                className="back",
+            ),
+            html.H1(name, **_field("name")),
+            html.Span(className="badge", hidden=True, **_field("source")),
+            html.Span(site, className="dim"),
+            html.Span(className="push dim", **_field("lead")),
+            html.Span(className="dim num", **_field("complete")),
+            html.Span(className="dim num", **_field("battery")),
+        ],
+        className="patient-head",
+    )
+
+
+def _rate() -> Component:
+    return html.Section(
+        [
+            html.H2(texts.HEART_RATE),
+            html.Div(
+                [
+                    html.Span(texts.UNKNOWN, className="rate-value num", **_field("rate")),
+                    html.Span(texts.BPM, className="unit"),
+                ],
+                className="rate-line",
+            ),
+            html.Div(className="limits num", **_field("limits")),
+            html.Div(className="signal", **_field("signal")),
+        ],
+        className="card area-rate",
+        **attributes(aria_label=texts.HEART_RATE),
+    )
+
+
+def _alarms() -> Component:
+    return html.Section(
+        [
+            html.H2(texts.ALARMS_TITLE),
+            html.Ul(className="alarm-list", **_field("alarms")),
+            dmc.Button(texts.ACKNOWLEDGE, id=ids.ACKNOWLEDGE, size="lg", fullWidth=True, className="primary"),
+        ],
+        className="card area-alarms",
+        **attributes(aria_label=texts.ALARMS_TITLE),
+    )
+
+
+def _traces() -> Component:
+    return html.Section(
+        [
+            html.Div([html.H2(texts.LIVE_TITLE), html.Span(texts.SCALE, className="dim")], className="title"),
+            html.Div(className="trace paper", **attributes(data_sweep="live")),
+            html.Div(
+                [html.H2(texts.MINUTE_TITLE), html.Span(texts.MINUTE_SCALE, className="dim")],
+                className="title",
+            ),
+            html.Div(className="trace minute", **attributes(data_sweep="minute")),
+            html.P(texts.FILTER_WARNING, className="dim small"),
+        ],
+        className="card area-traces",
+        **attributes(aria_label=texts.LIVE_TITLE),
+    )
+
+
+def _verdict() -> Component:
+    return html.Section(
+        [
+            html.H2(texts.VERDICT_TITLE),
+            html.P(className="indeterminate", hidden=True, **_field("indeterminate")),
+            html.Div([_finding(superclass) for superclass in Superclass], className="findings"),
+            html.P(texts.VERDICT_HELP, className="dim small"),
+            html.P(className="dim small", **_field("verdict-of")),
+        ],
+        className="card area-verdict",
+        **attributes(aria_label=texts.VERDICT_TITLE),
+    )
+
+
+def _finding(superclass: Superclass) -> Component:
+    return html.Div(
+        [
+            html.Span(superclass, className="finding-code", title=SUPERCLASS_NAMES[superclass]),
+            html.Span(SUPERCLASS_NAMES[superclass], className="finding-name dim"),
+            html.Span(texts.UNKNOWN, className="finding-value num"),
+            html.Span(className="finding-word"),
+            html.Div(
+                [html.Div(className="bar-fill"), html.Div(className="bar-threshold")],
+                className="bar",
+                **attributes(aria_hidden="true"),
+            ),
+        ],
+        className="finding",
+        **attributes(data_superclass=superclass),
+    )
+
+
+def _recurrence() -> Component:
+    return html.Section(
+        [
+            html.H2(texts.RECURRENCE_TITLE),
+            html.Div(
+                [
+                    dcc.Graph(
+                        id=ids.RECURRENCE,
+                        figure=waiting_figure(),
+                        config={"displayModeBar": False, "responsive": True},
+                        className="recurrence",
+                    ),
+                    html.Div(
+                        [
+                            html.P(texts.RECURRENCE_HELP, className="dim"),
+                            html.P(texts.RECURRENCE_WAITING, id=ids.RECURRENCE_NOTE, className="dim small"),
+                        ]
+                    ),
+                ],
+                className="recurrence-row",
+            ),
+        ],
+        className="card area-recurrence",
+        **attributes(aria_label=texts.RECURRENCE_TITLE),
+    )
+
+
+def _field(name: str) -> dict[str, Any]:
+    """The attribute by which patient.mjs finds what it fills."""
+    return attributes(data_field=name)

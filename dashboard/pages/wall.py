@@ -1,0 +1,44 @@
+"""The wall: one panel per patient. The panels are made by assets/wall.mjs as devices appear."""
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import ids, texts
+from dashboard.attributes import attributes
+
+SKELETONS = 8
+
+
+def wall_layout() -> Component:
+    """The page around the panels: skeletons until the first state, and how to begin when there is nobody."""
+    return html.Div(
+        [
+            html.H1(texts.WALL_TITLE, className="unseen"),
+            html.Div(id=ids.WALL, className="wall"),
+            html.Div(
+                [html.Div(className="skeleton") for _ in range(SKELETONS)],
+                id=ids.WALL_LOADING,
+                className="wall",
+                role="status",
+                **attributes(aria_label=texts.LOADING),
+            ),
+            empty_layout(),
+        ],
+        **attributes(data_page="wall"),
+    )
+
+
+def empty_layout() -> Component:
+    """What to do when no device has ever been heard."""
+    return html.Section(
+        [
+            html.H2(texts.EMPTY_TITLE),
+            html.P(texts.EMPTY_DEVICE),
+            html.Pre(texts.EMPTY_TOPIC),
+            html.P(texts.EMPTY_DEMO),
+            html.Pre(texts.EMPTY_COMMAND),
+        ],
+        id=ids.WALL_EMPTY,
+        className="empty",
+        hidden=True,
+    )

@@ -1,0 +1,94 @@
+"""The `/live` WebSocket: samples of the patients a page looks at, slow state, and what its person asks for.
+
+A page sends JSON text: `{"subscribe": ["site/device", ...], "history_s": 10}` replaces what it looks at (the
+history of newly named patients comes at once), `{"acknowledge": {"device", "kind", "who"}}` acknowledges.
+It receives the messages of frames.py: samples at most 20 times a second, state when it changed and at least
+each half second, so that silence for longer means that this server is gone.
+"""
+
+import asyncio
+import contextlib
+import time
+
+import msgspec
+from fastapi import FastAPI
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from dashboard.frames import encode_samples, encode_state
+from dashboard.hub import Browser, Hub
+from dashboard.monitor import HISTORY_S
+from ingest.topics import ID_PATTERN
+
+TICK_S = 0.05  # 20 frames a second
+STATE_EVERY_S = 0.5
+MAX_REQUEST_BYTES = 1 << 18  # 1024 devices of 129 characters, and room
+
+
+class _Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    device: str
+    kind: str
+    who: str
+
+
+class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One message of a page."""
+
+    subscribe: list[str] | None = None
+    history_s: float = 10.0
+    acknowledge: _Acknowledge | None = None
+
+
+_request_decoder = msgspec.json.Decoder(_Request)
+
+
+def add_live_route(server: FastAPI, hub: Hub) -> None:
+    """Serve `/live` from the hub; `guard.Guard` has already refused foreign pages."""
+
+    async def live(websocket: WebSocket) -> None:
+        await websocket.accept()
+        browser = hub.attach()
+        writer = asyncio.create_task(_write(websocket, hub, browser))
+        try:
+            await _read(websocket, hub, browser)
+        except (WebSocketDisconnect, RuntimeError):  # RuntimeError: closed between two sends
+            pass
+        finally:
+            hub.detach(browser)
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                await writer
+
+    server.add_api_websocket_route("/live", live)
+
+
+async def _read(websocket: WebSocket, hub: Hub, browser: Browser) -> None:
+    while True:
+        text = await websocket.receive_text()
+        try:
+            if len(text) > MAX_REQUEST_BYTES:
+                raise ValueError(f"request of {len(text)} characters")  # noqa: TRY301 - one refusal for all
+            request = _request_decoder.decode(text)
+        except ValueError:  # msgspec's errors are ValueErrors too
+            await websocket.close(code=1008, reason="not a request this server knows")
+            return
+        if request.subscribe is not None:
+            segments = hub.subscribe(browser, request.subscribe, min(request.history_s, HISTORY_S))
+            if segments:
+                await websocket.send_bytes(encode_samples(segments))
+        wanted = request.acknowledge
+        if wanted is not None and ID_PATTERN.fullmatch(wanted.kind):
+            hub.acknowledge(wanted.device, wanted.kind, wanted.who)
+
+
+async def _write(websocket: WebSocket, hub: Hub, browser: Browser) -> None:
+    """Send what waits, 20 times a second; a slow connection holds this loop, never the hub."""
+    state_at = 0.0
+    while hub.is_alive:  # a dead hub means silence, which the page names within 3 s
+        segments = hub.take(browser)
+        if segments:
+            await websocket.send_bytes(encode_samples(segments))
+        now = time.monotonic()
+        if now >= state_at:
+            state_at = now + STATE_EVERY_S
+            await websocket.send_text(encode_state(hub.state(browser)))
+        await asyncio.sleep(TICK_S)

@@ -1,0 +1,119 @@
+"""Every English word on the pages. `{...}` is filled in; scripts get `SCRIPT` as JSON with the page."""
+
+from inference.alarms.alarm import AlarmPriority
+from inference.verdict import SUPERCLASS_NAMES
+
+PRODUCT = "Wristlead"
+UNKNOWN = "--"
+
+RESEARCH_USE = "For education and research. Not a medical device: do not use it to watch or treat a patient."
+NOTICE_TITLE = "Before you start"
+NOTICE_TEXT = (
+    "Wristlead shows live ECGs from wearables, with heart rates, alarms and findings that a model computed "
+    "from a single lead. It is made for education and research. It is not a medical device, has not been "
+    "cleared by any authority, and must not be used to watch, diagnose or treat a patient."
+)
+NOTICE_WHO = "Your name or initials"
+NOTICE_WHO_HELP = "Stored in this browser, and written down with every alarm that you acknowledge."
+NOTICE_ACCEPT = "I understand"
+NOTICE_OPEN = "Notice and name"
+SCALE = "25 mm/s · 10 mm/mV · 0.5-40 Hz monitor filter"
+FILTER_WARNING = "The filter bends ST segments: do not measure them here."
+NO_SCRIPT = "This page draws live waveforms and needs JavaScript."
+
+THEME_LABEL = "Colours"
+THEMES = {"dark": "Dark", "light": "Light", "system": "System"}
+
+WALL_TITLE = "All patients"
+EMPTY_TITLE = "No device has been heard yet"
+EMPTY_DEVICE = "Connect a device: let it publish wire v1 chunks to this broker, on the topic"
+EMPTY_TOPIC = "ecg/v1/{site}/{device}/chunk"
+EMPTY_DEMO = "Or start simulated patients in a second terminal:"
+EMPTY_COMMAND = "wristlead simulate --patients 4"
+LOADING = "Looking for patients"
+
+BACK = "All patients"
+NOT_FOUND = "There is no such page."
+HEART_RATE = "Heart rate"
+BPM = "bpm"
+ALARMS_TITLE = "Alarms"
+ACKNOWLEDGE = "Acknowledge"
+LIVE_TITLE = "Live trace"
+MINUTE_TITLE = "Last minute"
+MINUTE_SCALE = "5 mm/mV"
+VERDICT_TITLE = "What the model finds"
+VERDICT_HELP = "The line marks the threshold above which a finding counts as present."
+RECURRENCE_TITLE = "Recurrence plot of this window"
+RECURRENCE_HELP = (
+    "Each point compares two moments of the same 10 s: its colour is how far, and which way, the voltage "
+    "differs. Equal distances between the lines are equal distances between the beats."
+)
+RECURRENCE_WAITING = "Waiting for the next window."
+RECURRENCE_INCOMPLETE = "No plot: samples of this window are missing."
+RECURRENCE_LIVE = "Drawn from the newest 10 s; the window itself is not stored yet."
+RECURRENCE_AXIS = "seconds"
+RECURRENCE_HOVER = "%{x:.2f} s and %{y:.2f} s differ by %{z:.2f} mV<extra></extra>"
+
+STARS = {
+    AlarmPriority.HIGH: "***",
+    AlarmPriority.MEDIUM: "**",
+    AlarmPriority.LOW: "*",
+    AlarmPriority.ADVISORY: "Model:",
+}
+
+SCRIPT = {
+    "unknown": UNKNOWN,
+    "product": PRODUCT,
+    "bpm": BPM,
+    "stars": {str(priority): stars for priority, stars in STARS.items()},
+    "priority": {"high": "High", "medium": "Medium", "low": "Low", "advisory": "Model finding"},
+    "superclass": {str(superclass): name for superclass, name in SUPERCLASS_NAMES.items()},
+    "source": {"replay": "replay", "simulated": "simulated"},
+    "lead": "lead {lead}",
+    "complete": "{share} %",
+    "complete_title": "Share of the last 10 s that arrived",
+    "battery": "battery {battery} %",
+    "no_data_yet": "No data yet",
+    "no_data": "No data {age}",
+    "signal": {
+        "lead off": "Lead off",
+        "flat line": "Flat line",
+        "saturated": "Saturated",
+        "noisy": "Noisy",
+        "no data": "No data",
+    },
+    "indeterminate": "Cannot tell: {reason}",
+    "uncertain": "uncertain",
+    "verdict_none": "no verdict yet",
+    "verdict_old": "{age} ago",
+    "verdict_of": "Window that began {time}, model {model}",
+    "no_alarms": "No alarms",
+    "alarm_ack": "acknowledged",
+    "alarm_ack_by": "acknowledged by {who}",
+    "alarm_latched": "ended, not yet seen",
+    "alarm_since": "since {time}",
+    "alarm_count": "{count} times",
+    "more": "+{count}",
+    "acknowledge_sent": "Sent",
+    "anonymous": "someone at this screen",
+    "live": "Live",
+    "patients_one": "1 patient",
+    "patients_many": "{count} patients",
+    "not_live": "Not live",
+    "not_live_banner": "This page has lost its server for {age}: nothing on it is live. Trying again.",
+    "broker_banner": "The broker has not answered for {age}: nothing on this page is live.",
+    "service_banner": "{service} is not answering for {age}: {effect}.",
+    "service_unseen_banner": "{service} has not been heard: {effect}.",
+    "service_name": {"ingest": "Ingest", "inference": "Inference", "alarms": "The alarm service"},
+    "service_effect": {
+        "ingest": "no heart rates, and nothing is stored",
+        "inference": "no new verdicts",
+        "alarms": "no new alarms are raised",
+    },
+    "panel_label": "{name}: {rate}. {alarm}",
+    "announce": "{name}: {text}",
+    "seconds": "{n} s",
+    "minutes": "{n} min",
+    "hours": "{n} h",
+    "trace_label": "Live ECG of {name}",
+}
