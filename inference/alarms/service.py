@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -17,16 +17,15 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
-from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Tick
+from inference.alarms.engine import AlarmEngine, Tick
 from inference.alarms.episode import is_transition
+from inference.alarms.messages import decode_message
 from inference.alarms.records import active_alarms, load_memory, save_alarms
 from inference.alarms.rules import Limits
-from inference.verdict import Verdict
 from ingest.link import LinkError, Message, MqttLink
 from ingest.settings import Settings
 from ingest.store.schema import open_store
-from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic, device_of
-from ingest.vitals import Vitals
+from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic
 
 TICK_S = 0.5
 FIRST_TICK_S = 2.0  # after the start: what the broker kept for us comes first, or all would be "no data"
@@ -34,7 +33,6 @@ CHECKPOINT_S = 10.0  # how old the memory of a quiet device may be after a kill
 RETRY_S = 1.0  # between attempts while the store is in trouble
 BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must not wait for a stuck one
 MAX_UNSAVED = 10_000  # transitions kept while the store is in trouble
-MAX_WHO = 64  # characters, as stored
 POLL_S = 0.1
 RETAINED_QUIET_S = 0.3  # no further retained message for this long: we have seen them all
 
@@ -56,22 +54,6 @@ class AlarmLink(Protocol):
 
     def acknowledge(self, message: Message) -> None:
         """Say that a message is safe here."""
-
-
-class _Status(msgspec.Struct, frozen=True):
-    online: bool
-    battery: float | None = None
-
-
-class _Who(msgspec.Struct, frozen=True):
-    who: str
-
-
-_vitals_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
-_vitals_decoder = msgspec.json.Decoder(Vitals)
-_verdict_decoder = msgspec.json.Decoder(Verdict)
-_status_decoder = msgspec.json.Decoder(_Status)
-_who_decoder = msgspec.json.Decoder(_Who)
 
 
 class AlarmService:
@@ -152,44 +134,15 @@ class AlarmService:
 
     def _take(self, message: Message) -> list[Alarm]:
         """One message -> changes; what cannot be understood is counted and harms no other device."""
+        decoded = decode_message(message.topic, message.payload, message.received_us)
+        for reason in decoded.refused:
+            self._counts["refused"] += 1
+            logger.warning("refused a message on %s: %s", message.topic, reason)
         changes: list[Alarm] = []
-        try:
-            for event in self._events(message):
-                self._heard.add(event.device)
-                changes += self._alarms.push(event)
-        except (msgspec.DecodeError, ValueError) as error:
-            self._refuse(message.topic, error)
+        for event in decoded.events:
+            self._heard.add(event.device)
+            changes += self._alarms.push(event)
         return changes
-
-    def _events(self, message: Message) -> Iterator[Vitals | Verdict | DeviceStatus | Acknowledge]:
-        topic, payload, at_us = message.topic, message.payload, message.received_us
-        if topic.startswith("wl/v1/vitals/"):
-            yield from self._each_vitals(topic, payload)
-        elif topic.startswith("wl/v1/verdict/"):
-            yield _verdict_decoder.decode(payload)
-        elif topic.startswith("wl/v1/acknowledge/"):
-            who = _who_decoder.decode(payload).who.strip()[:MAX_WHO]
-            if not who:
-                raise ValueError("an acknowledgement needs a name in who")
-            device, kind = topic.removeprefix("wl/v1/acknowledge/").rsplit("/", 1)
-            yield Acknowledge(device, AlarmKind(kind), who, at_us)
-        elif payload:  # an empty one takes a retained status away
-            status = _status_decoder.decode(payload)
-            battery = None if status.battery is None else round(status.battery)
-            yield DeviceStatus(device_of(topic), status.online, battery, at_us)
-
-    def _each_vitals(self, topic: str, payload: bytes) -> Iterator[Vitals]:
-        for raw in _vitals_list_decoder.decode(payload):
-            try:
-                vitals = _vitals_decoder.decode(raw)
-            except (msgspec.DecodeError, ValueError) as error:
-                self._refuse(topic, error)
-            else:
-                yield vitals
-
-    def _refuse(self, topic: str, error: Exception) -> None:
-        self._counts["refused"] += 1
-        logger.warning("refused a message on %s: %s", topic, error)
 
     def _note(self, changes: Sequence[Alarm]) -> None:
         """Tell transitions, which are logged and stored, from new words, which are only shown."""

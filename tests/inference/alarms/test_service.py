@@ -176,6 +176,7 @@ def test_an_acknowledgement_names_who_in_the_log(bench: Bench) -> None:
         (acknowledge_topic(DEVICE, "no_such_kind"), b'{"who":"Ada"}'),
         (acknowledge_topic(DEVICE, "asystole"), b'{"who":""}'),
         ("wl/v1/acknowledge/x", b'{"who":"Ada"}'),
+        ("wl/v1/acknowledge/ward/bed-1", b'{"who":"Ada"}'),
         (device_topic(DEVICE, "status"), b'{"online":"perhaps"}'),
     ],
 )
