@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
 from ingest.encoding import (
