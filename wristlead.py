@@ -128,8 +128,13 @@ def _own_command(*arguments: str) -> list[str]:
 def _house(settings: Settings) -> Iterator[Supervisor]:
     """Broker (unless the user has one), ingest, inference, alarms and dashboard, until the block ends."""
     from ingest.broker import broker_command, describe, require_free_port  # noqa: PLC0415 - same
+    from ingest.store.archive import Archive, StoreError  # noqa: PLC0415 - same
 
     _require_room(settings.data_dir)
+    try:
+        Archive.open(settings.store_address)
+    except StoreError as error:
+        raise SystemExit(str(error)) from None
     require_free_port(settings.dashboard_host, settings.dashboard_port, "dashboard")
     environment = {**settings.as_environment(), "WRISTLEAD_SUPERVISED": "1"}
     supervisor = Supervisor(environment)

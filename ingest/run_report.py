@@ -105,11 +105,12 @@ class RunReport:
 def in_words(figures: dict[str, Any]) -> str:
     """The figures of a run in a few lines for people."""
     stored, verdict = figures["latency_ms"]["chunk_stored"], figures["latency_ms"]["window_verdict"]
+    counts = f"{figures['duplicates']} duplicates dropped, {figures['refused']} refused"
     unclear = ", ".join(f"{reason} {n}" for reason, n in figures["indeterminate"].items()) or "none"
     lines = [
         (
             f"chunks    {figures['published']} published, {figures['stored']} stored, "
-            f"{figures['lost']} lost, {figures['duplicates']} duplicates dropped, {figures['refused']} refused"
+            f"{figures['lost']} lost, {counts}"
         ),
         (
             f"windows   {figures['windows']}, of them {figures['eligible']} with enough data, "

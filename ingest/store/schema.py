@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 BUSY_WAIT_MS = (
     10_000  # another service's group commit takes milliseconds; a stuck one must be said, not waited for
@@ -156,5 +157,14 @@ def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
             cursor.close()
 
         event.listen(engine, "connect", make_durable)
-    metadata.create_all(engine)
+    _create_missing(engine)
     return engine
+
+
+def _create_missing(engine: Engine) -> None:
+    """Make the missing tables and indexes; services that start together do not collide."""
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))

@@ -1,0 +1,153 @@
+"""The command as a person meets it: it refuses in one clear sentence, and ends cleanly."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Mosquitto, find_free_port
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def wristlead(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wristlead", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield int(listener.getsockname()[1])
+
+
+def test_a_busy_dashboard_port_is_said(busy_port: int, tmp_path: Path) -> None:
+    result = wristlead(
+        "demo", "--no-browser", "--dashboard-port", str(busy_port), "--data-dir", str(tmp_path)
+    )
+    assert_refused(result, "dashboard cannot listen", str(busy_port), "--dashboard-port")
+
+
+def test_a_busy_broker_port_is_said(busy_port: int, tmp_path: Path) -> None:
+    result = wristlead(
+        "demo",
+        "--no-browser",
+        "--broker-port",
+        str(busy_port),
+        "--dashboard-port",
+        str(find_free_port()),
+        "--data-dir",
+        str(tmp_path),
+    )
+    assert_refused(result, "broker cannot listen", str(busy_port), "--broker-port")
+
+
+def test_an_invalid_setting_is_named_with_what_was_expected() -> None:
+    assert_refused(wristlead("ingest", "--hop-s", "99"), "hop_s", "less than or equal to 10", "99")
+    assert_refused(wristlead("ingest", "--broker", "nowhere"), "broker", "host:port")
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = wristlead("demo", "--no-browser", "--data-dir", str(tmp_path / "file" / "data"))
+    assert_refused(result, "Cannot write to", "--data-dir")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root"
+)
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("this machine cannot mount a small disk")
+    try:
+        assert_refused(wristlead("demo", "--no-browser", "--data-dir", str(disk)), "Free some space")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.broker
+def test_missing_weights_stop_everything_with_one_sentence(tmp_path: Path) -> None:
+    result = wristlead(
+        "demo",
+        "--no-browser",
+        "--weights-dir",
+        str(tmp_path / "nothing"),
+        "--broker-port",
+        str(find_free_port()),
+        "--dashboard-port",
+        str(find_free_port()),
+        "--data-dir",
+        str(tmp_path / "data"),
+    )
+    assert_refused(result, str(tmp_path / "nothing"), "inference could not start")
+    assert not left_over(tmp_path)
+
+
+def test_a_service_without_a_broker_says_so(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{find_free_port()}"
+    result = wristlead("ingest", "--broker", address, "--data-dir", str(tmp_path))
+    assert_refused(result, "no MQTT broker answers", address)
+
+
+@pytest.mark.broker
+def test_with_an_address_of_ones_own_no_broker_is_started_and_ctrl_c_leaves_nothing(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    own_port = find_free_port()
+    command = [sys.executable, "-m", "wristlead", "run", "--no-browser"]
+    options = {
+        "--broker": f"127.0.0.1:{mosquitto.port}",
+        "--broker-port": str(own_port),
+        "--dashboard-port": str(find_free_port()),
+        "--data-dir": str(tmp_path / "data"),
+    }
+    arguments = [part for pair in options.items() for part in pair]
+    with subprocess.Popen([*command, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True) as house:
+        wait_until_listening(int(options["--dashboard-port"]))
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", own_port)) != 0
+        house.send_signal(signal.SIGINT)
+        _, errors = house.communicate(timeout=40)
+    assert house.returncode == 0
+    assert "Traceback" not in errors
+    assert "none is started here" in errors
+    assert not left_over(tmp_path / "data")
+
+
+def wait_until_listening(port: int, within_s: float = 40.0) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+def left_over(folder: Path) -> list[str]:
+    """Processes that still hold a file in `folder` as their setting or argument."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        known = [*(process.info["cmdline"] or []), *(process.info["environ"] or {}).values()]
+        if process.pid != os.getpid() and any(str(folder) in word for word in known):
+            found.append(" ".join(process.info["cmdline"] or []))
+    return found
