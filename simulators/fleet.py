@@ -93,8 +93,9 @@ class Fleet:
         """
         try:
             self._await_broker(should_stop)
-            self._drive(should_stop)
-            self._end()
+            if not should_stop():
+                self._drive(should_stop)
+                self._end()
         finally:
             for connection in self._connections + ([self._heart] if self._heart else []):
                 connection.close()

@@ -3,7 +3,6 @@
 import csv
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -189,14 +188,17 @@ def test_simulate_ends_by_itself_with_the_patients_asked_for(mosquitto: Broker, 
         assert {row["device"] for row in csv.DictReader(file)} == {f"sim/patient-00{i}" for i in (1, 2, 3)}
 
 
-def test_no_broker_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_no_broker_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     monkeypatch.setattr("simulators.fleet.START_WITHIN_S", 0.2)
-    fleet = Fleet(("127.0.0.1", port), [device_of("a")])
-    with pytest.raises(FleetError, match=f"no MQTT broker answers at 127.0.0.1:{port}: start one there"):
+    fleet = Fleet(("127.0.0.1", free_port), [device_of("a")])
+    with pytest.raises(FleetError, match=f"no MQTT broker answers at 127.0.0.1:{free_port}: start one there"):
         fleet.run(lambda: False)
+
+
+def test_a_stop_before_the_broker_answered_ends_at_once(free_port: int) -> None:
+    fleet = Fleet(("127.0.0.1", free_port), [device_of("a")])
+    fleet.run(lambda: True)
+    assert fleet.snapshot()["waiting"] == 0
 
 
 @pytest.mark.parametrize(
