@@ -25,6 +25,7 @@ from ingest.window import encode_window
 
 POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest then
 VITALS_EVERY_S = 1.0
+CONNECT_WITHIN_S = 10.0
 BUSY_WAIT_MS = 500  # a locked store must not silence the heartbeat; the commit is tried again
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,10 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: service.stop())
     try:
-        service.serve()
-    except LinkError as error:
+        service.start()
+    except (LinkError, StoreError) as error:
         raise SystemExit(str(error)) from None
+    service.serve()
 
 
 def _open_archive(settings: Settings) -> Archive:
@@ -84,12 +86,18 @@ class IngestService:
         """End after the present turn: commit, acknowledge, say goodbye."""
         self._is_stopping = True
 
-    def serve(self) -> None:
-        """Restore, connect, and take turns until `stop`; raises LinkError when no broker answers at start."""
+    def start(self) -> None:
+        """Restore, connect and subscribe.
+
+        Raises StoreError when the store cannot be read, LinkError when no broker answers.
+        """
         restore_devices(self._archive, self._intake, self._settings.hop_s, _now_us())
         for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS):
             self._link.subscribe(topic)  # before connecting: our presence then says that we are subscribed
-        self._link.connect()
+        self._link.connect(CONNECT_WITHIN_S)
+
+    def serve(self) -> None:
+        """Take turns until `stop`; then commit, acknowledge and leave."""
         while not self._is_stopping:
             self.turn()
         self._try_commit(time.monotonic())
