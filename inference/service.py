@@ -137,7 +137,8 @@ class InferenceService:
         except (SQLAlchemyError, StoreError) as error:
             self._work_at_s = now_s + RETRY_S
             if not self._is_store_failing:
-                logger.exception("verdicts cannot be stored, windows wait until they can", exc_info=error)
+                reason = getattr(error, "orig", None) or error
+                logger.error("verdicts cannot be stored, windows wait: %s", reason)  # noqa: TRY400 - one line
             self._is_store_failing = True
         else:
             if self._is_store_failing:

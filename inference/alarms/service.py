@@ -21,14 +21,14 @@ from inference.alarms.engine import AlarmEngine, Tick
 from inference.alarms.episode import is_transition
 from inference.alarms.messages import decode_message
 from inference.alarms.records import active_alarms, load_memory, save_alarms
-from inference.alarms.rules import Limits
+from inference.alarms.rules import NO_DATA_S, Limits
 from ingest.link import LinkError, Message, MqttLink
 from ingest.settings import Settings
 from ingest.store.schema import open_store
 from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic
 
 TICK_S = 0.5
-FIRST_TICK_S = 2.0  # after the start: what the broker kept for us comes first, or all would be "no data"
+FIRST_TICK_S = NO_DATA_S  # after the start: nobody was watched before, so no silence is old enough yet
 CHECKPOINT_S = 10.0  # how old the memory of a quiet device may be after a kill
 RETRY_S = 1.0  # between attempts while the store is in trouble
 BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must not wait for a stuck one
@@ -172,7 +172,8 @@ class AlarmService:
         except SQLAlchemyError as error:
             self._save_at_s = now_s + RETRY_S
             if not self._is_store_failing:
-                logger.exception("alarms go on but cannot be stored", exc_info=error)
+                reason = getattr(error, "orig", None) or error
+                logger.error("alarms go on but cannot be stored: %s", reason)  # noqa: TRY400 - one line
             self._is_store_failing = True
             return
         if self._is_store_failing:

@@ -1,12 +1,13 @@
 """The alarm service between a broker, a store and the clock."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -254,13 +255,25 @@ def test_an_alarm_is_shown_though_the_store_fails_and_stored_when_it_is_back(ben
     assert len(active_alarms(engine)) == len(alarm_history(engine)) == 1
 
 
+def test_an_alarm_is_shown_while_another_program_locks_the_store(bench: Bench) -> None:
+    bench.watch(GOOD)
+    with contextlib.closing(sqlite3.connect(bench.url.removeprefix("sqlite:///"))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+        assert bench.shown() == {"rate_limit": AlarmState.ON}
+        assert bench.service.counters()["unsaved"] == 1
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.service.counters()["unsaved"] == 0
+    assert len(alarm_history(bench.open_engine())) == 1
+
+
 def test_store_trouble_is_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.is_broken = True
     bench.start()
     for _ in range(10):
         bench.watch(replace(GOOD, heart_rate_bpm=134.0))
     assert [r.message for r in caplog.records if r.levelname == "ERROR"] == [
-        "alarms go on but cannot be stored"
+        "alarms go on but cannot be stored: disk is full"
     ]
 
 
@@ -326,7 +339,7 @@ class Outside:
         return b'"online":true' in self.beat
 
 
-@contextmanager
+@contextlib.contextmanager
 def service_process(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     code = (
         "from inference.alarms.service import run; from ingest.settings import load_settings; "
