@@ -98,12 +98,12 @@ def finish(filled_mv: NDArray[np.float64], missing: NDArray[np.bool_]) -> NDArra
 
 def resample(samples_mv: NDArray[np.float64], fs: float, n_out: int) -> NDArray[np.float64]:
     """(n,) at fs -> (n_out,) at 100 Hz from the same first moment, anti-aliased; the ends are mirrored."""
-    operator, edge = _resampler(round(fs, 3), len(samples_mv), n_out)
+    operator, edge = _resampler(round(fs, 2), len(samples_mv), n_out)
     extended = np.pad(samples_mv, edge, mode="reflect")
     return np.asarray(operator @ extended, dtype=np.float64)
 
 
-@lru_cache(maxsize=64)  # one entry a device model and rate; 1 MB each at 512 Hz
+@lru_cache(maxsize=64)  # one entry a rate, to 0.01 Hz (0.2 ms in 10 s); 1.4 MB each at 512 Hz
 def _resampler(fs: float, n_in: int, n_out: int) -> tuple[csr_array, int]:
     """A Kaiser-windowed sinc at the exact output moments: any ratio, fractional too, is one sparse product.
 

@@ -15,7 +15,7 @@ import torch
 from inference.card import RELEASED_WEIGHTS
 from inference.classifier import Classifier, ClassifierError
 from inference.training.calibrate import calibrate, save_calibrations
-from inference.training.dataset import DatasetError, Records, load_records, save_records
+from inference.training.dataset import DatasetError, load_records, save_records
 from inference.training.evaluate import evaluate
 from inference.training.export import ExportError, export
 from inference.training.train import (
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("inference").setLevel(logging.INFO)
     torch.set_num_threads(1)  # reproducible, and a second thread gains little at this size
     try:
-        figures = options.step(load_records(options.data), options)
+        figures = options.step(options)
     except (DatasetError, ClassifierError, ExportError, FileNotFoundError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -46,28 +46,32 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _prepare(records: Records, options: argparse.Namespace) -> dict[str, Any]:
+def _prepare(options: argparse.Namespace) -> dict[str, Any]:
+    records = load_records(options.data)
     return {"file": str(save_records(records, options.run)), "n": len(records)}
 
 
-def _train(records: Records, options: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace) -> None:
     recipe = Recipe(epochs=options.epochs, pretrain_epochs=options.pretrain_epochs, seed=options.seed)
-    train(records, recipe, options.run)
+    train(load_records(options.data), recipe, options.run)
 
 
-def _calibrate(records: Records, options: argparse.Namespace) -> None:
-    fold = records.of_folds([SELECT_FOLD])
+def _calibrate(options: argparse.Namespace) -> None:
+    fold = load_records(options.data).of_folds([SELECT_FOLD])
     lead = str(recipe_of(options.run)["lead"])
     save_calibrations(calibrate(fold, logits_of(load_trained(options.run), fold.lead_mv(lead))), options.run)
 
 
-def _export(records: Records, options: argparse.Namespace) -> dict[str, Any]:
-    return export(records, options.run, options.weights)
+def _export(options: argparse.Namespace) -> dict[str, Any]:
+    return export(options.data, options.run, options.weights)
 
 
-def _evaluate(records: Records, options: argparse.Namespace) -> dict[str, Any]:
+def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     classifier = Classifier.load(options.weights)
-    return evaluate(classifier, records.of_folds(options.folds), classifier.card.leads[0])
+    records = load_records(options.data).of_folds(options.folds)
+    if len(records) == 0:
+        raise DatasetError(f"{options.data} has no labelled recordings of fold {options.folds}")
+    return evaluate(classifier, records, classifier.card.leads[0])
 
 
 def _parser() -> argparse.ArgumentParser:

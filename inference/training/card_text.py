@@ -1,5 +1,7 @@
 """A card with its figures becomes the page people read (model card; Mitchell et al. 2019), never by hand."""
 
+from typing import Any
+
 from inference.card import Card
 
 CARD_TEXT_NAME = "card.md"
@@ -42,17 +44,33 @@ The quality gate lets {coverage:.1%} of the recordings through.
 *uncertain*: between the limits; *missed*: called absent, of those with the finding; *false*: called present,
 of those without. The limits are set for 10 % of each.
 
-## Limits, plainly
+{handheld}## Limits, plainly
 - Infarction from one lead is weak: AUROC {mi:.2f}, and {mi_found:.0%} of those with it are called present.
   Lead I sees the lateral wall; an inferior or anterior infarction can leave it normal. "MI absent" rules
   nothing out.
 - Hypertrophy rests on few examples ({hyp:.0%} of recordings): AUROC {hyp_area:.2f}, with a wide interval.
 - Trained on clinical resting recordings with gel electrodes, from one group of hospitals. Wearables have dry
-  electrodes and move. No figure here was measured on a wearable.
+  electrodes and move; no AUROC here was measured on a wearable.
 - Rhythm is not among the five: atrial fibrillation without a superclass has no right answer here.
 - Lead {leads} only: other leads are refused. An inverted lead (swapped electrodes) is not detected.
 - Probabilities hold for the mix of findings in this fold, where half of the patients are ill. At home far
   fewer are, and the true share among "present" is lower than stated.
+"""
+
+
+_HANDHELD = """\
+## Off the ward
+The middle 10 s of {n} handheld recordings (PhysioNet/CinC Challenge 2017; Clifford et al. 2017, ODC-By 1.0),
+never trained on. Their labels are rhythms, so only two things can be asked: does the gate refuse the noisy
+ones, and is a normal rhythm called a normal ECG?
+
+| label | n | refused | largest waves up | NORM present | uncertain | absent | of upright: present | absent |
+|---|---|---|---|---|---|---|---|---|
+{rows}
+
+Read it as a warning: fewer normal recordings are called normal here than on the ward, and those taken upside
+down (waves pointing down) are mostly called abnormal.
+
 """
 
 
@@ -80,6 +98,7 @@ def card_text(card: Card) -> str:
         macro_high=high,
         coverage=figures["coverage"],
         n_train=card.recipe["n_train"],
+        handheld=_handheld(figures.get("handheld")),
         mi=figures["auroc"]["MI"],
         mi_found=figures["called_present_of_those_with"]["MI"],
         hyp_area=figures["auroc"]["HYP"],
@@ -101,4 +120,26 @@ def _row(card: Card, name: str) -> str:
             for key in ("uncertain", "called_absent_of_those_with", "called_present_of_those_without")
         ),
     )
+    return f"| {' | '.join(cells)} |"
+
+
+def _handheld(figures: dict[str, Any] | None) -> str:
+    if not figures:
+        return ""
+    rows = "\n".join(_handheld_row(label, one) for label, one in figures.items())
+    return _HANDHELD.format(n=sum(one["n"] for one in figures.values()), rows=rows)
+
+
+def _handheld_row(label: str, one: dict[str, Any]) -> str:
+    norm, upright = one["norm"] or {}, one["norm_upright"] or {}
+    shares = (
+        one["refused"],
+        one["upright"],
+        norm.get("present"),
+        norm.get("uncertain"),
+        norm.get("absent"),
+        upright.get("present"),
+        upright.get("absent"),
+    )
+    cells = (label, str(one["n"]), *("--" if share is None else f"{share:.0%}" for share in shares))
     return f"| {' | '.join(cells)} |"

@@ -20,8 +20,9 @@ from inference.preprocess import BAND_HZ, MODEL_FS, MODEL_SAMPLES, prepare_batch
 from inference.recurrence import LAGS
 from inference.training.calibrate import load_calibrations
 from inference.training.card_text import CARD_TEXT_NAME, card_text
-from inference.training.dataset import Records
+from inference.training.dataset import load_records
 from inference.training.evaluate import evaluate
+from inference.training.handheld import handheld_figures
 from inference.training.train import TRAIN_FOLDS, load_trained, recipe_of
 from inference.verdict import Superclass
 
@@ -68,17 +69,19 @@ def parity_error(net: RecurrenceNet, model: bytes, prepared_mv: NDArray[np.float
     return float(max(np.abs(whole - wanted).max(), np.abs(single - wanted).max()))
 
 
-def export(records: Records, run: Path, weights_dir: Path) -> dict[str, Any]:
+def export(data: Path, run: Path, weights_dir: Path) -> dict[str, Any]:
     """Write model.onnx, card.json and card.md from a run's checkpoint and calibration; returns the figures.
 
     Args:
-        records: the ones trained and calibrated on; cross-fitted figures of the latter go into the card.
+        data: directory of the recordings trained and calibrated on; cross-fitted figures of the latter go
+            into the card, and figures on handheld recordings where it holds those.
         run: directory that `train` and `calibrate` wrote.
         weights_dir: made if absent.
 
     Raises:
         ExportError: parity above 1e-4 or more than 4 MB.
     """
+    records = load_records(data)
     net = load_trained(run)
     calibrations = load_calibrations(run)
     judged = records.of_folds(calibrations.folds)
@@ -111,7 +114,9 @@ def export(records: Records, run: Path, weights_dir: Path) -> dict[str, Any]:
     weights_dir.mkdir(parents=True, exist_ok=True)
     (weights_dir / MODEL_NAME).write_bytes(model)
     (weights_dir / CARD_NAME).write_bytes(encode_card(card))
-    figures = evaluate(Classifier.load(weights_dir), judged, card.leads[0])
+    classifier = Classifier.load(weights_dir)
+    figures = evaluate(classifier, judged, card.leads[0])
+    figures["handheld"] = handheld_figures(classifier, data)
     write_card(card, figures, weights_dir)
     size = sum(path.stat().st_size for path in weights_dir.iterdir())
     if size > MAX_WEIGHTS_BYTES:

@@ -12,6 +12,7 @@ from inference.training.augment import AugmentConfig, augment
 from inference.training.calibrate import calibrate, load_calibrations, save_calibrations
 from inference.training.dataset import LEADS, DatasetError, Records, load_records, save_records
 from inference.training.evaluate import evaluate
+from inference.training.handheld import handheld_figures
 from inference.training.train import LOG_NAME, Recipe, load_trained, logits_of, one_cycle, train
 from inference.verdict import Superclass
 
@@ -196,3 +197,25 @@ def test_the_calibration_fold_is_judged_by_the_other_half_and_other_folds_as_ser
     assert seen["brier"] != unseen["brier"]  # calibrations are not
     assert seen["calibration"].startswith("cross-fitted")
     assert unseen["calibration"] == "as served"
+
+
+def test_handheld_recordings_are_counted_by_label_and_short_ones_left_out(tmp_path: Path) -> None:
+    assert handheld_figures(Classifier.load(), tmp_path) is None
+    rng = np.random.default_rng(0)
+    time_s = np.arange(3600) / 300
+    beat = (800 * np.exp(-((((time_s % 0.8) - 0.4) / 0.015) ** 2)) + rng.normal(0, 5, 3600)).astype(np.int16)
+    noise = rng.normal(0, 300, 3600).astype(np.int16)
+    signals = [beat, np.asarray(-beat), noise, beat[:2000]]
+    np.savez(
+        tmp_path / "cinc2017_300hz_part.npz",
+        dx=np.concatenate([np.diff(signal, prepend=np.int16(0)) for signal in signals]),
+        offset=np.cumsum([0, *(len(signal) for signal in signals)]),
+        label=["N", "N", "~", "N"],
+    )
+    figures = handheld_figures(Classifier.load(), tmp_path)
+    assert figures is not None
+    assert (figures["normal rhythm"]["n"], figures["normal rhythm"]["refused"]) == (2, 0.0)
+    assert figures["normal rhythm"]["upright"] == 0.5
+    assert sum(figures["normal rhythm"]["norm"].values()) == pytest.approx(1)
+    assert (figures["noisy"]["n"], figures["noisy"]["refused"], figures["noisy"]["norm"]) == (1, 1.0, None)
+    assert "atrial fibrillation" not in figures
