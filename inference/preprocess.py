@@ -103,7 +103,7 @@ def resample(samples_mv: NDArray[np.float64], fs: float, n_out: int) -> NDArray[
     return np.asarray(operator @ extended, dtype=np.float64)
 
 
-@lru_cache(maxsize=64)  # one entry a rate, to 0.01 Hz (0.2 ms in 10 s); 1.4 MB each at 512 Hz
+@lru_cache(maxsize=64)  # one entry a rate, to 0.01 Hz (0.2 ms in 10 s); 1.8 MB each at 512 Hz
 def _resampler(fs: float, n_in: int, n_out: int) -> tuple[csr_array, int]:
     """A Kaiser-windowed sinc at the exact output moments: any ratio, fractional too, is one sparse product.
 
