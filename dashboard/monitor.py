@@ -53,7 +53,7 @@ class PatientState:
     device: str  # "site/device"
     index: int
     name: str
-    source: str | None  # "replay" or "simulated"; None for a real device
+    source: str | None  # "replay" or "synthetic"; None for a real device
     lead: str | None
     online: bool | None
     battery: int | None  # per cent

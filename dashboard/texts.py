@@ -68,7 +68,7 @@ SCRIPT = {
     "stars": {str(priority): stars for priority, stars in STARS.items()},
     "priority": {"high": "High", "medium": "Medium", "low": "Low", "advisory": "Model finding"},
     "superclass": {str(superclass): name for superclass, name in SUPERCLASS_NAMES.items()},
-    "source": {"replay": "replay", "simulated": "simulated"},
+    "source": {"replay": "replay", "synthetic": "simulated"},
     "lead": "lead {lead}",
     "complete": "{share} %",
     "complete_title": "Share of the last 10 s that arrived",

@@ -1,14 +1,18 @@
 """The samples of a window that has a verdict: from the store, else from what the hub still holds."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.hub import Hub
-from dashboard.monitor import Segment
+from dashboard.monitor import HISTORY_S, Segment
+from ingest.store.archive import Archive, StoreError
 
-WINDOW_S = 10.0
+WINDOW_S = 10.0  # Settings.window_s, fixed by the released weights
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # eq=False: two arrays have no single truth value
@@ -21,19 +25,28 @@ class Stretch:
 
 
 class WindowSource:
-    """Finds the samples behind a verdict."""
+    """Finds the samples behind a verdict; the store is opened when it is first asked."""
 
     def __init__(self, store_address: str, hub: Hub) -> None:
         self._store_address = store_address
         self._hub = hub
+        self._archive: Archive | None = None
 
     def stretch(self, device: str, session: int, first_sample: int) -> Stretch | None:
         """The window that begins at `first_sample`; None when nothing of it is left."""
-        return joined(self._hub.history(device, 60.0), session, first_sample)
+        try:
+            self._archive = self._archive or Archive.open(self._store_address)
+            window = self._archive.window(device, session, first_sample)
+        except StoreError as error:  # ingest may run elsewhere, or not at all
+            logger.warning("no window from the store: %s", error)
+            window = None
+        if window is not None:
+            return Stretch(window.samples_mv, window.fs, is_stored=True)
+        return joined(self._hub.history(device, HISTORY_S), session, first_sample)
 
 
 def joined(segments: list[Segment], session: int, first_sample: int) -> Stretch | None:
-    """Segments -> the ten seconds from `first_sample`, NaN where none came."""
+    """Segments -> the ten seconds from `first_sample`, NaN where none came; None when none did."""
     segments = [segment for segment in segments if segment.session == session]
     if not segments:
         return None

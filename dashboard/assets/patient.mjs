@@ -6,7 +6,7 @@ import { element, facts, probability, say, setData, setHidden, setText, texts, t
 
 const HISTORY_S = 60;
 const LIVE = { mmPerS: 25, mmPerMv: 10, pulse: 5, paper: true, lineWidth: 1.8 };
-const MINUTE = { spanS: 60, mmPerMv: 5, pulse: 0, lineWidth: 1 };
+const MINUTE = { spanS: 60, mmPerMv: 5, pulse: 0, lineWidth: 1, stepPx: 2 };
 
 export class PatientPage {
   constructor(root, live) {

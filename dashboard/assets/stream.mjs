@@ -3,12 +3,12 @@
 // Samples are placed by their index, so a late chunk fills its own hole as long as the playhead has not
 // passed it, and what never came stays a break. The playhead runs behind arrival by the largest lateness of
 // the last seconds (chunk length and network together), so that it never has to wait; when the delay grows
-// it waits once and stays further behind, when it shrinks it catches up a tenth faster than life.
+// it waits once and stays further behind, when it shrinks it catches up an eighth faster than life.
 
-const LATENESS_WINDOW_MS = 8000;
+const LATENESS_WINDOW_MS = 6000;
 const MARGIN_S = 0.06; // a server tick and a frame of the screen
-const JUMP_S = 0.75; // further behind than this, everything at hand is drawn at once
-const SLEW = 0.1;
+const JUMP_S = 2; // further behind than this (a hidden tab, an outage), everything at hand is drawn at once
+const SLEW = 0.12;
 const SETTLE_S = 0.5;
 const HIGH_PASS_HZ = 0.5;
 const LOW_PASS_HZ = 40;

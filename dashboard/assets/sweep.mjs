@@ -12,7 +12,7 @@ export function pxPerMm() {
 }
 
 export class Sweep {
-  // options: mmPerS, mmPerMv, or spanS (the whole width is that long); paper: grid; pulse: width in mm or 0
+  // options: mmPerS, mmPerMv, or spanS (the whole width is that long); stepPx; paper: grid; pulse: width in mm or 0
   constructor(holder, stream, options) {
     this.holder = holder;
     this.stream = stream;
@@ -84,6 +84,8 @@ export class Sweep {
       this.repaint();
       return;
     }
+    // Strokes shorter than a pixel lie on each other and look bold: a slow sweep waits for a whole step.
+    if (this.drawn > 0 && (count - this.drawn) * pxPerSample < (this.options.stepPx ?? 0) * this.ratio) return;
     const visible = Math.floor((this.span - GAP_MM * this.mm) / pxPerSample);
     const from = Math.max(this.drawn, count - Math.min(visible, stream.size), 0);
     if (from > this.drawn) this.last = null;

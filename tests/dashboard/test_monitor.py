@@ -1,0 +1,229 @@
+"""The state behind the pages: newest of everything, nothing invented, nothing unbounded."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dashboard import monitor as monitor_module
+from dashboard.monitor import HISTORY_S, Monitor
+from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
+from ingest.wire import encode_binary
+
+S = 1_000_000
+FS = 500.0
+BED = "ward/bed-2"
+
+
+def chunk_payload(first_sample: int, n: int = 125, session: int = 7, flags: ChunkFlag = NO_FLAGS) -> bytes:
+    samples = np.linspace(-1, 1, n, dtype=np.float32).reshape(-1, 1)
+    chunk = Chunk(BED, session, first_sample // n, first_sample, 0, 0, FS, (Lead.II,), samples, flags)
+    return encode_binary(chunk)
+
+
+def vitals(device: str = BED, rate: float | None = 71.5) -> dict[str, Any]:
+    return {
+        "device": device,
+        "session": 7,
+        "at_us": 1,
+        "last_sample": 500,
+        "heart_rate_bpm": rate,
+        "since_beat_s": 0.4,
+        "signal": "good",
+        "battery": 55,
+    }
+
+
+def alarm(kind: str, priority: str, state: str = "on", since_us: int = 1) -> bytes:
+    return json.dumps(
+        {
+            "device": BED,
+            "kind": kind,
+            "queue": "physiological",
+            "priority": priority,
+            "state": state,
+            "text": "HR 134 > 120",
+            "since_us": since_us,
+            "at_us": since_us,
+        }
+    ).encode()
+
+
+def filled(payload: bytes = b"", topic: str = f"ecg/v1/{BED}/chunk", at_us: int = S) -> Monitor:
+    monitor = Monitor(0)
+    monitor.push(topic, payload or chunk_payload(0), at_us)
+    return monitor
+
+
+def test_a_chunk_becomes_a_segment_of_its_first_lead_as_it_came() -> None:
+    segment = Monitor(0).push(f"ecg/v1/{BED}/chunk", chunk_payload(250, flags=ChunkFlag.LEAD_OFF), 5 * S)
+    assert segment is not None
+    assert (segment.device, segment.session, segment.first_sample, segment.fs) == (BED, 7, 250, FS)
+    assert segment.flags == ChunkFlag.LEAD_OFF
+    assert segment.received_us == 5 * S
+    np.testing.assert_allclose(segment.samples_mv, np.linspace(-1, 1, 125), atol=0.0006)
+
+
+def test_what_was_never_said_is_unknown() -> None:
+    (patient,) = filled().patients()
+    assert patient.name == "bed-2"
+    assert patient.lead == "II"
+    assert (patient.source, patient.online, patient.battery, patient.vitals, patient.verdict) == (None,) * 5
+    assert patient.alarms == ()
+
+
+def test_meta_status_vitals_and_verdict_reach_the_patient() -> None:
+    monitor = filled()
+    monitor.push(f"ecg/v1/{BED}/meta", b'{"name": "Bed 2", "source": "replay", "firmware": "9"}', S)
+    monitor.push(f"ecg/v1/{BED}/status", b'{"online": true, "battery": 81}', S)
+    (patient,) = monitor.patients()
+    assert (patient.name, patient.source, patient.online, patient.battery) == ("Bed 2", "replay", True, 81)
+    monitor.push("wl/v1/vitals/ward", json.dumps([vitals()]).encode(), 3 * S)
+    (patient,) = monitor.patients()
+    assert patient.vitals is not None
+    assert (patient.vitals.heart_rate_bpm, patient.vitals_at_us) == (71.5, 3 * S)
+    assert patient.battery == 55  # what ingest read last wins over the retained status
+
+
+def test_a_late_verdict_of_a_backfill_never_replaces_the_live_one() -> None:
+    monitor = filled()
+    verdict = {
+        "device": BED,
+        "session": 7,
+        "first_sample": 0,
+        "wall_time_us": 1,
+        "model": "m",
+        "decided_us": 2,
+        "historic": False,
+        "indeterminate": "noisy",
+    }
+    monitor.push(f"wl/v1/verdict/{BED}", json.dumps(verdict).encode(), S)
+    monitor.push(f"wl/v1/verdict/{BED}", json.dumps(verdict | {"historic": True}).encode(), S)
+    (patient,) = monitor.patients()
+    assert patient.verdict is not None
+    assert not patient.verdict.historic
+
+
+def test_alarms_stand_worst_first_and_leave_when_off() -> None:
+    monitor = filled()
+    for kind, priority, state in (
+        ("battery", "low", "on"),
+        ("asystole", "high", "ack"),
+        ("extreme_rate", "high", "on"),
+        ("finding_mi", "advisory", "on"),
+    ):
+        monitor.push(f"wl/v1/alarm/{BED}/{kind}", alarm(kind, priority, state), S)
+    (patient,) = monitor.patients()
+    assert [a.kind for a in patient.alarms] == ["extreme_rate", "asystole", "battery", "finding_mi"]
+    assert monitor.has_alarm(BED, "asystole")
+    monitor.push(f"wl/v1/alarm/{BED}/asystole", b"", S)
+    monitor.push(f"wl/v1/alarm/{BED}/extreme_rate", alarm("extreme_rate", "high", "off"), S)
+    (patient,) = monitor.patients()
+    assert [a.kind for a in patient.alarms] == ["battery", "finding_mi"]
+    assert not monitor.has_alarm(BED, "asystole")
+
+
+def test_only_what_changed_is_told_again() -> None:
+    monitor, known = filled(), dict[str, int]()
+    assert len(monitor.patients(known)) == 1
+    assert monitor.patients(known) == ()
+    monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(125), 2 * S)
+    assert monitor.patients(known) == ()  # samples travel on their own
+    monitor.push("wl/v1/vitals/ward", json.dumps([vitals()]).encode(), 2 * S)
+    assert [p.device for p in monitor.patients(known)] == [BED]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        (f"ecg/v1/{BED}/chunk", b"\xec\x47 not a chunk"),
+        (f"ecg/v1/{BED}/meta", b"[1"),
+        (f"ecg/v1/{BED}/status", b'{"battery": "full"}'),
+        ("wl/v1/vitals/ward", b'[{"device": "ward"}]'),
+        ("wl/v1/vitals/ward", json.dumps([vitals("no-site")]).encode()),
+        (f"wl/v1/verdict/{BED}", b"{}"),
+        (f"wl/v1/alarm/{BED}/asystole", b'{"kind": "boredom"}'),
+        ("wl/v1/service/ingest", b"\xff"),
+        ("ecg/v1/a b/c/chunk", chunk_payload(0)),
+    ],
+)
+def test_what_cannot_be_understood_is_counted_and_changes_nothing(topic: str, payload: bytes) -> None:
+    monitor, known = filled(), dict[str, int]()
+    before = monitor.patients(known)
+    assert monitor.push(topic, payload, S) is None
+    assert monitor.refused == 1
+    assert monitor.patients(known) == ()
+    assert monitor.patients() == before
+
+
+def test_history_is_ordered_by_index_whatever_the_order_of_arrival() -> None:
+    monitor = Monitor(0)
+    for first in (0, 250, 125, 375):
+        monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(first), S)
+    assert [s.first_sample for s in monitor.history(BED, 10.0)] == [0, 125, 250, 375]
+    assert [s.first_sample for s in monitor.history(BED, 0.25)] == [250, 375]
+
+
+def test_history_ends_at_a_restart_of_the_device() -> None:
+    monitor = filled()
+    monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(0, session=8), S)
+    assert [s.session for s in monitor.history(BED, 60.0)] == [8]
+
+
+def test_memory_is_bounded_in_time_and_in_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monitor = Monitor(0)
+    for k in range(400):
+        monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(k * 125), k * S // 4)
+    assert len(monitor.history(BED, 1e6)) == int(HISTORY_S * 4) + 1
+    monkeypatch.setattr(monitor_module, "MAX_DEVICES", 1)
+    monitor.push("ecg/v1/ward/stranger/status", b"{}", S)
+    assert monitor.devices() == (BED,)
+    assert monitor.refused == 1
+
+
+def test_beds_are_ordered_as_people_count() -> None:
+    monitor = Monitor(0)
+    for device in ("b/bed-1", "a/bed-10", "a/bed-9", "a/2"):
+        monitor.push(f"ecg/v1/{device}/status", b"{}", S)
+    assert monitor.devices() == ("a/2", "a/bed-9", "a/bed-10", "b/bed-1")
+
+
+def missing(monitor: Monitor, now_us: int) -> set[str]:
+    return {service.name for service in monitor.services(now_us) if service.is_missing}
+
+
+def beat(at_us: int) -> bytes:
+    return json.dumps({"online": True, "at_us": at_us, "counters": {"chunks": 1}}).encode()
+
+
+def test_a_service_that_falls_silent_is_missing_within_three_seconds() -> None:
+    monitor = Monitor(0)
+    for name in ("ingest", "inference", "alarms"):
+        monitor.push(f"wl/v1/service/{name}", beat(10 * S), 10 * S)
+    assert missing(monitor, 12 * S) == set()
+    monitor.push("wl/v1/service/ingest", beat(12 * S), 12 * S)
+    assert missing(monitor, 13 * S) == {"inference", "alarms"}
+
+
+def test_a_service_that_says_goodbye_is_missing_at_once() -> None:
+    monitor = Monitor(0)
+    monitor.push("wl/v1/service/ingest", beat(S), S)
+    monitor.push("wl/v1/service/ingest", b'{"online":false}', S + 1)
+    assert "ingest" in missing(monitor, S + 2)
+    monitor.push("wl/v1/service/ingest", beat(2 * S), 2 * S)
+    assert "ingest" not in missing(monitor, 2 * S)
+
+
+def test_a_retained_heartbeat_is_only_as_fresh_as_it_says() -> None:
+    monitor = Monitor(90 * S)
+    monitor.push("wl/v1/service/ingest", beat(10 * S), 90 * S, retained=True)
+    (ingest, *_) = monitor.services(90 * S)
+    assert (ingest.is_missing, ingest.is_unseen, ingest.since_us) == (True, False, 10 * S)
+
+
+def test_a_service_never_heard_gets_its_time_to_start() -> None:
+    monitor = Monitor(0)
+    assert missing(monitor, 2 * S) == set()
+    assert missing(monitor, 3 * S) == {"ingest", "inference", "alarms"}
+    assert all(service.is_unseen for service in monitor.services(3 * S))

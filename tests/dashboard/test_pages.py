@@ -1,0 +1,109 @@
+"""Layouts and figures as data: every id that a script looks for is there, every number begins unknown."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dashboard import app as app_module
+from dashboard import figures, ids, texts, theme
+from dashboard.app import page_layout, shell_layout
+from dashboard.pages.patient import patient_layout
+from inference.verdict import Superclass
+
+ASSETS = Path(app_module.__file__).parent / "assets"
+SCRIPTS = {path.name: path.read_text() for path in ASSETS.glob("*.*js")}
+
+
+def tree(component: Any) -> list[dict[str, Any]]:
+    """Every element of a layout as its properties."""
+    if isinstance(component, list | tuple):
+        return [found for child in component for found in tree(child)]
+    if not hasattr(component, "to_plotly_json"):
+        return []
+    properties = component.to_plotly_json()["props"]
+    return [properties, *tree(properties.get("children"))]
+
+
+def known_ids() -> set[str]:
+    return {value for name, value in vars(ids).items() if name.isupper()}
+
+
+def test_paths_lead_to_their_pages() -> None:
+    assert tree(page_layout("/"))[0]["data-page"] == "wall"
+    assert tree(page_layout("/patient/ward/bed-1"))[0]["data-device"] == "ward/bed-1"
+    for path in ("/patient/ward", "/patient/a/b/c", "/patient/a/<script>", "/elsewhere"):
+        assert texts.NOT_FOUND in str(page_layout(path))
+
+
+def test_every_id_a_script_looks_for_is_laid_out() -> None:
+    placed = {
+        p["id"]
+        for page in (shell_layout(), page_layout("/"), patient_layout("a/b"))
+        for p in tree(page)
+        if "id" in p
+    }
+    wanted = {
+        name
+        for text in SCRIPTS.values()
+        for pair in re.findall(r'getElementById\("([\w-]+)"\)|"#([\w-]+)[ "]', text)
+        for name in pair
+        if name
+    } - {"facts"}
+    assert len(wanted) >= 8
+    assert wanted <= placed
+    assert placed <= known_ids()
+
+
+def test_every_field_that_patient_mjs_fills_is_laid_out() -> None:
+    fields = {p["data-field"] for p in tree(patient_layout("a/b")) if "data-field" in p}
+    filled = set(re.findall(r"field\.(\w+)", SCRIPTS["patient.mjs"])) | {"verdict-of"}
+    assert filled == fields
+
+
+def test_a_patient_page_begins_with_everything_unknown() -> None:
+    elements = tree(patient_layout("ward/bed"))
+    (rate,) = [p for p in elements if p.get("data-field") == "rate"]
+    assert rate["children"] == texts.UNKNOWN
+    findings = [p["data-superclass"] for p in elements if "data-superclass" in p]
+    assert findings == [str(superclass) for superclass in Superclass]
+
+
+def test_the_research_notice_stands_on_every_page() -> None:
+    assert texts.RESEARCH_USE in str(shell_layout())
+    assert "Not a medical device" in texts.RESEARCH_USE
+
+
+def test_every_text_a_script_uses_exists() -> None:
+    used = {name for text in SCRIPTS.values() for name in re.findall(r"texts\.(\w+)", text)} - {"mjs"}
+    used.discard("py")
+    assert len(used) > 30
+    assert used <= set(texts.SCRIPT)
+
+
+@pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
+def test_text_and_traces_stand_out_enough(tokens: dict[str, str]) -> None:
+    for ground in ("page", "panel"):
+        for text in ("text", "dim", "high-text", "medium-text", "low-text", "advisory-text"):
+            assert theme.contrast(tokens[text], tokens[ground]) >= 4.5, (text, ground)
+    for ground in ("panel", "paper"):
+        assert theme.contrast(tokens["trace"], tokens[ground]) >= 3
+    for level in ("high", "medium", "low", "advisory"):
+        assert theme.contrast(theme.ALARMS["on-alarm"], theme.ALARMS[level]) >= 4.5
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert theme.contrast("#000000", "#ffffff") == pytest.approx(21.0)
+    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_the_recurrence_figure_has_seconds_on_both_axes_and_a_symmetric_scale() -> None:
+    plot = np.arange(16, dtype=np.float32).reshape(4, 4)
+    figure = figures.recurrence_figure(plot, 10.0, is_dark=True)
+    (heatmap,) = figure.data
+    np.testing.assert_array_equal(heatmap.x, [0, 2.5, 5, 7.5])
+    np.testing.assert_array_equal(heatmap.z, plot)
+    assert heatmap.zmin == -heatmap.zmax
+    assert figure.layout.height == figures.waiting_figure().layout.height
