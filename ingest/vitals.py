@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.beats import BeatDetector
+from ingest.beats import MIN_FS_HZ, BeatDetector
 from ingest.chunk import ChunkFlag
 from ingest.quality import SignalQuality, SignalState
 from ingest.sequence import Ordered
@@ -75,7 +75,7 @@ class VitalsMonitor:
     def __init__(self, device: str, fs: float) -> None:
         self._device = device
         self._fs = fs
-        self._beats = BeatDetector(fs)
+        self._beats = BeatDetector(fs) if fs >= MIN_FS_HZ else None  # none: the rate stays unknown
         self._quality = SignalQuality(fs)
         self._pending: list[Ordered] = []
         self._n_pending = 0
@@ -169,10 +169,12 @@ class VitalsMonitor:
             self._lose(len(samples_mv))
             return
         self._end_sample += len(samples_mv)
-        self._add_beats(self._beats.push(samples_mv))
+        if self._beats is not None:
+            self._add_beats(self._beats.push(samples_mv))
 
     def _lose(self, n: int) -> None:
-        self._beats.gap(n)
+        if self._beats is not None:
+            self._beats.gap(n)
         self._end_sample += n
         self._signal_from = self._chain_from = self._end_sample
 

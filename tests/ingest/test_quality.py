@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ingest.quality import FLAT_UV, SignalQuality, SignalState, is_noisy
+
+RECORDINGS = Path("../shared/data/cinc2017_300hz_part.npz")
+RATES_HZ = [50.0, 100.0, 129.97, 360.0, 512.0, 1000.0]
+
+
+def beats(fs: float, seconds: float = 6.0, r_mv: float = 1.0) -> NDArray[np.float32]:
+    t = np.arange(round(seconds * fs)) / fs
+    phase = (t % 0.8) - 0.4
+    qrs = np.exp(-0.5 * (phase / 0.015) ** 2) - 0.25 * np.exp(-0.5 * ((phase - 0.04) / 0.012) ** 2)
+    return (r_mv * (qrs + 0.2 * np.exp(-0.5 * ((phase - 0.26) / 0.05) ** 2))).astype(np.float32)
+
+
+def state_of(samples_mv: NDArray[np.float32], fs: float, step_s: float = 0.25) -> SignalState:
+    quality = SignalQuality(fs)
+    step = round(step_s * fs)
+    for k in range(0, len(samples_mv), step):
+        quality.push(samples_mv[k : k + step], lead_off=False, clipped=False)
+    return quality.state()
+
+
+def asystole(fs: float, seed: int) -> NDArray[np.float32]:
+    """Wander, mains and tens of microvolts of noise: a heart at rest, leads on."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(6 * fs)) / fs
+    wander = rng.uniform(0, 0.5) * np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * t)
+    mains = 0.03 * np.sin(2 * np.pi * 50 * t)
+    return (wander + mains + rng.normal(0, rng.uniform(0.005, 0.03), len(t))).astype(np.float32)
+
+
+@pytest.mark.parametrize("fs", RATES_HZ)
+@pytest.mark.parametrize("r_mv", [0.3, -1.0, 3.0])
+def test_clear_beats_are_good_at_any_rate_size_and_polarity(fs: float, r_mv: float) -> None:
+    assert state_of(beats(fs, r_mv=r_mv), fs) is SignalState.GOOD
+
+
+@pytest.mark.parametrize("fs", RATES_HZ)
+@pytest.mark.parametrize("seed", range(10))
+def test_asystole_is_neither_flat_nor_noisy(fs: float, seed: int) -> None:
+    assert state_of(asystole(fs, seed), fs) is SignalState.GOOD
+
+
+@pytest.mark.parametrize("fs", RATES_HZ[1:])
+def test_strong_noise_over_beats_is_noisy(fs: float) -> None:
+    rng = np.random.default_rng(1)
+    muscle = rng.normal(0, 0.9 * (fs / 360) ** 0.5, round(6 * fs)).astype(np.float32)
+    assert state_of(beats(fs) + muscle, fs) is SignalState.NOISY
+    motion = np.cumsum(rng.normal(0, 0.25 * (360 / fs) ** 0.5, round(6 * fs))).astype(np.float32)
+    assert state_of(beats(fs) + motion, fs) is SignalState.NOISY
+
+
+@pytest.mark.parametrize(
+    ("range_uv", "expected"), [(FLAT_UV, SignalState.FLAT), (FLAT_UV + 1, SignalState.GOOD)]
+)
+def test_a_constant_value_is_flat_after_three_seconds(range_uv: float, expected: SignalState) -> None:
+    x = np.zeros(1080, np.float32)
+    x[::7] = range_uv / 1000
+    assert state_of(x, 360.0) is expected
+    assert state_of(x[:1000], 360.0) is SignalState.GOOD
+
+
+def test_lead_off_follows_the_device_at_once_in_both_directions() -> None:
+    quality = SignalQuality(360.0)
+    x = beats(360.0)
+    quality.push(x, lead_off=True, clipped=False)
+    assert quality.state() is SignalState.LEAD_OFF
+    quality.push(x[:90], lead_off=False, clipped=False)
+    assert quality.state() is SignalState.GOOD
+
+
+def test_a_clipped_chunk_is_saturated_for_three_seconds() -> None:
+    quality = SignalQuality(360.0)
+    x = beats(360.0)
+    quality.push(x[:90], lead_off=False, clipped=True)
+    assert quality.state() is SignalState.SATURATED
+    quality.push(x[:1079], lead_off=False, clipped=False)
+    assert quality.state() is SignalState.SATURATED
+    quality.push(x[:1], lead_off=False, clipped=False)
+    assert quality.state() is SignalState.GOOD
+
+
+def test_a_signal_stuck_at_its_rail_is_saturated_without_any_flag() -> None:
+    swing = 3.0 * np.sin(2 * np.pi * 0.4 * np.arange(2160) / 360)
+    assert state_of(np.clip(swing, -5.0, 2.4).astype(np.float32), 360.0) is SignalState.SATURATED
+
+
+def test_what_lay_before_a_gap_is_not_judged() -> None:
+    quality = SignalQuality(360.0)
+    quality.push(np.zeros(2000, np.float32), lead_off=False, clipped=False)
+    assert quality.state() is SignalState.FLAT
+    quality.gap()
+    quality.push(beats(360.0)[:700], lead_off=False, clipped=False)
+    assert quality.state() is SignalState.GOOD
+
+
+@pytest.mark.parametrize("step_s", [0.1, 0.5, 1.0, 6.0])
+def test_the_state_does_not_depend_on_how_the_stream_was_chunked(step_s: float) -> None:
+    rng = np.random.default_rng(3)
+    for sigma in (0.1, 0.2, 0.3, 0.4):
+        x = beats(360.0) + rng.normal(0, sigma, 2160).astype(np.float32)
+        assert state_of(x, 360.0, step_s) is state_of(x, 360.0, 0.25)
+
+
+@pytest.mark.skipif(not RECORDINGS.exists(), reason="needs the recordings beside the project")
+def test_few_good_and_many_bad_recorded_stretches_are_refused() -> None:
+    with np.load(RECORDINGS) as recordings:
+        label, offset, dx = recordings["label"], recordings["offset"], recordings["dx"]
+    refused = {}
+    for name in "N~":
+        stretches = []
+        for record in np.flatnonzero(label == name)[:200]:
+            units = np.cumsum(dx[offset[record] : offset[record + 1]], dtype=np.int16)
+            stretches += [units[k : k + 900] / 1000 for k in range(0, len(units) - 900, 900)]
+        refused[name] = np.mean([is_noisy(x, 300.0) for x in stretches])
+    assert refused["N"] <= 0.035
+    assert refused["~"] >= 0.3
