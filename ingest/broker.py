@@ -59,7 +59,7 @@ def describe(settings: Settings) -> str:
         )
     return (
         f"Broker: embedded amqtt at {host}:{port}, for a demo only: carries about 500 messages/s, "
-        "MQTT 3.1.1, loses what is under way when a service is killed. Install Mosquitto for more."
+        "MQTT 3.1.1, keeps nothing when it is itself restarted. Install Mosquitto for more."
     )
 
 

@@ -1,18 +1,21 @@
 """The embedded broker: amqtt on loopback, for machines without Mosquitto; MQTT 3.1.1, nothing on disk.
 
-What was under way to a service (sent, not yet acknowledged) is lost when that service dies: amqtt 0.12 drops
-it with the connection. What comes while the service is away waits for it.
+What a client has not acknowledged when its connection ends, and what comes until it is back, waits for it.
+When this process ends, all of that is gone.
 """
 
 import asyncio
 import logging
 import signal
 from dataclasses import dataclass
+from typing import Any
 
+import amqtt.broker
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin
-from amqtt.session import Session
+from amqtt.session import OutgoingApplicationMessage, Session
 
 
 class NamedClients(BaseAuthPlugin):  # type: ignore[misc]  # amqtt ships no types
@@ -28,8 +31,21 @@ class NamedClients(BaseAuthPlugin):  # type: ignore[misc]  # amqtt ships no type
         return True
 
 
+class SessionHandler(BrokerProtocolHandler):  # type: ignore[misc]  # amqtt ships no types
+    """One connection; what was sent and not acknowledged waits for the next one, where amqtt drops it."""
+
+    async def _handle_qos1_message_flow(self, app_message: Any) -> None:
+        session = self.session
+        try:
+            await super()._handle_qos1_message_flow(app_message)
+        except (asyncio.CancelledError, TimeoutError, OSError):
+            if isinstance(app_message, OutgoingApplicationMessage) and not session.clean_session:
+                session.retained_messages.put_nowait(app_message)
+            raise
+
+
 class SessionBroker(Broker):  # type: ignore[misc]  # amqtt ships no types
-    """amqtt, but what waited for a client comes as a plain message: amqtt 0.12 marks it as retained."""
+    """The broker; what waited for a client comes as a plain message, where amqtt marks it as retained."""
 
     async def _publish_session_retained_messages(self, session: Session) -> None:
         handler = self._get_handler(session)
@@ -54,6 +70,7 @@ async def _serve(host: str, port: int) -> None:
         listeners={"default": ListenerConfig(bind=f"{host}:{port}")},
         plugins={f"{__name__}.{NamedClients.__name__}": {}},
     )
+    amqtt.broker.BrokerProtocolHandler = SessionHandler  # it has no other door
     broker = SessionBroker(config)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

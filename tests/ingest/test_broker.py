@@ -180,6 +180,35 @@ def test_chunks_become_stored_windows_and_wait_while_the_service_is_away(served:
     listener.close()
 
 
+def test_what_was_not_acknowledged_waits_for_a_client_that_died(served: Settings) -> None:
+    def died_after(n_messages: int) -> list[bytes]:
+        """Payloads received and never acknowledged by a client that ends without a word."""
+        link = MqttLink(served.broker_address, "service", persistent=True, manual_ack=True)
+        link.subscribe("t/#")
+        link.connect()
+        found: list[bytes] = []
+        deadline, subscribed_s = time.monotonic() + 10.0, time.monotonic() + 0.4
+        while len(found) < n_messages or time.monotonic() < subscribed_s:
+            assert time.monotonic() < deadline
+            found += [message.payload for message in link.poll(0.02)]
+            sender.poll(0.0)
+        sock = link._client.socket()
+        assert sock is not None
+        sock.close()
+        time.sleep(0.3)  # no process starts again sooner
+        return found
+
+    sender = MqttLink(served.broker_address, "sender")
+    sender.connect()
+    died_after(0)
+    for k in range(30):
+        sender.publish("t/a", b"%d" % k)
+    wanted = {b"%d" % k for k in range(30)}
+    assert set(died_after(30)) == wanted
+    assert set(died_after(30)) == wanted
+    sender.close()
+
+
 def test_a_busy_port_ends_the_broker_with_its_sentence(served: Settings) -> None:
     environment = {**os.environ, **served.as_environment()}
     second = subprocess.run(
