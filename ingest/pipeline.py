@@ -19,8 +19,8 @@ NextWindow = tuple[int, int]  # (session, first sample) of the next window that 
 class DevicePipeline:
     """All stages of one device.
 
-    Late samples (ChunkFlag.HISTORIC or `historic=True`) go through stages of their own: they give windows
-    marked historic and never touch the vitals. Times are Unix microseconds, of arrival and of now.
+    Chunks flagged HISTORIC go through stages of their own: they give windows marked historic and never touch
+    the vitals. Times are Unix microseconds, of arrival and of now.
     """
 
     def __init__(
@@ -34,10 +34,10 @@ class DevicePipeline:
         self._monitor: VitalsMonitor | None = None
         self._clock = ClockFit()
 
-    def push(self, chunk: Chunk, received_us: int, *, historic: bool = False) -> list[Window]:
+    def push(self, chunk: Chunk, received_us: int) -> list[Window]:
         """Take one chunk; return the windows it completes."""
         received_s = received_us / 1e6
-        if historic or ChunkFlag.HISTORIC in chunk.flags:
+        if ChunkFlag.HISTORIC in chunk.flags:
             return self._cut_historic(self.historic_sequencer.push(chunk, received_s))
         windows = self._take(self.sequencer.push(chunk, received_s))
         if self._monitor is not None:
@@ -77,16 +77,15 @@ class DevicePipeline:
         it and those of the minute before, so that holes are closed as they were. Returns the windows from
         there on; for the same of late samples there is `next_historic`.
         """
-        for assembler, start in (
-            (self._windows, next_window),
-            (self._historic_windows, next_historic),
+        arrivals = list(chunks)
+        for assembler, start, is_late in (
+            (self._windows, next_window, False),
+            (self._historic_windows, next_historic, True),
         ):
-            if start is not None:
-                assembler.resume(*start)
-        windows = [w for chunk, received_us in chunks for w in self.push(chunk, received_us)]
-        return _from(next_window, [w for w in windows if not w.historic]) + _from(
-            next_historic, [w for w in windows if w.historic]
-        )
+            came = [c.session for c, _ in arrivals if (ChunkFlag.HISTORIC in c.flags) == is_late]
+            if start is not None and start[0] in came:
+                assembler.resume(*start, finished=frozenset(came[: came.index(start[0])]))
+        return [window for chunk, received_us in arrivals for window in self.push(chunk, received_us)]
 
     def _take(self, ordered: list[Ordered]) -> list[Window]:
         windows = []
@@ -100,14 +99,3 @@ class DevicePipeline:
 
     def _cut_historic(self, ordered: list[Ordered]) -> list[Window]:
         return [window for stretch in ordered for window in self._historic_windows.push(stretch)]
-
-
-def _from(start: NextWindow | None, windows: list[Window]) -> list[Window]:
-    """Those of the named session and of the sessions after it; what is before was stored."""
-    if start is None:
-        return windows
-    session, first_sample = start
-    at = next((k for k, w in enumerate(windows) if w.session == session), None)
-    if at is None:
-        return windows
-    return [w for w in windows[at:] if w.session != session or w.first_sample >= first_sample]

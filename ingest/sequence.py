@@ -70,7 +70,7 @@ class Sequencer:
         self._expected: int | None = None  # next sample; None while the session's first is still sought
         self._is_fresh = True  # the next samples are the first of their session
         self._waiting: dict[int, _Waiting] = {}  # by first sample
-        self._progress_s = -np.inf  # when the stream last moved on
+        self._progress_s = -np.inf  # when a chunk last came that continued the stream
         self._candidate: _Waiting | None = None  # a restart that a second chunk must confirm
         self._ended: deque[int] = deque(maxlen=REMEMBERED)
         self._holes: deque[tuple[int, int]] = deque(maxlen=REMEMBERED_HOLES)
@@ -96,7 +96,7 @@ class Sequencer:
             held.received_s = min(held.received_s, now_s)
         ordered: list[Ordered] = []
         while self._waiting and self._is_due(now_s):
-            ordered += self._close_hole(now_s)
+            ordered += self._close_hole()
         return ordered
 
     def _is_due(self, now_s: float) -> bool:
@@ -125,8 +125,9 @@ class Sequencer:
             if self._is_seen(chunk):
                 return []
             self.reordered += bool(self._waiting)
+            self._progress_s = held.received_s
             self._drop_strays(held.received_s)
-            return [self._emit(held), *self._drain(held.received_s)]
+            return [self._emit(held), *self._drain()]
         twin = self._waiting.get(chunk.first_sample)
         if twin is not None and chunk.end_sample <= twin.chunk.end_sample:
             self.duplicates += 1
@@ -165,9 +166,8 @@ class Sequencer:
         self._is_fresh = False
         return ordered
 
-    def _drain(self, now_s: float) -> list[Ordered]:
+    def _drain(self) -> list[Ordered]:
         """Everything held that now follows without a hole."""
-        self._progress_s = now_s
         ordered: list[Ordered] = []
         while self._waiting and self._expected is not None and min(self._waiting) <= self._expected:
             held = self._waiting.pop(min(self._waiting))
@@ -175,7 +175,7 @@ class Sequencer:
                 ordered.append(self._emit(held))
         return ordered
 
-    def _close_hole(self, now_s: float) -> list[Ordered]:
+    def _close_hole(self) -> list[Ordered]:
         first = min(self._waiting)
         missing = 0
         if self._expected is not None:
@@ -185,7 +185,7 @@ class Sequencer:
             self._holes.append((0, first))
         self.lost_samples += missing
         self._expected = first
-        return [self._emit(self._waiting.pop(first), missing), *self._drain(now_s)]
+        return [self._emit(self._waiting.pop(first), missing), *self._drain()]
 
     def _drop_strays(self, now_s: float) -> None:
         """Give up chunks that the moving stream has not reached for several waits: their index was damage."""
@@ -209,7 +209,7 @@ class Sequencer:
         else:
             self.stray += known is not None
             known = None
-        ordered = self._end_stream(held.received_s)
+        ordered = self._end_stream()
         self._begin(stream)
         return ordered + [o for each in (known, held) if each is not None for o in self._place(each)]
 
@@ -224,11 +224,11 @@ class Sequencer:
         self._holes.clear()
         self.lost_samples = 0
 
-    def _end_stream(self, now_s: float) -> list[Ordered]:
+    def _end_stream(self) -> list[Ordered]:
         """Nothing more is waited for: what is held goes out with its gaps; far single chunks are stray."""
         ordered: list[Ordered] = []
         while self._waiting and self._is_believable():
-            ordered += self._close_hole(now_s)
+            ordered += self._close_hole()
         self.stray += len(self._waiting)
         self._waiting.clear()
         return ordered

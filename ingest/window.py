@@ -62,20 +62,22 @@ class WindowAssembler:
         self._hop_s = hop_s
         self._historic = historic
         self._resume: tuple[int, int] | None = None
+        self._finished: frozenset[int] = frozenset()  # sessions whose windows are all stored
         self._pieces: deque[Ordered] = deque()
         self._start = 0  # first sample of the window being filled
         self._length = self._hop = 0  # samples; set by the session's fs
         self._column = 0
 
-    def resume(self, session: int, next_first_sample: int) -> None:
-        """Continue that session's grid at `next_first_sample` instead of anchoring it anew."""
+    def resume(self, session: int, next_first_sample: int, finished: frozenset[int] = frozenset()) -> None:
+        """Continue that session's grid at `next_first_sample`; cut nothing from the `finished` sessions."""
         self._resume = (session, next_first_sample)
+        self._finished = finished
 
     def push(self, ordered: Ordered) -> list[Window]:
         """Take the next samples; return the windows they complete."""
         if ordered.break_before or not self._length:
             self._begin(ordered)
-        if ordered.end_sample > self._start:
+        if ordered.end_sample > self._start and ordered.session not in self._finished:
             self._pieces.append(ordered)
         windows = []
         self._skip_empty()
@@ -95,7 +97,7 @@ class WindowAssembler:
         self._start = ordered.first_sample
         if self._resume is not None and self._resume[0] == ordered.session:
             self._start = self._resume[1]
-        self._resume = None
+            self._resume = None
 
     def _skip_empty(self) -> None:
         """Move on to the first window of the grid that holds a sample."""
