@@ -2,7 +2,8 @@
 
 A binary message carries the samples of one tick, little-endian:
 
-    header   8 bytes `<2sBBI`       magic "WL", version 1, reserved, number of segments
+    header   8 bytes `<2sBBI`       magic "WL", version 1, history (0: these samples have just come; 1: they came
+                                    before and tell nothing about the delay), number of segments
     segment 40 bytes `<HBBIQQdII`   device index (see `PatientState.index`), flags (the wire's bits), encoding
                                     (0: int16 uV, 1: float32 mV), session, first sample, received (Unix us),
                                     fs (Hz), number of samples, reserved
@@ -50,9 +51,9 @@ def encode_state(frame: StateFrame) -> str:
     return msgspec.json.encode(frame).decode()
 
 
-def encode_samples(segments: Sequence[Segment]) -> bytes:
+def encode_samples(segments: Sequence[Segment], *, is_history: bool = False) -> bytes:
     """Segments, in the order given, as one binary message."""
-    parts = [HEADER.pack(MAGIC, VERSION, 0, len(segments))]
+    parts = [HEADER.pack(MAGIC, VERSION, is_history, len(segments))]
     for segment in segments:
         encoding, samples = _encoded(segment.samples_mv)
         parts.append(

@@ -24,7 +24,7 @@ from ingest.wire import decode
 HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
 EXPECTED_SERVICES = ("ingest", "inference", "alarms")
-MISSING_AFTER_S = 2.5  # heartbeats come each second; the page must name a missing service within 3 s
+MISSING_AFTER_S = 2.2  # heartbeats come each second; the page must name a missing service within 3 s
 _PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
 _STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}

@@ -74,7 +74,7 @@ async def _read(websocket: WebSocket, hub: Hub, browser: Browser) -> None:
         if request.subscribe is not None:
             segments = hub.subscribe(browser, request.subscribe, min(request.history_s, HISTORY_S))
             if segments:
-                await websocket.send_bytes(encode_samples(segments))
+                await websocket.send_bytes(encode_samples(segments, is_history=True))
         wanted = request.acknowledge
         if wanted is not None and ID_PATTERN.fullmatch(wanted.kind):
             hub.acknowledge(wanted.device, wanted.kind, wanted.who)

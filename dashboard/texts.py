@@ -42,7 +42,7 @@ LIVE_TITLE = "Live trace"
 MINUTE_TITLE = "Last minute"
 MINUTE_SCALE = "5 mm/mV"
 VERDICT_TITLE = "What the model finds"
-VERDICT_HELP = "The line marks the threshold above which a finding counts as present."
+VERDICT_HELP = "The line is the threshold. Between a clear yes and a clear no, a finding is uncertain."
 RECURRENCE_TITLE = "Recurrence plot of this window"
 RECURRENCE_HELP = (
     "Each point compares two moments of the same 10 s: its colour is how far, and which way, the voltage "

@@ -1,4 +1,4 @@
-// Binary message of /live -> segments; the layout is dashboard/frames.py's.
+// Binary message of /live -> { isHistory, segments }; the layout is dashboard/frames.py's.
 
 const HEADER = 8;
 const SEGMENT = 40;
@@ -10,6 +10,7 @@ export function decodeSamples(buffer) {
   if (view.getUint8(0) !== 0x57 || view.getUint8(1) !== 0x4c || view.getUint8(2) !== 1) {
     throw new Error("not a message of frames.py, version 1");
   }
+  const isHistory = view.getUint8(3) === 1;
   const segments = [];
   let at = HEADER;
   for (let left = view.getUint32(4, true); left > 0; left -= 1) {
@@ -29,5 +30,5 @@ export function decodeSamples(buffer) {
     });
     at = start + bytes + ((4 - (bytes % 4)) % 4);
   }
-  return segments;
+  return { isHistory, segments };
 }

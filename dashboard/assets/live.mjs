@@ -102,10 +102,10 @@ export class Live {
 
   #takeSamples(buffer) {
     const now = performance.now();
-    for (const segment of decodeSamples(buffer)) {
+    const { isHistory, segments } = decodeSamples(buffer);
+    for (const segment of segments) {
       const device = this.indices?.get(segment.index);
       if (device === undefined || !this.wanted.includes(device)) continue;
-      const isHistory = this.nowUs() - segment.receivedUs > 1_000_000;
       this.stream(device).take(segment, now, isHistory);
       const patient = this.patients.get(device);
       patient.data_at_us = Math.max(patient.data_at_us ?? 0, segment.receivedUs);

@@ -27,6 +27,12 @@ def test_the_layout_is_pinned() -> None:
     assert encode_samples([segment([-0.5, 0.0, 1.0])]).hex() == GOLDEN
 
 
+def test_history_says_that_it_is_history() -> None:
+    live, history = encode_samples([segment([0.0])]), encode_samples([segment([0.0])], is_history=True)
+    assert (live[3], history[3]) == (0, 1)
+    assert live[4:] == history[4:]
+
+
 def test_samples_beyond_int16_travel_as_millivolts() -> None:
     message = encode_samples([segment([300.25, -1.0])])
     assert message[11] == 1
