@@ -28,6 +28,14 @@ class Batch:
         """True when there is nothing to write."""
         return not (self.chunks or self.windows or self.vitals or self.refused)
 
+    def put_back(self, older: "Batch") -> None:
+        """Take back what could not be written, before what came since."""
+        self.chunks[:0] = older.chunks
+        self.windows[:0] = older.windows
+        self.vitals[:0] = older.vitals
+        self.refused[:0] = older.refused
+        self.n_bytes += older.n_bytes
+
 
 class CommitSchedule:
     """Decides when to commit. Times are any monotonic clock, seconds."""
@@ -57,9 +65,13 @@ class CommitSchedule:
         """How long the loop may wait for messages."""
         return at_most_s if self._due_s is None else min(at_most_s, max(0.0, self._due_s - now_s))
 
+    def began(self) -> None:
+        """Everything that waited is being written."""
+        self._due_s = None
+
     def succeeded(self) -> None:
-        """The commit is on the disk; nothing waits."""
-        self._due_s, self._retry_s = None, 0.0
+        """The commit is on the disk."""
+        self._retry_s = 0.0
 
     def failed(self, now_s: float) -> None:
         """The commit failed; the next try comes after a back-off that doubles up to 5 s."""

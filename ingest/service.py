@@ -1,6 +1,7 @@
 """The ingest service: device messages in; stored, then acknowledged; windows and vitals out.
 
-One loop: poll the broker, hand messages to the intake, commit what gathered, acknowledge it, publish it.
+One loop: poll the broker, hand messages to the intake, have committed what gathered, acknowledge it, publish
+it. Only the writing itself is done on a thread (committer.py).
 """
 
 import logging
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ingest.batch import Batch, CommitSchedule, has_room
+from ingest.committer import Committer, Outcome
 from ingest.gauges import DurationHistogram
 from ingest.intake import Intake
 from ingest.link import LinkError, Message, MqttLink
@@ -24,6 +26,7 @@ from ingest.vitals import Vitals
 from ingest.window import encode_window
 
 POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest then
+COMMIT_POLL_S = 0.005  # the same while a batch is written: how late its end may be noticed
 VITALS_EVERY_S = 1.0
 CONNECT_WITHIN_S = 10.0
 BUSY_WAIT_MS = 500  # a locked store must not silence the heartbeat; the commit is tried again
@@ -62,6 +65,7 @@ class IngestService:
     def __init__(self, settings: Settings, archive: Archive) -> None:
         self._settings = settings
         self._archive = archive
+        self._committer = Committer(archive)
         self._intake = Intake(self._new_pipeline)
         self._schedule = CommitSchedule(settings.commit_every_s)
         self._unacknowledged: list[Message] = []
@@ -100,22 +104,31 @@ class IngestService:
         """Take turns until `stop`; then commit, acknowledge and leave."""
         while not self._is_stopping:
             self.turn()
-        self._try_commit(time.monotonic())
+        self._conclude(self._committer.wait())
+        self._begin_commit()
+        self._conclude(self._committer.wait())
+        self.close()
+
+    def close(self) -> None:
+        """Leave without committing: what is not acknowledged comes again."""
+        self._committer.close()
         self._link.close()
 
     def turn(self) -> None:
         """Poll, take, and do what is due."""
-        wait_s = self._schedule.wait_s(time.monotonic(), POLL_S)
+        is_writing = self._committer.is_busy
+        wait_s = COMMIT_POLL_S if is_writing else self._schedule.wait_s(time.monotonic(), POLL_S)
         for message in self._link.poll(wait_s):
             self._take(message)
+        self._conclude(self._committer.poll())
         now_s = time.monotonic()
         if now_s >= self._vitals_at_s:
             self._vitals_at_s = now_s + VITALS_EVERY_S
             self._publish_vitals()
         if self._unacknowledged or not self._intake.batch.is_empty:
             self._schedule.note_waiting(now_s)
-        if self._schedule.is_due(now_s, len(self._unacknowledged)):
-            self._try_commit(now_s)
+        if not self._committer.is_busy and self._schedule.is_due(now_s, len(self._unacknowledged)):
+            self._begin_commit()
 
     def counters(self) -> dict[str, Any]:
         """What the heartbeat says beside presence; counts are since this process started."""
@@ -130,7 +143,7 @@ class IngestService:
             "faults": known.faults,
             "lost_samples": sum(each.lost_samples for each in latest),  # of the present sessions
             "late": sum(each.late for each in latest),
-            "backlog": len(self._unacknowledged),
+            "backlog": self._n_held,
             "turned_away": self._turned_away,
             "batch": self._last_batch,
             "chunk_stored_ms": self._chunk_stored.summary(),
@@ -147,8 +160,14 @@ class IngestService:
             hop_s=self._settings.hop_s,
         )
 
+    @property
+    def _n_held(self) -> int:
+        """Messages received and not acknowledged."""
+        return len(self._unacknowledged) + self._committer.n_messages
+
     def _take(self, message: Message) -> None:
-        if self._turned_away or not has_room(len(self._unacknowledged), self._intake.batch.n_bytes):
+        n_bytes = self._intake.batch.n_bytes + self._committer.n_bytes
+        if self._turned_away or not has_room(self._n_held, n_bytes):
             self._turned_away += 1  # in order: once one is left to the broker, all later ones are
             return
         self._intake.receive(message.topic, message.payload, message.received_us, retained=message.retained)
@@ -166,26 +185,32 @@ class IngestService:
             if not self._schedule.is_failing:  # derived: while the store fails they are not hoarded
                 self._intake.batch.vitals.extend(several)
 
-    def _try_commit(self, now_s: float) -> None:
-        batch = self._intake.batch
-        started = time.perf_counter()
-        try:
-            committed = self._archive.commit(batch.chunks, batch.windows, batch.vitals, batch.refused)
-        except StoreError as error:
-            self._schedule.failed(now_s)
-            if self._store_state == "ok":
-                logger.error("%s; nothing is acknowledged until it works again", error)  # noqa: TRY400 - for people
-            self._store_state = str(error)
+    def _begin_commit(self) -> None:
+        self._committer.begin(self._intake.take(), self._unacknowledged)
+        self._unacknowledged = []
+        self._schedule.began()
+
+    def _conclude(self, outcome: Outcome | None) -> None:
+        if outcome is None:
             return
-        self._intake.take()
-        self._commit.add(1000 * (time.perf_counter() - started))
-        self._note_stored(batch, len(committed.new_chunks))
-        acknowledged, self._unacknowledged = self._unacknowledged, []
-        self._link.acknowledge(*acknowledged)
-        for window in batch.windows:
-            if (window.device, window.session, window.first_sample) in committed.new_windows:
+        if isinstance(outcome.committed, StoreError):
+            self._put_back(outcome, outcome.committed)
+            return
+        self._commit.add(outcome.took_ms)
+        self._note_stored(outcome.batch, len(outcome.committed.new_chunks))
+        self._link.acknowledge(*outcome.messages)
+        for window in outcome.batch.windows:
+            if (window.device, window.session, window.first_sample) in outcome.committed.new_windows:
                 self._link.publish(window_topic(window.device), encode_window(window))
         self._recover()
+
+    def _put_back(self, outcome: Outcome, error: StoreError) -> None:
+        self._intake.batch.put_back(outcome.batch)
+        self._unacknowledged[:0] = outcome.messages
+        self._schedule.failed(time.monotonic())
+        if self._store_state == "ok":
+            logger.error("%s; nothing is acknowledged until it works again", error)
+        self._store_state = str(error)
 
     def _note_stored(self, batch: Batch, n_new: int) -> None:
         stored_us = _now_us()
@@ -199,7 +224,7 @@ class IngestService:
         if self._store_state != "ok":
             logger.warning("the store works again; %d messages come again", self._turned_away)
             self._store_state = "ok"
-        if self._turned_away:
+        if self._turned_away and not self._unacknowledged:
             self._turned_away = 0
             self._link.reconnect()
 

@@ -1,4 +1,13 @@
-from ingest.batch import FULL_MESSAGES, HELD_BYTES, HELD_MESSAGES, RETRY_MAX_S, CommitSchedule, has_room
+from ingest.batch import (
+    FULL_MESSAGES,
+    HELD_BYTES,
+    HELD_MESSAGES,
+    RETRY_MAX_S,
+    Batch,
+    CommitSchedule,
+    has_room,
+)
+from ingest.store.rows import Refused
 
 
 def test_nothing_waiting_is_never_due() -> None:
@@ -14,6 +23,7 @@ def test_a_commit_is_due_no_later_than_its_interval_after_the_first_message() ->
     assert not schedule.is_due(10.09, 5)
     assert schedule.wait_s(10.06, 0.2) <= 0.041
     assert schedule.is_due(10.1, 5)
+    schedule.began()
     schedule.succeeded()
     assert not schedule.is_due(11.0, 0)
 
@@ -49,3 +59,15 @@ def test_what_is_held_is_bounded_in_number_and_bytes() -> None:
     assert has_room(HELD_MESSAGES - 1, HELD_BYTES - 1)
     assert not has_room(HELD_MESSAGES, 0)
     assert not has_room(0, HELD_BYTES)
+
+
+def refused(k: int) -> Refused:
+    return Refused("a/b", k, "why", b"x")
+
+
+def test_what_could_not_be_written_comes_before_what_came_since() -> None:
+    older, newer = Batch(refused=[refused(0), refused(1)], n_bytes=2), Batch(refused=[refused(2)], n_bytes=1)
+    newer.put_back(older)
+    assert [each.received_us for each in newer.refused] == [0, 1, 2]
+    assert newer.n_bytes == 3
+    assert not newer.is_empty

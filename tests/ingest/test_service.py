@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -237,7 +238,7 @@ def present(house: House) -> Iterator[Present]:
     for _ in range(3):
         present.turn()  # the subscription reaches the broker
     yield present
-    present.service._link.close()
+    present.service.close()
     engine.dispose()
 
 
@@ -284,6 +285,7 @@ def test_a_failing_store_acknowledges_nothing_and_recovers_alone(
     assert present.counter("backlog") == 100
     assert house.stored() == []
     drop_without_a_word(present.service)  # nothing was acknowledged: all of it comes again
+    present.service._committer.close()
     present.forbid("")
     present.service = IngestService(house.settings, Archive(present.engine))
     present.service.start()
@@ -319,6 +321,31 @@ def test_a_store_that_works_again_takes_what_was_held_and_what_was_left_to_the_b
     assert present.counter("turned_away") == 0
     assert [w.first_sample for w in house.windows()] == [0, 5000, 10_000]
     assert "the store works again" in caplog.text
+
+
+def test_a_stalled_disk_silences_neither_vitals_nor_heartbeat(
+    house: House, present: Present, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_free, commit = threading.Event(), present.service._archive.commit
+    monkeypatch.setattr(present.service._archive, "commit", lambda *args: is_free.wait(20) and commit(*args))
+    publisher, listener = house.publisher(), MqttLink(house.settings.broker_address, "listener")
+    listener.connect()
+    listener.subscribe("wl/v1/#")
+    heard: list[str] = []
+    for k in range(8):
+        publisher.publish("a/one", k)
+    await_that(
+        lambda: heard.count("wl/v1/vitals/a") >= 2 and heard.count(service_topic("ingest")) >= 3,
+        present.turn,
+        lambda: publisher.link.poll(0.0),
+        lambda: heard.extend(message.topic for message in listener.poll(0.0)),
+    )
+    assert present.counter("backlog") == 8
+    assert house.stored() == []
+    is_free.set()
+    await_that(lambda: present.counter("backlog") == 0, present.turn)
+    assert len(house.stored()) == 8
+    listener.close()
 
 
 def test_what_comes_twice_is_stored_once_counted_and_acknowledged(house: House, present: Present) -> None:
