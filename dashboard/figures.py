@@ -16,7 +16,10 @@ DIVERGING_LIGHT = ((0.0, "#9a5a1c"), (0.5, "#ffffff"), (1.0, "#2f5fa8"))
 
 def waiting_figure() -> go.Figure:
     """Empty axes of the final size, so that nothing jumps when the first plot comes."""
-    return _square(go.Figure())
+    figure = _square(go.Figure())
+    figure.update_xaxes(range=[0, 10])
+    figure.update_yaxes(range=[0, 10])
+    return figure
 
 
 def recurrence_figure(plot_mv: NDArray[np.float32], duration_s: float, *, is_dark: bool) -> go.Figure:

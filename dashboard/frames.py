@@ -2,8 +2,8 @@
 
 A binary message carries the samples of one tick, little-endian:
 
-    header   8 bytes `<2sBBI`       magic "WL", version 1, history (0: these samples have just come; 1: they came
-                                    before and tell nothing about the delay), number of segments
+    header   8 bytes `<2sBBI`       magic "WL", version 1, history (1: samples of before, which tell nothing
+                                    about the delay; 0: they have just come), number of segments
     segment 40 bytes `<HBBIQQdII`   device index (see `PatientState.index`), flags (the wire's bits), encoding
                                     (0: int16 uV, 1: float32 mV), session, first sample, received (Unix us),
                                     fs (Hz), number of samples, reserved

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import threading
@@ -13,6 +14,7 @@ import uvicorn
 
 from dashboard.app import create_server
 from dashboard.hub import Hub
+from dashboard.server import MAX_REQUEST_BYTES
 from ingest.settings import Settings
 
 CLOSE_WITHIN_S = 1.0
@@ -39,7 +41,7 @@ def run(settings: Settings) -> None:
             log_level="warning",
             timeout_graceful_shutdown=1,
             ws="websockets-sansio",
-            ws_max_size=1 << 18,
+            ws_max_size=MAX_REQUEST_BYTES,
             server_header=False,
         )
     )
@@ -70,7 +72,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise SystemExit(
-            f"dashboard: cannot listen on {host}:{port} ({error.strerror}); "
+            f"dashboard: cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}); "
             "stop what uses it, or choose another --dashboard-port"
         ) from None
 

@@ -139,7 +139,6 @@ function fillFinding(row, finding) {
   setData(row, "presence", finding?.presence ?? "");
   row.querySelector(".bar-fill").style.width = `${100 * (finding?.probability ?? 0)}%`;
   const mark = row.querySelector(".bar-threshold");
-  mark.hidden = !finding;
   mark.style.left = `${100 * (finding?.threshold ?? 0)}%`;
 }
 

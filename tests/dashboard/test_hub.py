@@ -1,12 +1,16 @@
 """What waits for a browser is bounded, what is dropped is counted, and only real alarms are acknowledged."""
 
+import socket
+
 import numpy as np
 import pytest
 
 from dashboard.hub import Browser, Hub
 from dashboard.monitor import Segment
+from dashboard.service import run
 from ingest.chunk import ChunkFlag
 from ingest.link import Message
+from ingest.settings import load_settings
 
 BED = "ward/bed"
 NOBODY = ("127.0.0.1", 1)  # never connected: these tests hand messages over themselves
@@ -83,3 +87,10 @@ def test_only_an_alarm_that_is_there_can_be_acknowledged() -> None:
 @pytest.fixture
 def chunk_payload() -> bytes:
     return b'{"v":1,"sess":"00000001","seq":0,"i0":0,"t0_us":1,"fs":500,"lead":"I","unit":"uV","y":[1,2,3]}'
+
+
+def test_a_busy_port_is_one_clear_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        with pytest.raises(SystemExit, match=rf"cannot listen on 127\.0\.0\.1:{port} \(Addr.* in use\)"):
+            run(load_settings(dashboard_port=port))

@@ -1,0 +1,83 @@
+"""What a page may ask for on the live route, and what happens when it asks for anything else."""
+
+import contextlib
+import json
+from typing import Any, cast
+
+import pytest
+from starlette.websockets import WebSocket
+
+from dashboard.hub import Hub
+from dashboard.server import _read
+from ingest.link import Message
+
+BED = "ward/bed"
+CHUNK = b'{"v":1,"sess":"00000001","seq":0,"i0":0,"t0_us":1,"fs":500,"lead":"I","unit":"uV","y":[1,2,3]}'
+
+
+class Socket:
+    """A WebSocket whose page sends what it is given, and leaves."""
+
+    def __init__(self, *requests: dict[str, Any]) -> None:
+        self._requests = [{"type": "websocket.receive"} | each for each in requests]
+        self.sent: list[bytes] = []
+        self.closed: int | None = None
+
+    async def receive(self) -> dict[str, Any]:
+        return self._requests.pop(0) if self._requests else {"type": "websocket.disconnect", "code": 1001}
+
+    async def send_bytes(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    async def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - starlette's signature
+        self.closed = code
+
+
+def served(*requests: dict[str, Any]) -> tuple[Socket, Hub]:
+    hub = Hub(("127.0.0.1", 1), clock_us=lambda: 1)
+    topic = f"ecg/v1/{BED}/chunk"
+    hub._take(Message(topic, CHUNK, received_us=1, retained=False, _mid=0, _qos=0, _connection=0))
+    socket = Socket(*requests)
+    with contextlib.suppress(StopIteration):  # nothing here ever waits, so one step runs it through
+        _read(cast("WebSocket", socket), hub, hub.attach()).__await__().__next__()
+    return socket, hub
+
+
+def asking(**request: object) -> dict[str, str]:
+    return {"text": json.dumps(request)}
+
+
+def test_a_subscription_is_answered_with_history() -> None:
+    socket, _ = served(asking(subscribe=[BED], history_s=10), asking(subscribe=[BED]))
+    (message,) = socket.sent
+    assert message[:4] == b"WL\x01\x01"
+    assert socket.closed is None
+
+
+def test_subscribing_to_the_unknown_is_answered_with_nothing() -> None:
+    socket, _ = served(asking(subscribe=["no/body"]))
+    assert socket.sent == []
+    assert socket.closed is None
+
+
+def test_an_alarm_that_is_not_there_is_not_acknowledged() -> None:
+    socket, hub = served(asking(acknowledge={"device": BED, "kind": "asystole", "who": "A"}))
+    assert not hub._requests
+    assert socket.closed is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"text": "hello"},
+        {"bytes": b"\x00"},
+        asking(subscribe="ward/bed"),
+        asking(publish="wl/v1/alarm/ward/bed/asystole"),
+        asking(acknowledge={"device": BED}),
+    ],
+)
+def test_anything_else_closes_the_connection(request_: dict[str, Any]) -> None:
+    socket, hub = served(request_, asking(subscribe=[BED]))
+    assert socket.closed == 1008
+    assert socket.sent == []
+    assert not hub._requests
