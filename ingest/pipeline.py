@@ -40,10 +40,10 @@ class DevicePipeline:
         if ChunkFlag.HISTORIC in chunk.flags:
             return self._cut_historic(self.historic_sequencer.push(chunk, received_s))
         windows = self._take(self.sequencer.push(chunk, received_s))
-        if self._monitor is not None:
+        if self._monitor is not None and self._monitor.session == chunk.session:
             self._monitor.hear(received_s)
-        end_us = chunk.wall_time_us + round(chunk.n_samples * 1e6 / chunk.fs)
-        self._clock.push(chunk.end_sample, end_us, received_s, chunk.fs)
+            end_us = chunk.wall_time_us + round(chunk.n_samples * 1e6 / chunk.fs)
+            self._clock.push(chunk.end_sample, end_us, received_s, chunk.fs)
         return windows
 
     def tick(self, now_us: int) -> list[Window]:
@@ -91,7 +91,7 @@ class DevicePipeline:
         windows = []
         for stretch in ordered:
             if stretch.break_before or self._monitor is None:
-                self._monitor = VitalsMonitor(self._device, stretch.fs)
+                self._monitor = VitalsMonitor(self._device, stretch.session, stretch.fs)
                 self._clock = ClockFit()
             self._monitor.push(stretch)
             windows += self._windows.push(stretch)

@@ -72,14 +72,14 @@ class VitalsMonitor:
     told by 4 s that could have shown one.
     """
 
-    def __init__(self, device: str, fs: float) -> None:
+    def __init__(self, device: str, session: int, fs: float) -> None:
+        self.session = session
         self._device = device
         self._fs = fs
         self._beats = BeatDetector(fs) if fs >= MIN_FS_HZ else None  # none: the rate stays unknown
         self._quality = SignalQuality(fs)
         self._pending: list[Ordered] = []
         self._n_pending = 0
-        self._session = 0
         self._first_sample: int | None = None  # of the session; R peaks are counted from it
         self._end_sample = 0
         self._last_beat: int | None = None
@@ -96,7 +96,6 @@ class VitalsMonitor:
     def push(self, ordered: Ordered) -> None:
         """Take the next samples of the session."""
         if self._first_sample is None:
-            self._session = ordered.session
             self._first_sample = self._end_sample = ordered.first_sample
         self._pending.append(ordered)
         self._n_pending += len(ordered.samples_mv)
@@ -117,7 +116,7 @@ class VitalsMonitor:
         is_fresh = now_s - self._received_s <= STALE_S
         return Vitals(
             device=self._device,
-            session=self._session,
+            session=self.session,
             at_us=at_us,
             last_sample=self._end_sample,
             heart_rate_bpm=heart_rate_bpm(rr_s) if is_known and is_fresh else None,

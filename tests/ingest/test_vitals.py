@@ -34,7 +34,7 @@ def watch(
     x: NDArray[np.float32], flags_at: dict[int, ChunkFlag] | None = None, lost_at: tuple[int, ...] = ()
 ) -> list[Vitals]:
     """Push second by second with a snapshot after each; flags and losses by second."""
-    monitor = VitalsMonitor("s/d", FS)
+    monitor = VitalsMonitor("s/d", 7, FS)
     n = round(FS)
     seen, missing = [], 0
     for second in range(len(x) // n):
@@ -111,7 +111,7 @@ def test_noise_hides_the_rate_and_its_intervals_are_forgotten() -> None:
 
 
 def test_old_data_are_no_data_and_no_rate() -> None:
-    monitor = VitalsMonitor("s/d", FS)
+    monitor = VitalsMonitor("s/d", 7, FS)
     monitor.push(ordered_at(ecg(steady(75, 20), 20), 0))
     fresh = monitor.snapshot(START_US, 21.0)
     assert (fresh.signal, fresh.data_age_s) == (SignalState.GOOD, 1.0)
@@ -121,7 +121,7 @@ def test_old_data_are_no_data_and_no_rate() -> None:
 
 
 def test_a_device_that_is_heard_but_waits_for_order_is_not_without_data() -> None:
-    monitor = VitalsMonitor("s/d", FS)
+    monitor = VitalsMonitor("s/d", 7, FS)
     monitor.push(ordered_at(ecg(steady(75, 20), 20), 0))
     monitor.hear(23.4)
     assert monitor.snapshot(START_US, 23.5).signal is SignalState.GOOD
@@ -133,9 +133,9 @@ def test_a_device_that_is_heard_but_waits_for_order_is_not_without_data() -> Non
 def test_vitals_do_not_depend_on_chunks_nor_on_how_often_they_are_asked_for(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x = ecg(np.cumsum(rng.uniform(0.5, 1.1, 30)), 24)
-    whole = VitalsMonitor("s/d", FS)
+    whole = VitalsMonitor("s/d", 7, FS)
     whole.push(ordered_at(x, 0))
-    parts = VitalsMonitor("s/d", FS)
+    parts = VitalsMonitor("s/d", 7, FS)
     for k in range(0, len(x), 90):
         parts.push(ordered_at(x[k : k + 90], k))
         if rng.random() < 0.2:
@@ -146,7 +146,7 @@ def test_vitals_do_not_depend_on_chunks_nor_on_how_often_they_are_asked_for(seed
 
 
 def test_a_rate_too_low_for_beats_has_no_heart_rate_and_harms_nothing() -> None:
-    monitor = VitalsMonitor("s/d", 50.0)
+    monitor = VitalsMonitor("s/d", 1, 50.0)
     samples_mv = np.zeros((200, 1), np.float32)
     monitor.push(Ordered("s/d", 1, 0, samples_mv, (Lead.I,), 50.0, 0, NO_FLAGS, 0, True, 4.0))  # noqa: FBT003 - a record
     vitals = monitor.snapshot(START_US, 4.0)
