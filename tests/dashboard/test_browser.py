@@ -21,7 +21,8 @@ from ingest.link import MqttLink
 from ingest.settings import load_settings
 from ingest.wire import encode_binary
 
-pytestmark = [pytest.mark.browser, pytest.mark.broker]
+# A cold machine takes most of a minute to start a browser and a dashboard.
+pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
 
 BED, OTHER = "ward/bed-1", "ward/bed-2"
 FS = 250.0
@@ -149,7 +150,7 @@ class Dashboard:
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error::DeprecationWarning", "-c", code], env=self._environment
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(self.url, timeout=1).close()
