@@ -94,7 +94,7 @@ class Archive:
             new_windows = insert_new(connection, window_table, [window_row(each) for each in windows])
             if vitals:
                 rows = [vitals_row(each) for each in vitals]
-                connection.execute(insert_unknown(connection, vitals_table), rows)
+                connection.execute(insert_unknown(connection.dialect.name, vitals_table), rows)
             insert_refused(connection, refused)
         return Committed(new_chunks, new_windows)
 
