@@ -2,8 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import median
 
 BIN_S = 5.0  # only the least delayed arrival of each bin counts: delays are one-sided
 MIN_BINS = 7  # 30 s; below it, 50 ms of jitter is more than 0.15 % of fs
@@ -46,11 +45,13 @@ class ClockFit:
         if len(self._bins) < MIN_BINS:
             return None
         lag = max(1, min(MAX_LAG, len(self._bins) // 2))
-        samples = np.array([b.end_sample for b in self._bins], np.int64)
-        seconds = np.array([b.received_s for b in self._bins])
-        n, s = samples[lag:] - samples[:-lag], seconds[lag:] - seconds[:-lag]
-        is_forward = (n > 0) & (s > 0)
-        return float(np.median(n[is_forward] / s[is_forward])) if is_forward.any() else None
+        bins = list(self._bins)
+        steps = (
+            (b.end_sample - a.end_sample, b.received_s - a.received_s)
+            for a, b in zip(bins[:-lag], bins[lag:], strict=True)
+        )
+        rates = [samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0]
+        return median(rates) if rates else None
 
     @property
     def offset_s(self) -> float | None:
@@ -58,7 +59,7 @@ class ClockFit:
         if not self._bins:
             return None
         newest = list(self._bins)[-OFFSET_BINS:]
-        return float(np.median([b.wall_s - b.received_s for b in newest]))
+        return median(b.wall_s - b.received_s for b in newest)
 
 
 def _delay_s(arrival: _Arrival, fs: float) -> float:

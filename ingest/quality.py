@@ -2,6 +2,7 @@
 
 from collections import deque
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,13 +82,9 @@ class SignalQuality:
 def is_noisy(samples_mv: NDArray[np.floating], fs: float) -> bool:
     """True when beats cannot be trusted in this stretch (n_samples,) of about 3 s without missing samples."""
     n = len(samples_mv)
-    hertz = np.arange(n // 2 + 1) * (fs / n)
-    top = min(int(CUT_HZ * n / fs), n // 2)
+    bands, top = _bands(n, fs)
     spectrum = np.fft.rfft(samples_mv - samples_mv.mean())[: top + 1] * (2.0 * top / n)
-    bands = [(hertz[: top + 1] >= low) & (hertz[: top + 1] < high) for low, high in BANDS_HZ]
-    qrs_mv, muscle_mv, waves_mv, wander_mv = np.fft.irfft(
-        np.where(bands, spectrum, 0.0), 2 * top
-    )  # at 100 Hz
+    qrs_mv, muscle_mv, waves_mv, wander_mv = np.fft.irfft(bands * spectrum, 2 * top)  # at 100 Hz
     size_mv = np.sort(np.abs(qrs_mv))
     usual_mv, peak_mv = size_mv[top], size_mv[int(PEAK_SHARE * 2 * top)]
     waves_rms_mv, wander_range_mv = waves_mv.std(), np.ptp(wander_mv)
@@ -95,7 +92,15 @@ def is_noisy(samples_mv: NDArray[np.floating], fs: float) -> bool:
         return False
     power = np.square(qrs_mv)
     peakedness = np.square(power).mean() / (np.square(power.mean()) + 1e-12)  # kurtosis: 3 for noise
-    sizes_mv = np.array([usual_mv, peak_mv, np.median(np.abs(muscle_mv)), waves_rms_mv, wander_range_mv])
+    sizes_mv = np.array([usual_mv, peak_mv, np.sort(np.abs(muscle_mv))[top], waves_rms_mv, wander_range_mv])
     score = BIAS + PEAKEDNESS * np.log(peakedness + 1e-6)
     score += np.log(sizes_mv + SMALLEST_MV) @ (USUAL, PEAK, MUSCLE, WAVES, WANDER)
     return bool(score > 0.0)
+
+
+@lru_cache(maxsize=64)  # the same for every device of one rate
+def _bands(n: int, fs: float) -> tuple[NDArray[np.bool_], int]:
+    """Which values of the spectrum belong to each band (n_bands, top + 1), and top, the last value used."""
+    top = min(int(CUT_HZ * n / fs), n // 2)
+    hertz = np.arange(top + 1) * (fs / n)
+    return np.array([(hertz >= low) & (hertz < high) for low, high in BANDS_HZ]), top
