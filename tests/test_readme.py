@@ -1,0 +1,87 @@
+"""Every command in the README is run, or, where it would take a whole test run of its own, resolved."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Mosquitto, find_free_port
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+TABLE_COMMANDS = re.findall(r"`(python -m benchmarks\.[^`]+)`", README)
+
+
+def test_readme_has_the_contract() -> None:
+    assert {"make demo", "make test"} <= set(COMMANDS)
+    assert len(COMMANDS) >= 5
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_targets_exist(command: str) -> None:
+    _, target = command.split()
+    result = subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("wristlead ")])
+def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquitto, tmp_path: Path) -> None:
+    arguments = shlex.split(command)[1:]
+    # The README's broker and folder are the reader's; here they are the test's own.
+    replaced = {"--broker": f"127.0.0.1:{mosquitto.port}", "--data-dir": str(tmp_path / "data")}
+    for option, value in replaced.items():
+        if option in arguments:
+            arguments[arguments.index(option) + 1] = value
+    if arguments[0] == "simulate":
+        arguments += ["--broker", f"127.0.0.1:{mosquitto.port}"]
+    environment = {
+        "WRISTLEAD_BROKER_PORT": str(find_free_port()),
+        "WRISTLEAD_DASHBOARD_PORT": str(find_free_port()),
+        "WRISTLEAD_DATA_DIR": str(tmp_path / "data"),
+    }
+    quiet = [] if arguments[0] == "simulate" else ["--no-browser"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "wristlead", *arguments, *quiet],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        time.sleep(8.0)  # long enough to start and work
+        if running.poll() is None:
+            running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=40)
+    assert running.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("command", TABLE_COMMANDS)
+def test_benchmarks_of_the_readme_know_their_options(command: str) -> None:
+    module = shlex.split(command)[2]
+    options = [word for word in shlex.split(command)[3:] if word.startswith("--")]
+    result = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for option in options:
+        assert option in result.stdout
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
