@@ -217,3 +217,24 @@ def test_a_busy_port_ends_the_broker_with_its_sentence(served: Settings) -> None
     assert second.returncode == 1
     assert b"the broker cannot listen on" in second.stderr
     assert b"Traceback" not in second.stderr
+
+
+def test_a_returning_session_hears_only_what_it_asked_for(served: Settings) -> None:
+    other = MqttLink(served.broker_address, "other")
+    other.subscribe("theirs/#")
+    other.connect()
+    other.publish("theirs/state", b"x", retain=True)
+    other.publish("ours/state", b"y", retain=True)
+    topics: set[str] = set()
+    for _ in range(2):  # the second time its session is known
+        ours = MqttLink(served.broker_address, "ours", persistent=True)
+        ours.subscribe("ours/#")
+        ours.connect()
+        deadline = time.monotonic() + 15.0
+        topics.clear()
+        while not topics and time.monotonic() < deadline:
+            other.poll(0.01)
+            topics |= {message.topic for message in ours.poll(0.1)}
+        topics |= {message.topic for message in ours.poll(0.3)}
+        ours.close()
+    assert topics == {"ours/state"}
