@@ -124,7 +124,7 @@ def test_a_stopped_heart_alarms_and_stays_until_acknowledged(demo: Demo, chromiu
     page = chromium.new_page(viewport={"width": 1440, "height": 900})
     page.goto(f"{demo.address}/patient/demo/bed-07")
     # The heart stops for 8 s about 40 s after the start; the alarm must stay when beats return.
-    shown = "document.querySelector('.alarm-list').innerText.includes('ASYSTOLE')"
+    shown = "(document.querySelector('.alarm-list')?.innerText ?? '').includes('ASYSTOLE')"
     page.wait_for_function(f"() => {shown}", timeout=90_000)
     page.wait_for_selector(".alarm[data-priority=high][data-state=latched]", timeout=15_000)
     if page.locator("#notice-accept").is_visible():
@@ -140,9 +140,13 @@ def test_a_silent_service_is_named_until_it_speaks_again(demo: Demo, chromium: B
     page.wait_for_selector(".panel[data-rate=known]", timeout=20_000)
     alarms = services(psutil.Process(demo.process.pid))["alarms"]
     alarms.suspend()  # alive, but silent: worse than dead, because nothing restarts it
-    page.wait_for_function("() => /larm/.test(document.querySelector('#banners').innerText)", timeout=6_000)
+    page.wait_for_function(
+        "() => /larm/.test((document.querySelector('#banners')?.innerText ?? '-'))", timeout=6_000
+    )
     alarms.resume()
-    page.wait_for_function("() => document.querySelector('#banners').innerText.trim() === ''", timeout=10_000)
+    page.wait_for_function(
+        "() => (document.querySelector('#banners')?.innerText ?? '-').trim() === ''", timeout=10_000
+    )
     page.close()
 
 
