@@ -10,7 +10,7 @@ import msgspec
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
 from inference.alarms.episode import Episode, begin_episode
-from inference.alarms.observed import Observed, observe_verdict, observe_vitals
+from inference.alarms.observed import Observed, observe_time, observe_verdict, observe_vitals
 from inference.alarms.rules import (
     BLINDING,
     FINDINGS,
@@ -158,7 +158,9 @@ class AlarmEngine:
         return self._settled(change)
 
     def _on_tick(self, device: str, at_us: int) -> list[Alarm]:
-        reading = read_no_data(self._memory[device].seen, at_us)
+        seen = self._memory[device].seen
+        observe_time(seen, at_us)
+        reading = read_no_data(seen, at_us)
         changes = self._advance(device, AlarmKind.NO_DATA, reading, at_us)
         for kind in (AlarmKind.ASYSTOLE, AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
             changes += self._advance(device, kind, Sight.UNKNOWN, at_us)

@@ -74,6 +74,7 @@ class Episode:
         """Rule 8: back on when it was acknowledged 3 min ago; advisory alarms come once an episode."""
         if self.alarm.state is not AlarmState.ACK or self.acknowledged_us is None:
             return None
+        self.acknowledged_us = min(self.acknowledged_us, at_us)  # the clock may have been set back
         is_due = at_us - self.acknowledged_us >= SOUND_AGAIN_S * SECOND_US
         if not is_due or self.alarm.queue is AlarmQueue.ADVISORY:
             return None
@@ -84,6 +85,7 @@ class Episode:
         if URGENCY[reading.priority] > URGENCY[self.alarm.priority]:
             return self._become(AlarmState.ON, reading, at_us)
         self._note_peak(reading)
+        self.shown_us = min(self.shown_us, at_us)  # the clock may have been set back
         if reading.text == self.alarm.text or at_us - self.shown_us < UPDATE_EVERY_S * SECOND_US:
             return None
         self.shown_us = at_us

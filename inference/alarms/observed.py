@@ -32,6 +32,7 @@ class Observed:
 
     vitals_us: int | None = None  # of the newest vitals
     session: int | None = None
+    last_sample: int = 0  # of the session, one past the newest used
     signal: SignalState = SignalState.NO_DATA
     signal_since_us: int = 0  # start of the current run of good, lead-off, poor or missing signal
     lead_off_us: int | None = None  # newest vitals with the lead off
@@ -47,10 +48,14 @@ class Observed:
 
 
 def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
-    """Take in newer vitals; False when they are a repetition or older than what is known."""
+    """Take in newer vitals; False when they are a repetition or older than what is known.
+
+    Newer samples with an older time mean that the clock was set back, however little.
+    """
     at_us = vitals.at_us
     if seen.vitals_us is not None and at_us <= seen.vitals_us:
-        if at_us > seen.vitals_us - CLOCK_STEP_S * SECOND_US:
+        has_new_samples = vitals.session == seen.session and vitals.last_sample > seen.last_sample
+        if not has_new_samples and at_us > seen.vitals_us - CLOCK_STEP_S * SECOND_US:
             return False
         _forget_times(seen)
     is_new_run = (
@@ -68,10 +73,17 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
     arrived_us = at_us - round(vitals.data_age_s * SECOND_US)
     seen.data_us = arrived_us if seen.data_us is None else max(seen.data_us, arrived_us)
     seen.vitals_us, seen.session, seen.signal = at_us, vitals.session, vitals.signal
+    seen.last_sample = vitals.last_sample
     seen.data_age_s, seen.since_beat_s = vitals.data_age_s, vitals.since_beat_s
     seen.heart_rate_bpm = vitals.heart_rate_bpm
     seen.battery = seen.battery if vitals.battery is None else vitals.battery
     return True
+
+
+def observe_time(seen: Observed, at_us: int) -> None:
+    """Let the clock go on; after it was set back silence counts from now."""
+    if seen.data_us is not None:
+        seen.data_us = min(seen.data_us, at_us)
 
 
 def observe_verdict(seen: Observed, verdict: Verdict) -> bool:

@@ -210,3 +210,32 @@ def test_a_clock_that_was_set_back_does_not_deafen_the_engine() -> None:
 def test_a_memory_that_is_not_one_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         engine().restore({"ward/bed-1": b'{"seen":5}'})
+
+
+def test_a_clock_set_back_by_seconds_delays_no_alarm_while_samples_go_on() -> None:
+    alarms = engine()
+    vitals = Vitals("ward/bed-1", 1, START_US, 500, 72.0, 0.4, SignalState.GOOD)
+    alarms.push(vitals)
+    moment_ago = replace(vitals, at_us=START_US - 30_000_000, last_sample=1000, heart_rate_bpm=170.0)
+    said = alarms.push(moment_ago)
+    assert [a.kind for a in said] == [AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT]
+    assert alarms.push(vitals) == []  # what was known before is still a repetition
+
+
+def test_a_device_that_falls_silent_as_the_clock_is_set_back_is_missed_in_time() -> None:
+    alarms = engine()
+    alarms.push(Vitals("ward/bed-1", 1, START_US, 500, 72.0, 0.4, SignalState.GOOD))
+    said = [a for s in range(12) for a in alarms.push(Tick(START_US - 3_600_000_000 + s * 1_000_000))]
+    assert AlarmKind.NO_DATA in [a.kind for a in said]
+
+
+def test_an_acknowledged_alarm_comes_back_after_3_min_though_the_clock_was_set_back() -> None:
+    alarms = engine()
+    vitals = Vitals("ward/bed-1", 1, START_US, 500, 134.0, 0.4, SignalState.GOOD)
+    alarms.push(vitals)
+    alarms.push(Acknowledge("ward/bed-1", AlarmKind.RATE_LIMIT, "Ada", START_US))
+    said: list[Alarm] = []
+    for second in range(1, 182):
+        at_us = START_US - 3_600_000_000 + second * 1_000_000
+        said += alarms.push(replace(vitals, at_us=at_us, last_sample=500 + second * 500))
+    assert [a.state for a in said if a.kind is AlarmKind.RATE_LIMIT] == [AlarmState.ON]
