@@ -1,6 +1,7 @@
 """One MQTT message -> the events it carries, with the reason for each part that could not be understood."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
@@ -25,7 +26,7 @@ class Decoded:
 
 class _Status(msgspec.Struct, frozen=True):
     online: bool
-    battery: float | None = None
+    battery: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
 
 
 class _Who(msgspec.Struct, frozen=True):

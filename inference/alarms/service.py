@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
 from inference.alarms.engine import AlarmEngine, Tick
 from inference.alarms.episode import is_transition
-from inference.alarms.messages import decode_message
+from inference.alarms.messages import Decoded, decode_message
 from inference.alarms.records import active_alarms, load_memory, save_alarms
 from inference.alarms.rules import NO_DATA_S, Limits
 from ingest.link import LinkError, Message, MqttLink
@@ -34,7 +34,6 @@ RETRY_S = 1.0  # between attempts while the store is in trouble
 BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must not wait for a stuck one
 MAX_UNSAVED = 10_000  # transitions kept while the store is in trouble
 POLL_S = 0.1
-RETAINED_QUIET_S = 0.3  # no further retained message for this long: we have seen them all
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +74,7 @@ class AlarmService:
         self._clock_us = clock_us
         self._monotonic_s = monotonic_s
         self._shown: dict[tuple[str, AlarmKind], Alarm] = {}  # as last published; none that is off
+        self._retained: set[str] = set()  # alarm topics that the broker said it retains
         self._unsaved: deque[Alarm] = deque(maxlen=MAX_UNSAVED)
         self._changed: set[str] = set()  # devices whose memory must be saved with a transition
         self._heard: set[str] = set()  # devices whose memory is older than what was heard
@@ -83,16 +83,12 @@ class AlarmService:
         self._was_connected = False
         self._counts: Counter[str] = Counter()
 
-    def start(self, retained: Sequence[str] = ()) -> None:
-        """Continue from the store, show every alarm again, clear `retained` topics that are off by now."""
+    def start(self) -> None:
+        """Continue from the store and show every alarm again."""
         now_s = self._monotonic_s()
         self._tick_at_s = now_s + FIRST_TICK_S
         self._checkpoint_at_s = now_s + CHECKPOINT_S
         self._save()
-        shown = {alarm_topic(*key) for key in self._shown}
-        for topic in retained:
-            if topic not in shown:
-                self._link.publish(topic, b"", retain=True)
 
     def step(self) -> None:
         """One round: take what arrived, let time pass, save, publish, acknowledge."""
@@ -107,6 +103,7 @@ class AlarmService:
         if not was_failing and (self._unsaved or now_s >= self._checkpoint_at_s):
             self._save()
         self._publish(changes)
+        self._clear_leftovers()
         for message in messages:
             self._link.acknowledge(message)
         if was_failing and now_s >= self._save_at_s:
@@ -134,7 +131,14 @@ class AlarmService:
 
     def _take(self, message: Message) -> list[Alarm]:
         """One message -> changes; what cannot be understood is counted and harms no other device."""
-        decoded = decode_message(message.topic, message.payload, message.received_us)
+        if message.topic.startswith(ALARMS.removesuffix("#")):
+            if message.retained and message.payload:  # else it is our own word
+                self._retained.add(message.topic)
+            return []
+        if message.retained and not message.topic.startswith("ecg/"):
+            decoded = Decoded(refused=["it was retained: nobody knows how old it is"])
+        else:
+            decoded = decode_message(message.topic, message.payload, message.received_us)
         for reason in decoded.refused:
             self._counts["refused"] += 1
             logger.warning("refused a message on %s: %s", message.topic, reason)
@@ -166,8 +170,9 @@ class AlarmService:
         devices = self._changed | self._heard if is_checkpoint else self._changed
         try:
             if self._engine is None:
-                self._engine = self._open_engine()
-                self._recover(self._engine)
+                engine = self._open_engine()
+                self._recover(engine)
+                self._engine = engine
             save_alarms(self._engine, list(self._unsaved), self._alarms.snapshot(devices))
         except SQLAlchemyError as error:
             self._save_at_s = now_s + RETRY_S
@@ -211,20 +216,16 @@ class AlarmService:
             payload = b"" if alarm.state is AlarmState.OFF else msgspec.json.encode(alarm)
             self._link.publish(alarm_topic(*key), payload, retain=True)
 
+    def _clear_leftovers(self) -> None:
+        """Take away retained alarms that are off, once the store has told which are on.
 
-def retained_alarms(address: tuple[str, int]) -> list[str]:
-    """Topics of the alarms that the broker retains; LinkError when no broker answers."""
-    link = MqttLink(address, "wristlead-alarms-retained")
-    link.subscribe(ALARMS)
-    link.connect()
-    topics: list[str] = []
-    quiet_at_s = time.monotonic() + RETAINED_QUIET_S
-    while time.monotonic() < quiet_at_s:
-        for message in link.poll(0.05):
-            topics.append(message.topic)
-            quiet_at_s = time.monotonic() + RETAINED_QUIET_S
-    link.close()
-    return topics
+        They outlive an alarm when we, or a broker that had not saved yet, were killed as it went off.
+        """
+        if self._engine is None:
+            return
+        for topic in self._retained - {alarm_topic(*key) for key in self._shown}:
+            self._link.publish(topic, b"", retain=True)
+        self._retained.clear()
 
 
 def run(settings: Settings) -> None:
@@ -235,8 +236,7 @@ def run(settings: Settings) -> None:
     try:
         make_url(settings.store_address)
         alarms = AlarmEngine(Limits.from_settings(settings))
-        retained = retained_alarms(settings.broker_address)
-    except (ArgumentError, ValueError, LinkError) as error:
+    except (ArgumentError, ValueError) as error:
         raise SystemExit(f"Alarms cannot start: {error}") from None
     link = MqttLink(
         settings.broker_address,
@@ -253,13 +253,14 @@ def run(settings: Settings) -> None:
     service = AlarmService(link, open_engine, alarms)
     for topic in (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE):
         link.subscribe(topic)
+    link.subscribe(ALARMS, qos=0)  # only for what is retained, which comes at every connection
     try:
         link.connect()
-        service.start(retained)
+        service.start()
         while not stop.is_set():
             service.step()
         service.stop()
     except LinkError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"Alarms cannot start: {error}") from None
     finally:
         link.close()

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import msgspec
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
+from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.engine import AlarmEngine
 from inference.alarms.records import active_alarms, alarm_history, load_memory
 from inference.alarms.rules import Limits
@@ -54,8 +55,8 @@ class StandInLink:
         self.acknowledged: list[Message] = []
         self.retained: dict[str, bytes] = {}
 
-    def bring(self, topic: str, payload: bytes, at_us: int = START_US) -> None:
-        self.inbox.append(Message(topic, payload, at_us, retained=False, _mid=1, _qos=1, _connection=1))
+    def bring(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
+        self.inbox.append(Message(topic, payload, START_US, retained, _mid=1, _qos=1, _connection=1))
 
     def poll(self, timeout_s: float) -> list[Message]:  # noqa: ARG002 - the signature is the link's
         messages, self.inbox = self.inbox, []
@@ -83,7 +84,7 @@ class Bench:
         self.link = StandInLink()
         self.start()
 
-    def start(self, retained: tuple[str, ...] = ()) -> None:
+    def start(self) -> None:
         self.service = AlarmService(
             self.link,
             self.open_engine,
@@ -91,7 +92,13 @@ class Bench:
             clock_us=lambda: START_US + round(self.second * 1e6),
             monotonic_s=lambda: self.second,
         )
-        self.service.start(retained)
+        self.service.start()
+
+    def subscribed(self) -> None:
+        """The broker says, after every connection, what it retains."""
+        for topic, payload in self.link.retained.items():
+            self.link.bring(topic, payload, retained=True)
+        self.service.step()
 
     def open_engine(self) -> Engine:
         if self.is_broken:
@@ -179,6 +186,8 @@ def test_an_acknowledgement_names_who_in_the_log(bench: Bench) -> None:
         ("wl/v1/acknowledge/x", b'{"who":"Ada"}'),
         ("wl/v1/acknowledge/ward/bed-1", b'{"who":"Ada"}'),
         (device_topic(DEVICE, "status"), b'{"online":"perhaps"}'),
+        (device_topic(DEVICE, "status"), b'{"online":true,"battery":-5}'),
+        (device_topic(DEVICE, "status"), b'{"online":true,"battery":1e300}'),
     ],
 )
 def test_what_cannot_be_understood_is_counted_and_harms_no_other_device(
@@ -189,6 +198,24 @@ def test_what_cannot_be_understood_is_counted_and_harms_no_other_device(
     assert bench.service.counters()["refused"] == 1
     assert bench.shown() == {"rate_limit": AlarmState.ON}
     assert len(bench.link.acknowledged) == 2
+
+
+def test_what_somebody_retained_by_mistake_is_not_taken_for_news(bench: Bench) -> None:
+    old = replace(GOOD, at_us=START_US - 3_600_000_000, heart_rate_bpm=170.0)
+    for _ in range(2):  # a broker says it again at every reconnect
+        bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+        bench.link.bring(acknowledge_topic(DEVICE, "rate_limit"), b'{"who":"Ada"}', retained=True)
+        bench.link.bring(vitals_topic("ward"), msgspec.json.encode([old]), retained=True)
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+    assert bench.service.counters()["refused"] == 4
+
+
+def test_a_retained_device_status_counts(bench: Bench) -> None:
+    bench.watch(GOOD)
+    bench.link.bring(device_topic(DEVICE, "status"), b'{"online":true,"battery":12}', retained=True)
+    bench.watch(GOOD)
+    assert bench.shown() == {"battery": AlarmState.ON}
 
 
 def test_one_unreadable_record_does_not_cost_the_others_of_its_site(bench: Bench) -> None:
@@ -213,9 +240,9 @@ def test_a_restart_continues_every_alarm_and_clears_retained_ones_that_are_off(b
     before = bench.shown()
     assert before == {"asystole": AlarmState.LATCHED, "rate_limit": AlarmState.ON}
     bench.link.retained.clear()  # no stop(): it was killed; and the broker forgot
-    stale = alarm_topic(DEVICE, "lead_off")
-    bench.link.retained[stale] = b"{}"
-    bench.start((stale, alarm_topic(DEVICE, "asystole")))
+    bench.link.retained[alarm_topic(DEVICE, "lead_off")] = b"{}"
+    bench.start()
+    bench.subscribed()
     assert bench.shown() == before
     bench.link.bring(acknowledge_topic(DEVICE, "asystole"), b'{"who":"Ada"}')
     bench.watch(GOOD)
@@ -285,6 +312,43 @@ def test_a_broker_that_lost_its_memory_gets_every_alarm_again(bench: Bench) -> N
     bench.link.is_connected = True
     bench.watch(replace(GOOD, heart_rate_bpm=134.0))
     assert bench.shown() == {"rate_limit": AlarmState.ON}
+
+
+def test_a_broker_that_fell_back_to_older_alarms_is_put_right(bench: Bench) -> None:
+    for rate in (134.0, 72.0, 72.0, 72.0, 72.0):
+        bench.watch(replace(GOOD, heart_rate_bpm=rate))
+    assert bench.shown() == {}
+    old = msgspec.json.encode(alarm_history(bench.open_engine())[0])
+    bench.link.retained[alarm_topic(DEVICE, "rate_limit")] = old  # killed before it had saved the clearing
+    bench.subscribed()
+    assert bench.link.retained == {}
+
+
+def test_no_retained_alarm_is_cleared_before_the_store_has_told_which_are_on(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    bench.is_broken = True
+    bench.start()
+    bench.subscribed()
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+    bench.second += 2
+    bench.is_broken = False
+    for _ in range(2):
+        bench.service.step()
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+    assert bench.service.counters()["active"] == {"medium": 1}
+
+
+def test_a_store_that_fails_while_it_is_read_at_the_start_is_read_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    with monkeypatch.context() as patched:
+        error = OperationalError("select", None, Exception("disk I/O error"))
+        patched.setattr("inference.alarms.service.load_memory", Mock(side_effect=error))
+        bench.start()
+    bench.second += 2
+    bench.service.step()
+    assert bench.service.counters()["active"] == {"medium": 1}
 
 
 def test_a_memory_that_cannot_be_read_costs_no_alarm(bench: Bench) -> None:
@@ -406,6 +470,21 @@ def test_a_condition_that_is_still_there_is_ack_after_a_person_saw_it(
         outside.link.publish(acknowledge_topic(DEVICE, "rate_limit"), b'{"who":"Ada"}')
         outside.wait(lambda: outside.state("rate_limit") is AlarmState.ACK)
         assert outside.alarms["rate_limit"].who == "Ada"
+
+
+@pytest.mark.broker
+def test_what_a_broker_retains_of_an_alarm_that_is_over_is_cleared(
+    mosquitto: "Mosquitto", tmp_path: Path
+) -> None:
+    outside = Outside(mosquitto.address)
+    leftover = alarm_topic(DEVICE, "rate_limit")
+    alarm = Alarm(
+        DEVICE, AlarmKind.RATE_LIMIT, AlarmQueue.PHYSIOLOGICAL, AlarmPriority.MEDIUM, AlarmState.ON, "", 0, 0
+    )
+    outside.link.publish(leftover, msgspec.json.encode(alarm), retain=True)
+    outside.wait(lambda: outside.state("rate_limit") is AlarmState.ON)
+    with service_process(mosquitto.port, tmp_path):
+        outside.wait(lambda: outside.state("rate_limit") is None)
 
 
 def test_without_a_broker_the_service_ends_with_one_sentence(tmp_path: Path, free_port: int) -> None:
