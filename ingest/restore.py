@@ -16,13 +16,14 @@ def restore_devices(archive: Archive, intake: Intake, hop_s: float, now_us: int)
 
     Raises StoreError when the store cannot be read.
     """
-    recent = [device for device, heard_us in archive.devices().items() if now_us - heard_us <= IDLE_US]
-    for device in recent:
+    recent = {device: us for device, us in archive.devices().items() if now_us - us <= IDLE_US}
+    for device, heard_us in recent.items():
         since_us, next_window = _unfinished(archive, device, hop_s, now_us, historic=False)
         since_historic_us, next_historic = _unfinished(archive, device, hop_s, now_us, historic=True)
         if next_historic is not None:
             since_us = min(since_us, since_historic_us)
-        chunks = archive.chunks_since(device, since_us)
+        # A window may have been closed long after the newest chunk: that one is always replayed.
+        chunks = archive.chunks_since(device, min(since_us, heard_us - LEAD_IN_US))
         intake.restore(device, chunks, now_us, next_window, next_historic)
     if recent:
         logger.info("restored %d devices from the store", len(recent))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -96,3 +97,15 @@ def test_a_device_silent_for_ten_minutes_is_left_alone() -> None:
         after = Intake(DevicePipeline)
         restore_devices(archive, after, 10.0, now_us)
         assert after.n_devices == n_devices
+
+
+def test_a_window_closed_minutes_after_the_last_chunk_keeps_no_service_down() -> None:
+    archive, intake = in_memory(), Intake(DevicePipeline)
+    give(intake, live(0, 20) + live(20, 40))
+    batch = intake.take()
+    late_us = START_US + 3 * MINUTES_US  # found by a restart, or the clock was set forward
+    archive.commit(batch.chunks, [replace(window, closed_us=late_us) for window in batch.windows])
+    restored = Intake(DevicePipeline)
+    restore_devices(archive, restored, 10.0, late_us + MINUTES_US)
+    give(restored, live(40, 60, pause_us=4 * MINUTES_US))
+    assert [window.first_sample for window in restored.take().windows] == [40 * N]
