@@ -80,6 +80,7 @@ SCRIPT = {
         "flat line": "Flat line",
         "saturated": "Saturated",
         "noisy": "Noisy",
+        "slow sampling": "Sampled too slowly to count beats",
         "no data": "No data",
     },
     "indeterminate": "Cannot tell: {reason}",

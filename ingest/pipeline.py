@@ -39,8 +39,10 @@ class DevicePipeline:
         received_s = received_us / 1e6
         if ChunkFlag.HISTORIC in chunk.flags:
             return self._cut_historic(self.historic_sequencer.push(chunk, received_s))
+        n_useless = self.sequencer.duplicates + self.sequencer.late
         windows = self._take(self.sequencer.push(chunk, received_s))
-        if self._monitor is not None and self._monitor.session == chunk.session:
+        is_new = self.sequencer.duplicates + self.sequencer.late == n_useless  # repetition is no sign of life
+        if is_new and self._monitor is not None and self._monitor.session == chunk.session:
             self._monitor.hear(received_s)
             end_us = chunk.wall_time_us + round(chunk.n_samples * 1e6 / chunk.fs)
             self._clock.push(chunk.end_sample, end_us, received_s, chunk.fs)

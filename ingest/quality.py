@@ -32,6 +32,7 @@ class SignalState(StrEnum):
     FLAT = "flat line"  # a constant value: an electrode or device failure, not asystole
     SATURATED = "saturated"
     NOISY = "noisy"
+    SLOW_SAMPLING = "slow sampling"  # too few samples a second to find beats
     NO_DATA = "no data"
 
 

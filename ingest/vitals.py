@@ -76,7 +76,7 @@ class VitalsMonitor:
         self.session = session
         self._device = device
         self._fs = fs
-        self._beats = BeatDetector(fs) if fs >= MIN_FS_HZ else None  # none: the rate stays unknown
+        self._beats = BeatDetector(fs) if fs >= MIN_FS_HZ else None  # else SLOW_SAMPLING
         self._quality = SignalQuality(fs)
         self._pending: list[Ordered] = []
         self._n_pending = 0
@@ -107,8 +107,12 @@ class VitalsMonitor:
     def snapshot(self, at_us: int, now_s: float) -> Vitals:
         """What is known at `now_s`, a clock shared with `received_s`; `at_us` only stamps the record."""
         self._take_pending()
-        age_s = max(0.0, now_s - self._heard_s)
+        # After the clock was set back silence counts from now.
+        self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
+        age_s = now_s - self._heard_s
         signal = SignalState.NO_DATA if age_s > NO_DATA_S else self._quality.state()
+        if self._beats is None and signal is SignalState.GOOD:
+            signal = SignalState.SLOW_SAMPLING
         self._forget_unsound(signal)
         rr_s = tuple(rr for _, rr in self._rr)
         since_s = self._since_beat_s()

@@ -11,7 +11,7 @@ class AlarmKind(StrEnum):
     EXTREME_RATE = "extreme_rate"
     RATE_LIMIT = "rate_limit"
     LEAD_OFF = "lead_off"
-    SIGNAL = "signal"  # flat, saturated or noisy
+    SIGNAL = "signal"  # flat, saturated, noisy or sampled too slowly
     NO_DATA = "no_data"
     BATTERY = "battery"
     FINDING_MI = "finding_mi"

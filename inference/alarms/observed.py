@@ -13,7 +13,9 @@ CLOCK_STEP_S = (
 RUN_GAP_S = 5.0  # vitals come each second; after a longer silence nothing is known to have lasted
 VOTES_KEPT = 5  # alarms.md rule 6: of the last five windows
 
-POOR_SIGNAL = frozenset({SignalState.FLAT, SignalState.SATURATED, SignalState.NOISY})
+POOR_SIGNAL = frozenset(
+    {SignalState.FLAT, SignalState.SATURATED, SignalState.NOISY, SignalState.SLOW_SAMPLING}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Observed:
     signal: SignalState = SignalState.NO_DATA
     signal_since_us: int = 0  # start of the current run of good, lead-off, poor or missing signal
     lead_off_us: int | None = None  # newest vitals with the lead off
-    poor_us: int | None = None  # newest vitals with a flat, saturated or noisy signal
+    poor_us: int | None = None  # newest vitals with a poor signal
     data_us: int | None = None  # arrival of the newest sample
     data_age_s: float = 0.0
     heart_rate_bpm: float | None = None
@@ -103,7 +105,7 @@ def observe_verdict(seen: Observed, verdict: Verdict) -> bool:
 
 
 def _signal_group(signal: SignalState) -> SignalState:
-    """Flat, saturated and noisy are one run: they share an alarm."""
+    """All that is poor is one run: they share an alarm."""
     return SignalState.NOISY if signal in POOR_SIGNAL else signal
 
 

@@ -163,7 +163,7 @@ def read_lead_off(seen: Observed, at_us: int) -> Reading:
 
 
 def read_signal(seen: Observed, at_us: int) -> Reading:
-    """Rule 4 for a flat, saturated or noisy signal; noise may last longer before it is shown."""
+    """Rule 4 for a signal that shows no heart; noise may last longer before it is shown."""
     if seen.signal in POOR_SIGNAL:
         is_noise = seen.signal is SignalState.NOISY
         after_s = NOISY_AFTER_S if is_noise else TECHNICAL_AFTER_S

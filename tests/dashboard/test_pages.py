@@ -12,6 +12,7 @@ from dashboard import figures, ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
 from inference.verdict import Superclass
+from ingest.vitals import SignalState
 
 ASSETS = Path(app_module.__file__).parent / "assets"
 SCRIPTS = {path.name: path.read_text() for path in ASSETS.glob("*.*js")}
@@ -107,3 +108,7 @@ def test_the_recurrence_figure_has_seconds_on_both_axes_and_a_symmetric_scale() 
     np.testing.assert_array_equal(heatmap.z, plot)
     assert heatmap.zmin == -heatmap.zmax
     assert figure.layout.height == figures.waiting_figure().layout.height
+
+
+def test_every_state_of_the_signal_has_its_words() -> None:
+    assert set(texts.SCRIPT["signal"]) == {str(state) for state in SignalState} - {"good"}

@@ -197,3 +197,15 @@ def test_a_restarted_device_starts_its_vitals_anew() -> None:
     vitals = pipeline.vitals(START_US + 33_200_000)
     assert vitals is not None
     assert (vitals.session, vitals.heart_rate_bpm, vitals.rr_s, vitals.last_sample) == (2, None, (), 100)
+
+
+def test_a_device_that_only_repeats_itself_is_no_live_device() -> None:
+    pipeline, arrivals = DevicePipeline("s/d"), stream(10)
+    list(drive(pipeline, arrivals, START_US))
+    again_us = START_US + 10_000_000
+    for second in range(15):
+        pipeline.push(arrivals[3][0], again_us + second * 1_000_000)
+    vitals = pipeline.vitals(again_us + 15_000_000)
+    assert vitals is not None
+    assert vitals.signal is SignalState.NO_DATA
+    assert vitals.data_age_s > 14

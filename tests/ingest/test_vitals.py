@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -170,3 +172,21 @@ def test_the_displayed_rate_follows_the_averaging_rule(
     rr_s: tuple[float, ...], expected_bpm: float | None
 ) -> None:
     assert heart_rate_bpm(rr_s) == (None if expected_bpm is None else pytest.approx(expected_bpm))
+
+
+def test_a_device_that_falls_silent_as_the_clock_is_set_back_has_no_data_in_time() -> None:
+    monitor = VitalsMonitor("s/d", 7, FS)
+    monitor.push(ordered_at(ecg(steady(72, 20), 20), 0))
+    monitor.snapshot(START_US, -3600.0)
+    silent = monitor.snapshot(START_US, -3594.0)
+    assert (silent.signal, silent.heart_rate_bpm) == (SignalState.NO_DATA, None)
+    assert silent.data_age_s == pytest.approx(6.0)
+
+
+def test_a_rate_too_low_to_find_beats_is_said_and_is_no_good_signal() -> None:
+    x = ecg(steady(72, 20), 20)[::4]
+    monitor = VitalsMonitor("s/d", 7, FS / 4)
+    monitor.push(replace(ordered_at(x, 0), fs=FS / 4, received_s=20.0))
+    seen = monitor.snapshot(START_US, 20.0)
+    assert (seen.signal, seen.heart_rate_bpm, seen.since_beat_s) == (SignalState.SLOW_SAMPLING, None, None)
+    assert monitor.snapshot(START_US, 30.0).signal is SignalState.NO_DATA

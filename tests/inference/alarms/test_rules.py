@@ -292,6 +292,7 @@ def test_flaps_of_the_lead_raise_nothing_new() -> None:
         (SignalState.FLAT, 5, "Flat line 4 s"),
         (SignalState.SATURATED, 5, "Saturated 4 s"),
         (SignalState.NOISY, 11, "Noisy 10 s"),
+        (SignalState.SLOW_SAMPLING, 5, "Slow sampling 4 s"),
     ],
 )
 def test_a_signal_that_shows_no_heart_is_a_low_technical_alarm(
