@@ -38,11 +38,16 @@ class Batch:
 
 
 class CommitSchedule:
-    """Decides when to commit. Times are any monotonic clock, seconds."""
+    """Decides when to commit. Times are any monotonic clock, seconds.
+
+    The interval counts from the end of the commit before: SQLite's writers do not queue but ask now and then
+    whether the store is free, so that commits without a pause on a slow disk would lock the others out.
+    """
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
         self._due_s: float | None = None  # None while nothing waits
+        self._is_writing = False
         self._retry_s = 0.0  # 0 while the store works
 
     @property
@@ -52,7 +57,7 @@ class CommitSchedule:
 
     def note_waiting(self, now_s: float) -> None:
         """Something waits to be written, since `now_s` at the latest."""
-        if self._due_s is None:
+        if self._due_s is None and not self._is_writing:
             self._due_s = now_s + self._every_s
 
     def is_due(self, now_s: float, n_messages: int) -> bool:
@@ -67,16 +72,16 @@ class CommitSchedule:
 
     def began(self) -> None:
         """Everything that waited is being written."""
-        self._due_s = None
+        self._due_s, self._is_writing = None, True
 
     def succeeded(self) -> None:
         """The commit is on the disk."""
-        self._retry_s = 0.0
+        self._retry_s, self._is_writing = 0.0, False
 
     def failed(self, now_s: float) -> None:
         """The commit failed; the next try comes after a back-off that doubles up to 5 s."""
         self._retry_s = min(2 * self._retry_s, RETRY_MAX_S) if self._retry_s else RETRY_FIRST_S
-        self._due_s = now_s + self._retry_s
+        self._due_s, self._is_writing = now_s + self._retry_s, False
 
 
 def has_room(n_messages: int, n_bytes: int) -> bool:

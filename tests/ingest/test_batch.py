@@ -28,6 +28,18 @@ def test_a_commit_is_due_no_later_than_its_interval_after_the_first_message() ->
     assert not schedule.is_due(11.0, 0)
 
 
+def test_between_two_commits_the_store_is_left_to_others_for_an_interval() -> None:
+    schedule = CommitSchedule(0.1)
+    schedule.note_waiting(10.0)
+    schedule.began()
+    schedule.note_waiting(10.2)  # while it is written
+    assert not schedule.is_due(12.0, 5)
+    schedule.succeeded()
+    schedule.note_waiting(12.0)
+    assert not schedule.is_due(12.09, 5)
+    assert schedule.is_due(12.1, 5)
+
+
 def test_a_full_batch_is_due_at_once_but_not_while_the_store_fails() -> None:
     schedule = CommitSchedule(0.1)
     schedule.note_waiting(10.0)
