@@ -206,9 +206,14 @@ class AlarmService:
         self._publish(list(self._shown.values()))
 
     def _publish(self, changes: Sequence[Alarm]) -> None:
-        """The newest state of each changed alarm; all of them when the broker is back."""
+        """The newest state of each changed alarm; all of them when the broker is back.
+
+        Nothing is queued while it is away. What went off meanwhile is cleared as a leftover.
+        """
         is_back = self._link.is_connected and not self._was_connected
         self._was_connected = self._link.is_connected
+        if not self._was_connected:
+            return
         newest = {(alarm.device, alarm.kind): alarm for alarm in changes}
         if is_back:
             newest = {**self._shown, **newest}

@@ -351,6 +351,21 @@ def test_a_store_that_fails_while_it_is_read_at_the_start_is_read_again(
     assert bench.service.counters()["active"] == {"medium": 1}
 
 
+def test_nothing_is_hoarded_for_a_broker_that_is_away_and_the_newest_is_said_when_it_is_back(
+    bench: Bench,
+) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0), replace(GOOD, device=OTHER, heart_rate_bpm=130.0))
+    bench.link.is_connected = False
+    n_sent = len(bench.link.sent)
+    for second in range(60):
+        bench.watch(replace(GOOD, heart_rate_bpm=130.0 + second % 7), replace(GOOD, device=OTHER))
+    assert len(bench.link.sent) == n_sent
+    bench.link.is_connected = True
+    bench.subscribed()
+    texts = [msgspec.json.decode(payload, type=Alarm).text for payload in bench.link.retained.values()]
+    assert texts == ["HR 133 > 120"]
+
+
 def test_a_memory_that_cannot_be_read_costs_no_alarm(bench: Bench) -> None:
     bench.watch(replace(GOOD, heart_rate_bpm=160.0))
     with bench.open_engine().begin() as connection:
