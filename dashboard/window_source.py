@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from dashboard.hub import Hub
 from dashboard.monitor import HISTORY_S, Segment
 from ingest.store.archive import Archive, StoreError
-
-WINDOW_S = 10.0  # Settings.window_s, fixed by the released weights
+from ingest.window import WINDOW_S
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ingest.chunk import Chunk, ChunkFlag
 from ingest.clock import ClockFit
 from ingest.sequence import Ordered, Sequencer
 from ingest.vitals import Vitals, VitalsMonitor
-from ingest.window import Window, WindowAssembler
+from ingest.window import WINDOW_S, Window, WindowAssembler
 
 NextWindow = tuple[int, int]  # (session, first sample) of the next window that is not stored yet
 
@@ -23,14 +23,12 @@ class DevicePipeline:
     the vitals. Times are Unix microseconds, of arrival and of now.
     """
 
-    def __init__(
-        self, device: str, *, reorder_wait_s: float = 2.5, window_s: float = 10.0, hop_s: float = 10.0
-    ) -> None:
+    def __init__(self, device: str, *, reorder_wait_s: float = 2.5, hop_s: float = WINDOW_S) -> None:
         self.sequencer = Sequencer(reorder_wait_s)  # its counters are public
         self.historic_sequencer = Sequencer(reorder_wait_s)
         self._device = device
-        self._windows = WindowAssembler(window_s, hop_s)
-        self._historic_windows = WindowAssembler(window_s, hop_s, historic=True)
+        self._windows = WindowAssembler(hop_s)
+        self._historic_windows = WindowAssembler(hop_s, historic=True)
         self._monitor: VitalsMonitor | None = None
         self._clock = ClockFit()
 

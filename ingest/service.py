@@ -156,7 +156,6 @@ class IngestService:
         return DevicePipeline(
             device,
             reorder_wait_s=self._settings.reorder_wait_s,
-            window_s=self._settings.window_s,
             hop_s=self._settings.hop_s,
         )
 

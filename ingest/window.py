@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ingest.chunk import ChunkFlag, Lead
 from ingest.sequence import Ordered
 
+WINDOW_S = 10.0  # what the model was trained on
 MIN_COVERAGE = 0.95  # below this a window is stored but not classified (wire.md)
 PREFERRED_LEADS = (Lead.I, Lead.II)  # the released weights saw lead I; II is its nearest neighbour
 
@@ -48,17 +49,16 @@ def preferred_lead(leads: tuple[Lead, ...]) -> int:
 
 
 class WindowAssembler:
-    """Cut one device's ordered samples into windows of `length_s`, one each `hop_s`.
+    """Cut one device's ordered samples into windows of `WINDOW_S`, one each `hop_s`.
 
     The grid is anchored at the first sample seen of a session, so that it depends on samples alone. A restart
     of the device drops the unfinished window: it can never be completed. Windows without one sample are
     skipped by arithmetic, so that no gap costs memory.
     """
 
-    def __init__(self, length_s: float = 10.0, hop_s: float = 10.0, *, historic: bool = False) -> None:
-        if not 0 < hop_s <= length_s:
-            raise ValueError(f"hop_s is {hop_s}, want more than 0 and at most length_s = {length_s}")
-        self._length_s = length_s
+    def __init__(self, hop_s: float = WINDOW_S, *, historic: bool = False) -> None:
+        if not 0 < hop_s <= WINDOW_S:
+            raise ValueError(f"hop_s is {hop_s}, want more than 0 and at most {WINDOW_S:g}")
         self._hop_s = hop_s
         self._historic = historic
         self._resume: tuple[int, int] | None = None
@@ -91,7 +91,7 @@ class WindowAssembler:
 
     def _begin(self, ordered: Ordered) -> None:
         self._pieces.clear()
-        self._length = max(1, round(self._length_s * ordered.fs))
+        self._length = max(1, round(WINDOW_S * ordered.fs))
         self._hop = max(1, round(self._hop_s * ordered.fs))
         self._column = preferred_lead(ordered.leads)
         self._start = ordered.first_sample

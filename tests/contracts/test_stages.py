@@ -72,7 +72,7 @@ def run_sequence(chunks: list[Chunk]) -> object:
 
 
 def run_window(chunks: list[Chunk]) -> object:
-    order, stage = Sequencer(2.5), WindowAssembler(10.0, 4.0)
+    order, stage = Sequencer(2.5), WindowAssembler(4.0)
     return [encode_window(w) for c in chunks for o in order.push(c, 0.0) for w in stage.push(o)]
 
 

@@ -89,7 +89,7 @@ def after_newest(windows: list[Window], *, historic: bool) -> NextWindow | None:
 @pytest.mark.parametrize("seed", range(8))
 def test_killed_anywhere_and_replayed_from_the_store_the_same_windows_follow(seed: int) -> None:
     arrivals = bad_network([*stream(70.0), *stream(50.0, session=2, start_s=75.0)], seed)
-    options = {"reorder_wait_s": 2.5, "window_s": 10.0, "hop_s": 5.0}
+    options = {"reorder_wait_s": 2.5, "hop_s": 5.0}
     whole = DevicePipeline("s/d", **options)
     expected = [*drive(whole, arrivals, START_US), *finish(whole)]
     assert {(w.session, w.historic) for w in expected} == {(1, False), (2, False), (1, True), (2, True)}
