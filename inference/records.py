@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Engine, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from inference.verdict import Finding, Indeterminate, Verdict
+from ingest.store.insertion import insert_unknown
 from ingest.store.schema import verdict_table
 
 
@@ -17,23 +17,9 @@ def save_verdicts(engine: Engine, verdicts: Sequence[Verdict]) -> list[Verdict]:
     A window keeps its first verdict: several workers, a retry and a redelivery harm nothing.
     Raises sqlalchemy.exc.SQLAlchemyError when the store does not take them; then none is stored.
     """
-    dialect: Any = postgresql if engine.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(verdict_table).on_conflict_do_nothing()
+    statement = insert_unknown(engine.dialect.name, verdict_table)
     with engine.begin() as connection:
-        return [v for v in verdicts if connection.execute(statement.values(_row_of(v))).rowcount == 1]
-
-
-def latest_verdict(engine: Engine, device: str) -> Verdict | None:
-    """The newest live verdict of a device by time of decision; None when there is none."""
-    query = (
-        select(verdict_table)
-        .where(verdict_table.c.device == device, ~verdict_table.c.historic)
-        .order_by(verdict_table.c.decided_us.desc(), verdict_table.c.wall_time_us.desc())
-        .limit(1)
-    )
-    with engine.connect() as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else _verdict_of(row)
+        return [v for v in verdicts if connection.execute(statement, _row_of(v)).rowcount == 1]
 
 
 def verdicts_between(engine: Engine, device: str, from_us: int, to_us: int) -> list[Verdict]:

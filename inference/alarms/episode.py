@@ -31,11 +31,6 @@ class Episode:
     shown_us: int  # when its newest words were returned
     acknowledged_us: int | None = None
 
-    @property
-    def is_off(self) -> bool:
-        """True when the episode is over and can be forgotten."""
-        return self.alarm.state is AlarmState.OFF
-
     def advance(self, reading: Reading, at_us: int, *, is_suppressed: bool) -> Alarm | None:
         """Take in what the rule sees now; the alarm if a person must see a change.
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmState
+from ingest.store.insertion import insert_replacing
 from ingest.store.schema import alarm_memory_table, alarm_table, alarm_transition_table
 
 
@@ -38,8 +38,9 @@ def save_alarms(engine: Engine, transitions: Sequence[Alarm], memory: Mapping[st
             connection.execute(insert(alarm_transition_table), [_log_row(alarm) for alarm in transitions])
         for alarm in newest.values():
             _save_newest(connection, alarm)
-        for device, known in memory.items():
-            _replace(connection, alarm_memory_table, {"device": device}, {"memory": known.decode()})
+        if memory:
+            rows = [{"device": device, "memory": known.decode()} for device, known in memory.items()]
+            connection.execute(insert_replacing(connection.dialect.name, alarm_memory_table), rows)
 
 
 def load_memory(engine: Engine) -> dict[str, bytes]:
@@ -78,18 +79,16 @@ def alarm_history(engine: Engine, device: str | None = None, limit: int = 200) -
 
 
 def _save_newest(connection: Connection, alarm: Alarm) -> None:
-    place = {"device": alarm.device, "kind": alarm.kind.value}
     if alarm.state is not AlarmState.OFF:
-        _replace(connection, alarm_table, place, {"alarm": msgspec.json.encode(alarm).decode()})
+        row = {
+            "device": alarm.device,
+            "kind": alarm.kind.value,
+            "alarm": msgspec.json.encode(alarm).decode(),
+        }
+        connection.execute(insert_replacing(connection.dialect.name, alarm_table), row)
         return
     of_kind = alarm_table.c.kind == alarm.kind.value
     connection.execute(delete(alarm_table).where(alarm_table.c.device == alarm.device, of_kind))
-
-
-def _replace(connection: Connection, table: Table, key: dict[str, str], values: dict[str, str]) -> None:
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(**key, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
 
 
 def _log_row(alarm: Alarm) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ingest.store.schema import refused_table
 MAX_REFUSED_PER_DEVICE = 20  # enough to see what a device does wrong, too few to fill a disk
 
 
+@cache
 def insert_unknown(dialect: str, table: Table) -> Any:
     """INSERT that leaves rows with a known unique key alone, in the store's own dialect."""
     return _insert(dialect, table).on_conflict_do_nothing()
@@ -46,6 +47,14 @@ def insert_longer(dialect: str, table: Table) -> Any:
     return statement.on_conflict_do_update(
         index_elements=key, set_=others, where=statement.excluded.n_samples > table.c.n_samples
     ).returning(*key)
+
+
+@cache
+def insert_replacing(dialect: str, table: Table) -> Any:
+    """INSERT that replaces the row of the same primary key."""
+    statement = _insert(dialect, table)
+    others = {c.name: statement.excluded[c.name] for c in table.c if not c.primary_key}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=others)
 
 
 def insert_refused(connection: Connection, refused: Sequence[Refused]) -> None:

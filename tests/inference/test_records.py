@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from inference.records import latest_verdict, save_verdicts, verdicts_between
+from inference.records import save_verdicts, verdicts_between
 from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
 from ingest.store.schema import open_store
 
@@ -30,8 +30,7 @@ def test_a_window_keeps_its_first_verdict_and_a_second_is_not_new(engine: Engine
     assert save_verdicts(engine, [FOUND]) == [FOUND]
     later = replace(FOUND, decided_us=9_000, model="m2")
     assert save_verdicts(engine, [later, NOISY, NOISY]) == [NOISY]
-    assert latest_verdict(engine, "ward/bed-1") in (FOUND, NOISY)
-    assert FOUND in verdicts_between(engine, "ward/bed-1", 0, 10_000)
+    assert verdicts_between(engine, "ward/bed-1", 0, 10_000) == [NOISY, FOUND]
 
 
 def test_workers_at_the_same_windows_save_each_exactly_once(engine: Engine) -> None:
@@ -43,15 +42,6 @@ def test_workers_at_the_same_windows_save_each_exactly_once(engine: Engine) -> N
     for worker in workers:
         worker.join()
     assert sorted(v.first_sample for v in new) == list(range(40))
-
-
-def test_the_latest_is_live_and_of_that_device(engine: Engine) -> None:
-    assert latest_verdict(engine, "ward/bed-1") is None
-    newer = replace(FOUND, first_sample=1, decided_us=3_000)
-    historic = replace(FOUND, first_sample=2, decided_us=4_000, historic=True)
-    stranger = replace(FOUND, device="ward/bed-2", decided_us=5_000)
-    save_verdicts(engine, [FOUND, newer, historic, stranger])
-    assert latest_verdict(engine, "ward/bed-1") == newer
 
 
 def test_a_span_includes_its_start_and_not_its_end(engine: Engine) -> None:
