@@ -50,6 +50,7 @@ def run(settings: Settings) -> None:
 def _open_archive(settings: Settings) -> Archive:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        Archive.open(settings.store_address)  # with patience: at the first start all services make tables
         return Archive.open(settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
     except OSError as error:
         raise SystemExit(

@@ -1,5 +1,6 @@
 """The service against a real broker, started with the configuration the product writes for it."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -23,7 +24,7 @@ from ingest.broker import broker_command
 from ingest.chunk import Chunk, Lead
 from ingest.link import MqttLink
 from ingest.pipeline import DevicePipeline
-from ingest.service import IngestService, run
+from ingest.service import BUSY_WAIT_MS, IngestService, _open_archive, run
 from ingest.settings import Settings, load_settings
 from ingest.store.archive import Archive
 from ingest.store.schema import chunk_table, open_store, window_table
@@ -461,3 +462,15 @@ def test_a_data_folder_that_cannot_be_made_is_refused_with_one_sentence(tmp_path
     settings = load_settings(data_dir=tmp_path / "file" / "data")
     with pytest.raises(SystemExit, match=r"cannot make the folder .* set --data-dir to another place"):
         run(settings)
+
+
+def test_a_store_that_another_service_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "wristlead.sqlite", isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(2 * BUSY_WAIT_MS / 1000, other.execute, ["COMMIT"])
+        done.start()
+        assert _open_archive(Settings(data_dir=tmp_path)).devices() == {}
+        done.join()
