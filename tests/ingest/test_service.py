@@ -472,5 +472,5 @@ def test_a_store_that_another_service_is_just_making_is_waited_for(tmp_path: Pat
         other.execute("BEGIN IMMEDIATE")
         done = threading.Timer(2 * BUSY_WAIT_MS / 1000, other.execute, ["COMMIT"])
         done.start()
-        assert _open_archive(Settings(data_dir=tmp_path)).devices() == {}
+        assert _open_archive(load_settings(data_dir=tmp_path)).devices() == {}
         done.join()
