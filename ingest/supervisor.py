@@ -38,7 +38,6 @@ class _Service:
     started_s: float = 0.0
     restart_at_s: float = 0.0
     backoff_s: float = BACKOFF_FIRST_S
-    was_steady: bool = False
     is_wanted: bool = True
     restarts: int = 0
     cpu_of_dead_s: float = 0.0
@@ -122,13 +121,12 @@ class Supervisor:
             return
         code = process.poll()
         if code is None:
-            service.was_steady |= now - service.started_s >= STEADY_S
             self._measure(process.pid, service)
             return
         service.process = None
         service.cpu_of_dead_s += service.cpu_s
         service.cpu_s = 0.0
-        if code == EXIT_REFUSED and not service.was_steady:
+        if code == EXIT_REFUSED and service.restarts == 0:
             raise ServiceRefusedError(name)
         if now - service.started_s >= STEADY_S:
             service.backoff_s = BACKOFF_FIRST_S

@@ -53,6 +53,18 @@ def test_a_service_that_refuses_to_start_is_not_tried_again(supervisor: Supervis
     assert eventually(refused)
 
 
+def test_a_service_that_ran_once_is_started_again_even_when_it_refuses(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    marker = tmp_path / "ran"
+    code = (
+        f"import pathlib, os; m = pathlib.Path({str(marker)!r}); was = m.exists(); m.touch(); "
+        f"raise SystemExit({EXIT_REFUSED} if was else 1)"
+    )
+    supervisor.add("broken", [sys.executable, "-c", code])
+    assert eventually(lambda: bool(supervisor.watch()) and supervisor.restarts()["broken"] == 3)
+
+
 def test_waits_between_restarts_grow(supervisor: Supervisor) -> None:
     supervisor.add("crasher", [sys.executable, "-c", "raise SystemExit(3)"])
     began = time.monotonic()
