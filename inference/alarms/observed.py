@@ -16,6 +16,7 @@ VOTES_KEPT = 5  # alarms.md rule 6: of the last five windows
 POOR_SIGNAL = frozenset(
     {SignalState.FLAT, SignalState.SATURATED, SignalState.NOISY, SignalState.SLOW_SAMPLING}
 )
+WATCHED = frozenset({SignalState.GOOD, SignalState.NOISY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Observed:
     last_sample: int = 0  # of the session, one past the newest used
     signal: SignalState = SignalState.NO_DATA
     signal_since_us: int = 0  # start of the current run of good, lead-off, poor or missing signal
+    watched_since_us: int = 0  # since when beats could be seen, if only between noise
     lead_off_us: int | None = None  # newest vitals with the lead off
     poor_us: int | None = None  # newest vitals with a poor signal
     data_us: int | None = None  # arrival of the newest sample
@@ -60,14 +62,15 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
         if not has_new_samples and at_us > seen.vitals_us - CLOCK_STEP_S * SECOND_US:
             return False
         _forget_times(seen)
-    is_new_run = (
-        seen.vitals_us is None
-        or at_us - seen.vitals_us > RUN_GAP_S * SECOND_US
-        or vitals.session != seen.session
-        or _signal_group(vitals.signal) != _signal_group(seen.signal)
+    goes_on = (
+        seen.vitals_us is not None
+        and at_us - seen.vitals_us <= RUN_GAP_S * SECOND_US
+        and vitals.session == seen.session
     )
-    if is_new_run:
+    if not goes_on or _signal_group(vitals.signal) != _signal_group(seen.signal):
         seen.signal_since_us = at_us
+    if not goes_on or not {seen.signal, vitals.signal} <= WATCHED:
+        seen.watched_since_us = at_us
     if vitals.signal is SignalState.LEAD_OFF:
         seen.lead_off_us = at_us
     if vitals.signal in POOR_SIGNAL:

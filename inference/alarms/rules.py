@@ -17,6 +17,7 @@ ASYSTOLE_S = 4.0  # rule 2: no QRS for 4 s
 NO_BEAT_YET_S = (
     10.0  # no beat since the signal became good: time for a detector to settle, then it is asystole
 )
+GLIMPSE_S = 2.0  # of good signal between noise: a beat of 40 bpm would have shown, and was found 0.4 s later
 FRESH_S = 5.0  # older data describes the past; from 10 s on the no-data alarm takes over
 INSIDE_S = 3.0  # rule 3: a rate alarm ends after 3 s inside the limit ...
 INSIDE_BPM = 3.0  # ... by 3 bpm
@@ -117,7 +118,8 @@ def queue_of(kind: AlarmKind) -> AlarmQueue:
 def read_asystole(seen: Observed, at_us: int) -> Reading:
     """Rule 2. Silence counts only while the signal is good: beats during lead-off cannot be missed.
 
-    Without any beat since the signal became good (a new device, a new session) it is asystole after 10 s.
+    Without any beat since the signal became good (a new device, a new session) it is asystole after 10 s; and
+    likewise when noise comes and goes for 10 s and no beat shows in the good signal between.
     """
     if seen.signal is not SignalState.GOOD or seen.data_age_s > FRESH_S:
         return Sight.UNKNOWN
@@ -126,6 +128,9 @@ def read_asystole(seen: Observed, at_us: int) -> Reading:
     if seen.since_beat_s is not None and seen.since_beat_s < limit_s:
         return Sight.ENDED
     silent_s = good_s if seen.since_beat_s is None else min(good_s, seen.since_beat_s)
+    watched_s = min((at_us - seen.watched_since_us) / SECOND_US, seen.since_beat_s or 0.0)
+    if watched_s >= NO_BEAT_YET_S and good_s >= GLIMPSE_S:
+        silent_s = watched_s
     if silent_s < limit_s:
         return Sight.UNKNOWN
     since_us = at_us - round(silent_s * SECOND_US)

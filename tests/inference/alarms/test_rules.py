@@ -188,6 +188,26 @@ def test_beats_that_nobody_could_see_do_not_count_as_silence() -> None:
     assert AlarmKind.ASYSTOLE not in kinds(came_back)
 
 
+def test_noise_that_comes_and_goes_hides_no_asystole() -> None:
+    ward = Ward()
+    ward.watch(10)
+    for silent in range(1, 25):
+        signal = SignalState.NOISY if silent % 6 < 3 else SignalState.GOOD  # never 4 s good, never 10 s noisy
+        stopped = replace(GOOD, since_beat_s=float(silent), heart_rate_bpm=None, signal=signal)
+        ward.watch(1, stopped)
+    raised = ward.said[0]
+    assert (raised.kind, raised.priority) == (AlarmKind.ASYSTOLE, AlarmPriority.HIGH)
+    assert raised.at_us <= at(10 + 20)
+
+
+def test_the_first_good_second_after_long_noise_is_no_asystole() -> None:
+    ward = Ward()
+    ward.watch(10)
+    ward.watch(8, replace(NOISY, since_beat_s=15.0))
+    ward.watch(2, replace(GOOD, since_beat_s=15.0, heart_rate_bpm=None))
+    assert AlarmKind.ASYSTOLE not in kinds(ward.watch(10))
+
+
 def test_old_data_is_no_asystole() -> None:
     ward = Ward()
     ward.watch(10)
