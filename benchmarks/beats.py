@@ -1,6 +1,6 @@
 """How well and how cheaply R peaks are found, on annotated recordings.
 
-    python -m benchmarks.beats --data ../shared/data/mitdb_360hz_part.npz --json
+    python -m benchmarks.beats --data MITDB.npz --json
 
 The file holds, for each record NNN, `dx_NNN` (leads, samples) first differences in units of 1/200 mV with a
 baseline of 1024, `ann_s_NNN` sample indices and `ann_y_NNN` symbols of the annotations, at 360 Hz. The first
