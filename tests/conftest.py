@@ -41,6 +41,16 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_until_listening(port: int, within_s: float = 40.0) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
 @pytest.fixture
 def free_port() -> int:
     return find_free_port()
@@ -63,13 +73,7 @@ class Mosquitto:
     def start(self) -> None:
         """Start, and wait until it listens."""
         self._process = subprocess.Popen([str(MOSQUITTO), "-c", str(self._config)], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10.0
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(self.address) == 0:
-                    return
-            time.sleep(0.02)
-        raise TimeoutError(f"mosquitto does not listen on port {self.port}")
+        wait_until_listening(self.port)
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""

@@ -5,14 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import Mosquitto, find_free_port
+from tests.conftest import Mosquitto, find_free_port, wait_until_listening
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -131,16 +130,6 @@ def test_with_an_address_of_ones_own_no_broker_is_started_and_ctrl_c_leaves_noth
     assert "Traceback" not in errors
     assert "none is started here" in errors
     assert not left_over(tmp_path / "data")
-
-
-def wait_until_listening(port: int, within_s: float = 40.0) -> None:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError(f"nothing listens on port {port}")
 
 
 def left_over(folder: Path) -> list[str]:

@@ -21,6 +21,7 @@ from ingest.store.archive import Archive
 from ingest.topics import device_topic
 from ingest.window import decode_window
 from ingest.wire import encode_binary
+from tests.conftest import wait_until_listening
 
 BROKER = "from ingest.settings import load_settings; from ingest.broker import run; run(load_settings())"
 
@@ -109,23 +110,13 @@ def chunk(k: int) -> Chunk:
     return Chunk("a/b", 1, k, k * 125, 1_700_000_000_000_000, 0, 500.0, (Lead.I,), samples)
 
 
-def await_port(port: int) -> None:
-    deadline = time.monotonic() + 15.0
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError(port)
-
-
 @pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.broker), "amqtt"])
 def served(tmp_path: Path, free_port: int, request: pytest.FixtureRequest) -> Iterator[Settings]:
     """A broker process started as `wristlead broker` does."""
     settings = load_settings(data_dir=tmp_path, broker_port=free_port, broker_kind=request.param)
     environment = {**os.environ, **settings.as_environment()}
     with subprocess.Popen([sys.executable, "-c", BROKER], env=environment, stderr=subprocess.PIPE) as process:
-        await_port(free_port)
+        wait_until_listening(free_port)
         yield settings
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=10)

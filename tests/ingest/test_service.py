@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from ingest.topics import device_topic, service_topic, window_topic
 from ingest.vitals import Vitals
 from ingest.window import Window, decode_window
 from ingest.wire import encode_binary
+from tests.conftest import wait_until_listening
 
 pytestmark = pytest.mark.broker
 
@@ -45,16 +45,6 @@ def chunk(device: str, k: int) -> Chunk:
     rng = np.random.default_rng([k, DEVICES.index(device)])
     samples = rng.integers(-500, 500, (N, 1)).astype(np.float32) * np.float32(0.001)
     return Chunk(device, 1, k, k * N, 1_700_000_000_000_000 + k * 250_000, 0, FS, (Lead.I,), samples)
-
-
-def await_port(port: int) -> None:
-    deadline = time.monotonic() + 10.0
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError(port)
 
 
 @dataclass
@@ -101,7 +91,7 @@ class House:
 
     def start_broker(self) -> subprocess.Popen[bytes]:
         process = self._start(broker_command(self.settings))
-        await_port(self.settings.broker_port)
+        wait_until_listening(self.settings.broker_port)
         return process
 
     def start_ingest(self) -> subprocess.Popen[bytes]:
