@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import logging
 import math
 import os
@@ -65,48 +66,18 @@ def _configure_logging(command: str, level: str) -> None:
 # --- services -----------------------------------------------------------------------------------------
 
 
-def _serve_broker(settings: Settings) -> None:
-    from ingest.broker import run  # noqa: PLC0415 - each service loads only what it needs
-
-    run(settings)
-
-
-def _serve_ingest(settings: Settings) -> None:
-    from ingest.service import run  # noqa: PLC0415 - same
-
-    run(settings)
-
-
-def _serve_inference(settings: Settings) -> None:
-    from inference.service import run  # noqa: PLC0415 - same
-
-    run(settings)
-
-
-def _serve_alarms(settings: Settings) -> None:
-    from inference.alarms.service import run  # noqa: PLC0415 - same
-
-    run(settings)
-
-
-def _serve_dashboard(settings: Settings) -> None:
-    from dashboard.service import run  # noqa: PLC0415 - same
-
-    run(settings)
-
-
-def _service(serve: Callable[[Settings], None]) -> Callable[..., int | None]:
+def _service(module: str) -> Callable[..., int | None]:
     def start(settings: Settings) -> int | None:
         if os.environ.get("WRISTLEAD_SUPERVISED"):
             end_with_parent()
-        serve(settings)
+        importlib.import_module(module).run(settings)  # each service loads only what it needs
         return None
 
     return start
 
 
 def _simulate(settings: Settings, *, demo: bool, **options: Any) -> int | None:
-    from simulators import service  # noqa: PLC0415 - same
+    from simulators import service  # noqa: PLC0415 - each command loads only what it needs
 
     if os.environ.get("WRISTLEAD_SUPERVISED"):
         end_with_parent()
@@ -236,11 +207,11 @@ def _demo(settings: Settings, *, seconds: float | None, no_browser: bool, json: 
 COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": _demo,
     "run": _run,
-    "broker": _service(_serve_broker),
-    "ingest": _service(_serve_ingest),
-    "inference": _service(_serve_inference),
-    "alarms": _service(_serve_alarms),
-    "dashboard": _service(_serve_dashboard),
+    "broker": _service("ingest.broker"),
+    "ingest": _service("ingest.service"),
+    "inference": _service("inference.service"),
+    "alarms": _service("inference.alarms.service"),
+    "dashboard": _service("dashboard.service"),
     "simulate": _simulate,
 }
 WHAT = {
