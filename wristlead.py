@@ -118,7 +118,7 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
             supervisor.add(name, _own_command(name))
         yield supervisor
     except ServiceRefusedError as refused:
-        raise SystemExit(f"Wristlead stopped, because {refused} could not start (see above).") from None
+        raise SystemExit(f"Wristlead stopped, because {refused} cannot work here (see above).") from None
     finally:
         supervisor.stop()
 

@@ -18,6 +18,7 @@ from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
 from inference.verdict import Verdict
 from ingest import topics
 from ingest.chunk import ChunkFlag, Lead
+from ingest.store.schema import STORE_OK
 from ingest.vitals import Vitals
 from ingest.wire import decode
 
@@ -25,6 +26,7 @@ HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
 EXPECTED_SERVICES = ("ingest", "inference", "alarms")
 MISSING_AFTER_S = 2.2  # heartbeats come each second; the page must name a missing service within 3 s
+TROUBLE_AFTER_S = 3.0  # a store that another writer locks for a second is no news
 _PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
 _STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
@@ -72,6 +74,7 @@ class ServiceState:
     is_missing: bool
     is_unseen: bool
     since_us: int
+    trouble: str | None = None  # why it cannot use the store, when that has lasted
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -87,9 +90,14 @@ class _Status(msgspec.Struct, frozen=True):
     battery: float | None = None
 
 
+class _Counters(msgspec.Struct, frozen=True):
+    store: str = STORE_OK
+
+
 class _Beat(msgspec.Struct, frozen=True):
     online: bool = False
     at_us: int = 0
+    counters: _Counters = _Counters()
 
 
 @dataclass(slots=True)
@@ -125,6 +133,7 @@ class Monitor:
         self._patients: dict[str, _Patient] = {}
         self._heard_us: dict[str, int] = {}
         self._offline: set[str] = set()
+        self._trouble: dict[str, tuple[int, str]] = {}  # of a service with its store: since when, and why
 
     def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> Segment | None:
         """Take one MQTT message; return the samples it carried, if it did.
@@ -161,7 +170,12 @@ class Monitor:
             since_us = self._heard_us.get(name, self._started_us)
             is_silent = now_us - since_us > MISSING_AFTER_S * 1e6
             is_unseen = name not in self._heard_us
-            states.append(ServiceState(name, is_silent or name in self._offline, is_unseen, since_us))
+            is_missing = is_silent or name in self._offline
+            trouble_us, trouble = self._trouble.get(name, (now_us, None))
+            has_lasted = now_us - trouble_us >= TROUBLE_AFTER_S * 1e6
+            states.append(
+                ServiceState(name, is_missing, is_unseen, since_us, trouble if has_lasted else None)
+            )
         return tuple(states)
 
     def history(self, device: str, seconds: float) -> list[Segment]:
@@ -243,9 +257,17 @@ class Monitor:
             # A retained heartbeat is only as fresh as it says: its service may be long gone.
             self._heard_us[name] = min(beat.at_us, received_us) if retained else received_us
             self._offline.discard(name)
+            self._note_trouble(name, beat.counters.store, received_us)
         else:
             self._heard_us.setdefault(name, received_us)
             self._offline.add(name)
+
+    def _note_trouble(self, name: str, store: str, received_us: int) -> None:
+        if store == STORE_OK:
+            self._trouble.pop(name, None)
+        else:
+            since_us, _ = self._trouble.get(name, (received_us, ""))
+            self._trouble[name] = (since_us, store)
 
 
 def _take_alarm(patient: _Patient, kind: str, payload: bytes) -> None:

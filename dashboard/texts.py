@@ -105,6 +105,12 @@ SCRIPT = {
     "broker_banner": "The broker has not answered for {age}: nothing on this page is live.",
     "service_banner": "{service} is not answering for {age}: {effect}.",
     "service_unseen_banner": "{service} has not been heard: {effect}.",
+    "store_banner": "{service} cannot use the store ({trouble}). {effect}.",
+    "store_effect": {
+        "ingest": "Nothing is acknowledged to devices until it works again",
+        "inference": "Verdicts wait",
+        "alarms": "Alarms go on and are kept to be stored later",
+    },
     "service_name": {"ingest": "Ingest", "inference": "Inference", "alarms": "The alarm service"},
     "service_effect": {
         "ingest": "no heart rates, and nothing is stored",

@@ -24,7 +24,7 @@ from inference.verdict import Verdict
 from ingest.link import LinkError, Message, MqttLink
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
-from ingest.store.schema import open_store
+from ingest.store.schema import STORE_OK, open_store
 from ingest.topics import WINDOWS, verdict_topic
 from ingest.window import Window, decode_window
 
@@ -119,7 +119,7 @@ class InferenceService:
         self._work_at_s = 0.0
         self._sweep_at_s = 0.0
         self._settled_us = 0  # every window that closed before has been tried
-        self._is_store_failing = False
+        self._store_state = STORE_OK
 
     def step(self) -> None:
         """Take what arrived; then classify one batch, or look for forgotten windows."""
@@ -136,14 +136,14 @@ class InferenceService:
                 self._sweep(now_s)
         except (SQLAlchemyError, StoreError) as error:
             self._work_at_s = now_s + RETRY_S
-            if not self._is_store_failing:
-                reason = getattr(error, "orig", None) or error
+            reason = str(getattr(error, "orig", None) or error)
+            if self._store_state == STORE_OK:
                 logger.error("verdicts cannot be stored, windows wait: %s", reason)  # noqa: TRY400 - one line
-            self._is_store_failing = True
+            self._store_state = reason
         else:
-            if self._is_store_failing:
+            if self._store_state != STORE_OK:
                 logger.info("verdicts are stored again")
-            self._is_store_failing = False
+            self._store_state = STORE_OK
 
     def counters(self) -> Mapping[str, Any]:
         """For the heartbeat."""
@@ -158,6 +158,7 @@ class InferenceService:
             "refused": figures.refused,
             "deferred": figures.deferred,
             "model": self._classifier.version,
+            "store": self._store_state,
         }
 
     def _receive(self, message: Message) -> None:

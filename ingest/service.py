@@ -21,6 +21,7 @@ from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
+from ingest.store.schema import STORE_OK
 from ingest.topics import DEVICE_BACKFILL, DEVICE_CHUNKS, DEVICE_STATUS, vitals_topic, window_topic
 from ingest.vitals import Vitals
 from ingest.window import encode_window
@@ -73,7 +74,7 @@ class IngestService:
         self._turned_away = 0  # messages left to the broker because the store fails
         self._duplicates = 0
         self._last_batch = 0
-        self._store_state = "ok"
+        self._store_state = STORE_OK
         self._chunk_stored = DurationHistogram()
         self._commit = DurationHistogram()
         self._vitals_at_s = 0.0
@@ -208,7 +209,7 @@ class IngestService:
         self._intake.batch.put_back(outcome.batch)
         self._unacknowledged[:0] = outcome.messages
         self._schedule.failed(time.monotonic())
-        if self._store_state == "ok":
+        if self._store_state == STORE_OK:
             logger.error("%s; nothing is acknowledged until it works again", error)
         self._store_state = str(error)
 
@@ -221,9 +222,9 @@ class IngestService:
 
     def _recover(self) -> None:
         self._schedule.succeeded()
-        if self._store_state != "ok":
+        if self._store_state != STORE_OK:
             logger.warning("the store works again; %d messages come again", self._turned_away)
-            self._store_state = "ok"
+            self._store_state = STORE_OK
         if self._turned_away and not self._unacknowledged:
             self._turned_away = 0
             self._link.reconnect()

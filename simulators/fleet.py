@@ -37,11 +37,11 @@ class PublishedLog:
         if path is None:
             return
         try:
-            self._file = path.open("ab", buffering=0)
+            self._file = path.open("a+b", buffering=0)
+            if self._drop_torn_line(self._file) == 0:
+                self._file.write(LOG_HEADER)
         except OSError as error:
             raise FleetError(f"cannot write the published log {path}: {error.strerror}") from None
-        if self._file.tell() == 0:
-            self._file.write(LOG_HEADER)
 
     def append(self, message: Outgoing, sent_us: int, acknowledged_us: int) -> None:
         """One line for a chunk, a duplicate or a corrupt one; nothing for notices."""
@@ -51,7 +51,19 @@ class PublishedLog:
             f"{message.device},{message.session},{message.first_sample},{message.n_samples},"
             f"{sent_us},{acknowledged_us},{message.kind}\n"
         )
-        self._file.write(line.encode())
+        try:
+            self._file.write(line.encode())
+        except OSError as error:
+            raise FleetError(
+                f"cannot write the published log {self._file.name}: {error.strerror}; "
+                "free some space there, or do without --published-log"
+            ) from None
+
+    @staticmethod
+    def _drop_torn_line(file: BinaryIO) -> int:
+        """Cut off what a kill or a full disk left unfinished: the next line must stand alone. The size left."""
+        file.seek(0)
+        return file.truncate(file.read().rfind(b"\n") + 1)
 
     def close(self) -> None:
         """Close the file."""

@@ -54,12 +54,16 @@ export class Shell {
     if (!broker) {
       return live.nowUs() - brokerSince < 1e6 ? [] : [say(texts.broker_banner, { age: since(brokerSince) })];
     }
-    return services.filter((service) => service.is_missing).map((service) =>
-      say(service.is_unseen ? texts.service_unseen_banner : texts.service_banner, {
-        service: texts.service_name[service.name],
-        age: since(service.since_us),
-        effect: texts.service_effect[service.name],
-      }));
+    return services.filter((service) => service.is_missing || service.trouble).map((service) => {
+      const name = texts.service_name[service.name];
+      if (!service.is_missing) {
+        const effect = texts.store_effect[service.name];
+        return say(texts.store_banner, { service: name, trouble: service.trouble, effect });
+      }
+      return say(service.is_unseen ? texts.service_unseen_banner : texts.service_banner, {
+        service: name, age: since(service.since_us), effect: texts.service_effect[service.name],
+      });
+    });
   }
 
   #fillWorst() {

@@ -24,7 +24,7 @@ from inference.alarms.records import active_alarms, load_memory, save_alarms
 from inference.alarms.rules import NO_DATA_S, Limits
 from ingest.link import LinkError, Message, MqttLink
 from ingest.settings import Settings
-from ingest.store.schema import open_store
+from ingest.store.schema import STORE_OK, open_store
 from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic
 
 TICK_S = 0.5
@@ -79,7 +79,7 @@ class AlarmService:
         self._changed: set[str] = set()  # devices whose memory must be saved with a transition
         self._heard: set[str] = set()  # devices whose memory is older than what was heard
         self._tick_at_s = self._checkpoint_at_s = self._save_at_s = 0.0
-        self._is_store_failing = False
+        self._store_state = STORE_OK
         self._was_connected = False
         self._counts: Counter[str] = Counter()
 
@@ -99,7 +99,7 @@ class AlarmService:
             self._tick_at_s = now_s + TICK_S
             changes += self._alarms.push(Tick(self._clock_us()))
         self._note(changes)
-        was_failing = self._is_store_failing
+        was_failing = self._store_state != STORE_OK
         if not was_failing and (self._unsaved or now_s >= self._checkpoint_at_s):
             self._save()
         self._publish(changes)
@@ -127,6 +127,7 @@ class AlarmService:
             "unsaved_dropped": self._counts["dropped"],
             "refused": self._counts["refused"],
             "devices": len(self._alarms.devices),
+            "store": self._store_state,
         }
 
     def _take(self, message: Message) -> list[Alarm]:
@@ -176,14 +177,14 @@ class AlarmService:
             save_alarms(self._engine, list(self._unsaved), self._alarms.snapshot(devices))
         except SQLAlchemyError as error:
             self._save_at_s = now_s + RETRY_S
-            if not self._is_store_failing:
-                reason = getattr(error, "orig", None) or error
+            reason = str(getattr(error, "orig", None) or error)
+            if self._store_state == STORE_OK:
                 logger.error("alarms go on but cannot be stored: %s", reason)  # noqa: TRY400 - one line
-            self._is_store_failing = True
+            self._store_state = reason
             return
-        if self._is_store_failing:
+        if self._store_state != STORE_OK:
             logger.info("alarms are stored again")
-        self._is_store_failing = False
+        self._store_state = STORE_OK
         self._unsaved.clear()
         self._changed.clear()
         if is_checkpoint:

@@ -26,9 +26,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-BUSY_WAIT_MS = (
-    10_000  # another service's group commit takes milliseconds; a stuck one must be said, not waited for
-)
+STORE_OK = "ok"  # what a service's heartbeat says of the store; else the reason
+BUSY_WAIT_MS = 10_000  # another service's commit takes milliseconds; a stuck one must be said, not waited for
 
 metadata = MetaData()
 RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER keys

@@ -61,7 +61,9 @@ def test_state_is_json_with_unknown_as_null() -> None:
         "at_us": 5,
         "broker": True,
         "broker_since_us": 1,
-        "services": [{"name": "ingest", "is_missing": False, "is_unseen": False, "since_us": 4}],
+        "services": [
+            {"name": "ingest", "is_missing": False, "is_unseen": False, "since_us": 4, "trouble": None}
+        ],
         "devices": ["a/b"],
         "patients": [],
         "dropped": 2,

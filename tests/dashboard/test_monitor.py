@@ -222,6 +222,18 @@ def test_a_retained_heartbeat_is_only_as_fresh_as_it_says() -> None:
     assert (ingest.is_missing, ingest.is_unseen, ingest.since_us) == (True, False, 10 * S)
 
 
+def test_a_store_that_stays_in_trouble_is_told_and_one_that_was_locked_for_a_moment_is_not() -> None:
+    monitor = Monitor(0)
+
+    def trouble(second: int, store: str) -> str | None:
+        payload = json.dumps({"online": True, "at_us": second * S, "counters": {"store": store}}).encode()
+        monitor.push("wl/v1/service/ingest", payload, second * S)
+        return monitor.services(second * S)[0].trouble
+
+    assert [trouble(second, "disk is full") for second in range(1, 6)] == [None] * 3 + ["disk is full"] * 2
+    assert [trouble(6, "ok"), trouble(7, "locked"), trouble(8, "ok")] == [None] * 3
+
+
 def test_a_service_never_heard_gets_its_time_to_start() -> None:
     monitor = Monitor(0)
     assert missing(monitor, 2 * S) == set()

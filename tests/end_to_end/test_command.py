@@ -97,7 +97,7 @@ def test_missing_weights_stop_everything_with_one_sentence(tmp_path: Path) -> No
         "--data-dir",
         str(tmp_path / "data"),
     )
-    assert_refused(result, str(tmp_path / "nothing"), "inference could not start")
+    assert_refused(result, str(tmp_path / "nothing"), "inference cannot work here")
     assert not left_over(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -217,6 +218,28 @@ def test_what_cannot_be_simulated_is_said(patients: int, rhythm: str, faults: li
 def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="cannot write the published log"):
         PublishedLog(tmp_path / "no" / "folder.csv")
+
+
+def test_a_log_whose_disk_is_full_is_said_and_goes_on_whole_later(tmp_path: Path) -> None:
+    path = tmp_path / "published.csv"
+    message = Outgoing("t", b"x", kind=Kind.CHUNK, device="a/b")
+    log = PublishedLog(path)
+    log.append(message, 1, 2)
+    whole = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails as on a full disk
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 4, limits[1]))
+        log.append(message, 3, 4)  # cut short
+        with pytest.raises(FleetError, match="cannot write the published log"):
+            log.append(message, 5, 6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    log.close()
+    assert path.read_bytes() == whole + b"a/b,"
+    PublishedLog(path).close()
+    assert path.read_bytes() == whole
 
 
 def test_a_full_outbox_drops_the_oldest_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
