@@ -107,7 +107,7 @@ SCRIPT = {
     "service_unseen_banner": "{service} has not been heard: {effect}.",
     "store_banner": "{service} cannot use the store ({trouble}). {effect}.",
     "store_effect": {
-        "ingest": "Nothing is acknowledged to devices until it works again",
+        "ingest": "The broker keeps what comes until it works again",
         "inference": "Verdicts wait",
         "alarms": "Alarms go on and are kept to be stored later",
     },

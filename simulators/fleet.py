@@ -61,7 +61,7 @@ class PublishedLog:
 
     @staticmethod
     def _drop_torn_line(file: BinaryIO) -> int:
-        """Cut off what a kill or a full disk left unfinished, so that the next line is whole; the size left."""
+        """Cut off what a kill or a full disk left unfinished; return the size left."""
         file.seek(0)
         return file.truncate(file.read().rfind(b"\n") + 1)
 
