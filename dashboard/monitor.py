@@ -299,10 +299,16 @@ def _state_of(patient: _Patient) -> PatientState:
 
 
 def _worst_first(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:
-    """By priority; among equals what is there before what ended, and that before what was seen."""
-    return tuple(
-        sorted(alarms, key=lambda a: (_PRIORITY_ORDER[a.priority], _STATE_ORDER[a.state], -a.since_us))
-    )
+    """By priority; among equals what is there before what ended, and that before what was seen.
+
+    Of several findings the most probable is first: their peaks are probabilities and can be compared.
+    """
+
+    def place(alarm: Alarm) -> tuple[int, int, float, int]:
+        peak = alarm.peak if alarm.priority is AlarmPriority.ADVISORY and alarm.peak is not None else 0.0
+        return _PRIORITY_ORDER[alarm.priority], _STATE_ORDER[alarm.state], -peak, -alarm.since_us
+
+    return tuple(sorted(alarms, key=place))
 
 
 def _natural(device: str) -> list[tuple[int, int, str]]:

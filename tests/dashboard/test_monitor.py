@@ -35,7 +35,7 @@ def vitals(device: str = BED, rate: float | None = 71.5) -> dict[str, Any]:
     }
 
 
-def alarm(kind: str, priority: str, state: str = "on", since_us: int = 1) -> bytes:
+def alarm(kind: str, priority: str, state: str = "on", since_us: int = 1, peak: float | None = None) -> bytes:
     return json.dumps(
         {
             "device": BED,
@@ -46,6 +46,7 @@ def alarm(kind: str, priority: str, state: str = "on", since_us: int = 1) -> byt
             "text": "HR 134 > 120",
             "since_us": since_us,
             "at_us": since_us,
+            "peak": peak,
         }
     ).encode()
 
@@ -103,6 +104,14 @@ def test_a_late_verdict_of_a_backfill_never_replaces_the_live_one() -> None:
     (patient,) = monitor.patients()
     assert patient.verdict is not None
     assert not patient.verdict.historic
+
+
+def test_of_several_findings_the_most_probable_stands_first() -> None:
+    monitor = filled()
+    for kind, peak in (("finding_mi", 0.31), ("finding_sttc", 0.57), ("finding_cd", 0.4)):
+        monitor.push(f"wl/v1/alarm/{BED}/{kind}", alarm(kind, "advisory", peak=peak), S)
+    (patient,) = monitor.patients()
+    assert [a.kind for a in patient.alarms] == ["finding_sttc", "finding_cd", "finding_mi"]
 
 
 def test_alarms_stand_worst_first_and_leave_when_off() -> None:
