@@ -1,4 +1,4 @@
-"""What the model says about one window: five findings, or why it cannot tell."""
+"""What the model says about one window: five findings and the rhythm, or why it cannot tell."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +23,15 @@ SUPERCLASS_NAMES = {
 }
 
 
+class Rhythm(StrEnum):
+    """Rhythm classes of the PhysioNet/CinC Challenge 2017 (Clifford et al. 2017); a window has one."""
+
+    NORMAL = "normal rhythm"
+    AF = "atrial fibrillation"
+    OTHER = "other rhythm"
+    NOISY = "noisy"
+
+
 class Presence(StrEnum):
     """A finding against its calibrated limits."""
 
@@ -39,7 +48,9 @@ class Indeterminate(StrEnum):
     FLAT = "flat"
     SATURATED = "saturated"
     NOISY = "noisy"
-    UNSUPPORTED_LEAD = "lead not supported"  # the model was trained on lead I
+    UNSUPPORTED_LEAD = "lead not supported"  # the told lead is outside the model's training
+    UNKNOWN_LEAD = "lead not recognised"  # the device did not tell the lead, and the model is not sure
+    INVERTED = "electrodes swapped"  # the told lead looks upside down
     UNSUPPORTED_RATE = (
         "sampling rate not supported"  # too low for the model's band, or a window of another length
     )
@@ -56,8 +67,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class RhythmFinding:
+    """One rhythm class in one window.
+
+    Only Rhythm.AF carries a `threshold`: the frozen limit at or above which the window speaks for an
+    AF alarm, if AF is also its most probable class. The other classes only share the probability.
+    """
+
+    rhythm: Rhythm
+    probability: float  # calibrated, 0..1; the four of a window sum to 1
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to one window. Either five findings in Superclass order, or a reason and none."""
+    """The answer to one window. Either five findings in Superclass order, or a reason and none.
+
+    `rhythm` has one finding for each class in Rhythm order, or none where no network read the window.
+    It may come with a reason, for instance where the rhythm network is why a window is noisy.
+    `lead` and `lead_inferred` say how the model read the window; older verdicts do not tell.
+    """
 
     device: str  # "site/device"
     session: int
@@ -68,9 +97,17 @@ class Verdict:
     historic: bool
     findings: tuple[Finding, ...] = ()
     indeterminate: Indeterminate | None = None
+    rhythm: tuple[RhythmFinding, ...] = ()
+    lead: str | None = None  # the lead as which the window was read: "I" or "II"
+    lead_inferred: bool = False  # the device did not tell the lead; the model recognised it
 
     def __post_init__(self) -> None:
-        """A verdict has findings or a reason, never both, never neither."""
+        """A verdict has findings or a reason, never both, never neither; and all rhythms or none."""
+        if self.rhythm and tuple(finding.rhythm for finding in self.rhythm) != tuple(Rhythm):
+            raise ValueError(
+                f"a verdict's rhythm needs one finding for each of {', '.join(Rhythm)}, in this order, "
+                f"or none: got {[str(finding.rhythm) for finding in self.rhythm]}"
+            )
         if bool(self.findings) == (self.indeterminate is not None):
             raise ValueError(
                 f"a verdict needs findings or a reason, not both and not neither: got "
