@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, Row, select
 
-from inference.verdict import Finding, Indeterminate, Verdict
+from inference.verdict import Finding, Indeterminate, RhythmFinding, Verdict
 from ingest.store.insertion import insert_unknown
 from ingest.store.schema import verdict_table
 
@@ -45,6 +45,9 @@ def _row_of(verdict: Verdict) -> dict[str, Any]:
         "historic": verdict.historic,
         "indeterminate": verdict.indeterminate,
         "findings": msgspec.json.encode(verdict.findings).decode(),
+        "rhythm": msgspec.json.encode(verdict.rhythm).decode(),
+        "lead": verdict.lead,
+        "lead_inferred": verdict.lead_inferred,
     }
 
 
@@ -59,4 +62,7 @@ def _verdict_of(row: Row[Any]) -> Verdict:
         historic=row.historic,
         findings=msgspec.json.decode(row.findings, type=tuple[Finding, ...]),
         indeterminate=None if row.indeterminate is None else Indeterminate(row.indeterminate),
+        rhythm=msgspec.json.decode(row.rhythm, type=tuple[RhythmFinding, ...]),
+        lead=row.lead,
+        lead_inferred=row.lead_inferred,
     )

@@ -1,13 +1,18 @@
 """All tables, and the engine that opens them; SQLite by default, any SQLAlchemy URL.
 
 Times are Unix microseconds; `device` is "site/device"; (device, session, first_sample) names a place in a
-device's stream in every table.
+device's stream in every table. A store of an earlier version gains the columns it lacks when it is opened, so
+a column that comes later is nullable or has a `server_default`.
 """
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
+    Dialect,
     Engine,
     Float,
     Index,
@@ -20,11 +25,13 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    false,
+    inspect,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 STORE_OK = "ok"  # what a service's heartbeat says of the store; else the reason
 BUSY_WAIT_MS = 10_000  # another service's commit takes milliseconds; a stuck one must be said, not waited for
@@ -80,6 +87,9 @@ verdict_table = Table(
     Column("historic", Boolean, nullable=False),
     Column("indeterminate", String(64)),  # the reason, or null when there are findings
     Column("findings", String, nullable=False),  # JSON list of Finding
+    Column("rhythm", String, nullable=False, server_default="[]"),  # JSON list of RhythmFinding
+    Column("lead", String(8)),  # as which the window was read
+    Column("lead_inferred", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("device", "session", "first_sample"),
 )
 
@@ -140,7 +150,7 @@ refused_table = Table(  # a bounded sample per device, for inspection
 
 
 def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
-    """Connect to the store and create what is missing; SQLite waits `busy_wait_ms` for another writer.
+    """Connect to the store and add what it lacks; SQLite waits `busy_wait_ms` for another writer.
 
     Raises sqlalchemy.exc.OperationalError when the place cannot be opened or written.
     """
@@ -157,7 +167,16 @@ def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
 
         event.listen(engine, "connect", make_durable)
     _create_missing(engine)
+    _add_missing_columns(engine)
     return engine
+
+
+def add_column(column: Column[Any], dialect: Dialect) -> str:
+    """The statement that adds the column to its table; PostgreSQL does so only if it is missing."""
+    table = dialect.identifier_preparer.format_table(column.table)
+    condition = "" if dialect.name == "sqlite" else "IF NOT EXISTS "
+    definition = CreateColumn(column).compile(dialect=dialect)
+    return f"ALTER TABLE {table} ADD COLUMN {condition}{definition}"
 
 
 def _create_missing(engine: Engine) -> None:
@@ -167,3 +186,24 @@ def _create_missing(engine: Engine) -> None:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in table.indexes:
                 connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _add_missing_columns(engine: Engine) -> None:
+    """Bring tables of an earlier version up to date in place."""
+    with engine.connect() as connection:
+        if not _missing_columns(connection):
+            return
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":  # it cannot add "if missing": services look and add in turn
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        for column in _missing_columns(connection):
+            connection.exec_driver_sql(add_column(column, engine.dialect))
+
+
+def _missing_columns(connection: Connection) -> list[Column[Any]]:
+    inspector = inspect(connection)
+    missing: list[Column[Any]] = []
+    for table in metadata.sorted_tables:
+        known = {column["name"] for column in inspector.get_columns(table.name)}
+        missing += [column for column in table.columns if column.name not in known]
+    return missing

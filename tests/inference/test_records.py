@@ -8,12 +8,43 @@ import pytest
 from sqlalchemy import Engine
 
 from inference.records import save_verdicts, verdicts_between
-from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
+from inference.verdict import (
+    Finding,
+    Indeterminate,
+    Presence,
+    Rhythm,
+    RhythmFinding,
+    Superclass,
+    Verdict,
+)
 from ingest.store.schema import open_store
 
 FINDINGS = tuple(Finding(s, 0.123456789, 0.62, Presence.UNCERTAIN) for s in Superclass)
-FOUND = Verdict("ward/bed-1", 2**32 - 1, 2**40, 1_000, "m1", 2_000, historic=False, findings=FINDINGS)
+RHYTHM = tuple(RhythmFinding(r, 0.25, 0.41 if r is Rhythm.AF else None) for r in Rhythm)
+FOUND = Verdict(
+    "ward/bed-1",
+    2**32 - 1,
+    2**40,
+    1_000,
+    "m1",
+    2_000,
+    historic=False,
+    findings=FINDINGS,
+    rhythm=RHYTHM,
+    lead="II",
+    lead_inferred=True,
+)
 NOISY = replace(FOUND, first_sample=0, wall_time_us=500, findings=(), indeterminate=Indeterminate.NOISY)
+BLIND = replace(
+    FOUND,
+    first_sample=1,
+    wall_time_us=600,
+    findings=(),
+    indeterminate=Indeterminate.UNKNOWN_LEAD,
+    rhythm=(),
+    lead=None,
+    lead_inferred=False,
+)
 
 
 @pytest.fixture
@@ -22,8 +53,8 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def test_what_is_read_is_what_was_saved(engine: Engine) -> None:
-    save_verdicts(engine, [FOUND, NOISY])
-    assert verdicts_between(engine, "ward/bed-1", 0, 10_000) == [NOISY, FOUND]
+    save_verdicts(engine, [FOUND, NOISY, BLIND])
+    assert verdicts_between(engine, "ward/bed-1", 0, 10_000) == [NOISY, BLIND, FOUND]
 
 
 def test_a_window_keeps_its_first_verdict_and_a_second_is_not_new(engine: Engine) -> None:

@@ -1,10 +1,17 @@
+"""The tables are made, and those of an earlier version brought up to date, whoever comes first."""
+
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
-from sqlalchemy import inspect
+import pytest
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.engine import make_url
 
-from ingest.store.schema import metadata, open_store
+from ingest.store.schema import add_column, metadata, open_store, verdict_table
+
+FORMER = Path(__file__).with_name("store_of_the_first_version.sql")  # written by it: tables and two verdicts
 
 
 def test_services_that_start_together_all_open_the_same_new_store(tmp_path: Path) -> None:
@@ -13,3 +20,46 @@ def test_services_that_start_together_all_open_the_same_new_store(tmp_path: Path
     together = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(6)]
     assert [process.wait(60) for process in together] == [0] * 6
     assert set(inspect(open_store(url)).get_table_names()) == set(metadata.tables)
+
+
+@pytest.fixture
+def former_url(tmp_path: Path) -> str:
+    path = tmp_path / "store.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(FORMER.read_text())
+    connection.close()
+    return f"sqlite:///{path}"
+
+
+def columns_of(url: str) -> dict[str, set[str]]:
+    inspector = inspect(create_engine(url))
+    return {
+        table: {column["name"] for column in inspector.get_columns(table)}
+        for table in inspector.get_table_names()
+    }
+
+
+def test_a_store_of_the_first_version_gains_what_it_lacks_and_keeps_its_rows(former_url: str) -> None:
+    assert "lead" not in columns_of(former_url)["verdict"]
+    engine = open_store(former_url)
+    assert columns_of(former_url) == {
+        table.name: {column.name for column in table.columns} for table in metadata.sorted_tables
+    }
+    with engine.connect() as connection:
+        rows = connection.execute(verdict_table.select().order_by(verdict_table.c.first_sample)).all()
+    assert [(row.device, row.first_sample) for row in rows] == [("ward/bed-1", 0), ("ward/bed-1", 5120)]
+    assert [(row.rhythm, row.lead, row.lead_inferred) for row in rows] == [("[]", None, False)] * 2
+
+
+def test_services_that_start_together_on_a_former_store_all_open_it(former_url: str) -> None:
+    code = f"from ingest.store.schema import open_store; open_store({former_url!r})"
+    together = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(6)]
+    assert [process.wait(60) for process in together] == [0] * 6
+    assert columns_of(former_url)["verdict"] == {column.name for column in verdict_table.columns}
+
+
+def test_postgresql_adds_a_column_only_where_it_is_missing() -> None:
+    statement = add_column(verdict_table.c.lead_inferred, make_url("postgresql://").get_dialect()())
+    assert statement == (
+        "ALTER TABLE verdict ADD COLUMN IF NOT EXISTS lead_inferred BOOLEAN DEFAULT false NOT NULL"
+    )
