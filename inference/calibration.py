@@ -5,8 +5,9 @@ label-conditional split conformal prediction (Vovk 2012). Of windows that have t
 called absent, and of those that have not at most 10 % present, as far as new windows resemble the calibration
 fold; everything between the limits is uncertain.
 
-What is fitted on a fold cannot be judged on it. So two more calibrations are kept, each fitted on one half of
-that fold's patients, and figures for the fold itself are made by giving each patient the other half's.
+What is fitted on a fold cannot be judged on it. So the patients of the fold are dealt into parts, one more
+calibration is kept for each part, fitted on all other patients, and figures for the fold itself are made by
+giving each patient the calibration that never saw it.
 """
 
 import zlib
@@ -19,6 +20,7 @@ from scipy.optimize import minimize
 from inference.verdict import Presence
 
 CONFORMAL_ERROR = 0.10  # allowed share of wrong "absent" and of wrong "present", each given the truth
+PARTS = 10  # of the patients; a tenth left out hardly weakens a fit, a half (measured) does
 MIN_EXAMPLES = 10  # of each outcome: with fewer a 10 % quantile is below the smallest value
 
 Floats = NDArray[np.floating]
@@ -56,6 +58,14 @@ class Calibration:
         return sigmoid(np.asarray(logits, dtype=np.float64) * slope + offset)
 
 
+@dataclass(frozen=True, slots=True)
+class LeadCalibration:
+    """Everything calibrated for one lead, as the same network means something else by each lead's logits."""
+
+    served: Calibration  # fitted on all recordings of the calibration folds
+    parts: tuple[Calibration, ...]  # entry k is fitted without the patients of part k; for figures only
+
+
 def fit(logits: Floats, targets: Floats) -> Calibration:
     """(n, classes) logits and 0/1 targets -> calibration; ValueError with too few examples of an outcome."""
     columns = zip(logits.T, targets.T, strict=True)
@@ -76,17 +86,20 @@ def fit_class(logits: Floats, targets: Floats) -> ClassCalibration:
     return ClassCalibration(slope, offset, _best_f1(probability, has), absent_below, present_above)
 
 
-def patient_half(patient: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) patient numbers -> (n,) 0 or 1, the same for a patient everywhere and always."""
-    return np.array([zlib.crc32(str(int(number)).encode()) & 1 for number in patient], dtype=np.int64)
+def patient_part(patient: NDArray[np.int64], parts: int = PARTS) -> NDArray[np.int64]:
+    """(n,) patient numbers -> (n,) 0..parts-1, the same for a patient everywhere and always."""
+    return np.array([zlib.crc32(str(int(number)).encode()) % parts for number in patient], dtype=np.int64)
 
 
-def fit_halves(
-    logits: Floats, targets: Floats, patient: NDArray[np.int64]
-) -> tuple[Calibration, Calibration]:
-    """Calibrations of the two patient halves of a fold, half 0 first."""
-    half = patient_half(patient)
-    return fit(logits[half == 0], targets[half == 0]), fit(logits[half == 1], targets[half == 1])
+def fit_lead(
+    logits: Floats, targets: Floats, patient: NDArray[np.int64], parts: int = PARTS
+) -> LeadCalibration:
+    """(n, classes) logits and 0/1 targets and (n,) patients of one lead -> what is served, and its parts."""
+    part = patient_part(patient, parts)
+    return LeadCalibration(
+        served=fit(logits, targets),
+        parts=tuple(fit(logits[part != k], targets[part != k]) for k in range(parts)),
+    )
 
 
 def sigmoid(logits: Floats) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from inference.calibration import Calibration
+from inference.calibration import LeadCalibration
 
 CARD_NAME = "card.json"
 MODEL_NAME = "model.onnx"
@@ -23,18 +23,15 @@ class Card:
     samples: int
     band_hz: tuple[float, float]
     lags: tuple[int, ...]  # samples
-    leads: tuple[str, ...]  # trained on; others get no findings
     classes: tuple[str, ...]  # in the order of the logits
-    calibration: Calibration
+    by_lead: dict[str, LeadCalibration]  # the leads it was calibrated for; others get no findings
     calibration_folds: tuple[int, ...]
-    halves: tuple[
-        Calibration, Calibration
-    ]  # each fitted on one half of these folds' patients, for figures only
     parameters: int
     mmac: float  # million multiply-adds a window
     parity: float  # greatest logit difference between torch and the exported file, on real windows
     recipe: dict[str, Any]
-    figures: dict[str, Any]  # of `evaluate` on the calibration folds, cross-fitted
+    figures: dict[str, dict[str, Any]]  # by lead: of `evaluate` on the calibration folds, cross-fitted
+    external: dict[str, Any]  # figures on recordings of other sources, by source
 
 
 def encode_card(card: Card) -> bytes:

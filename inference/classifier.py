@@ -90,16 +90,18 @@ class Classifier:
             if reason is None:
                 eligible.append(prepared)
         batch = np.stack(eligible) if eligible else np.zeros((0, MODEL_SAMPLES), dtype=np.float32)
-        probabilities = iter(self.card.calibration.probabilities(self.logits(batch)))
+        logits = iter(self.logits(batch))
         return [
-            self._verdict(window, reason, () if reason else self._findings(next(probabilities)), decided_us)
+            self._verdict(
+                window, reason, () if reason else self._findings(next(logits), window.lead.name), decided_us
+            )
             for window, reason in zip(windows, reasons, strict=True)
         ]
 
     def _gate(self, window: Window) -> tuple[Indeterminate | None, NDArray[np.float32]]:
         """The reason for no findings, or None and the prepared window."""
         nothing = np.zeros(0, dtype=np.float32)
-        if window.lead.name not in self.card.leads:
+        if window.lead.name not in self.card.by_lead:
             return Indeterminate.UNSUPPORTED_LEAD, nothing
         if not is_supported(len(window.samples_mv), window.fs):
             return Indeterminate.UNSUPPORTED_RATE, nothing
@@ -108,13 +110,13 @@ class Classifier:
         prepared = self.prepare(window)
         return refuse(window, prepared), prepared
 
-    def _findings(self, probabilities: NDArray[np.float64]) -> tuple[Finding, ...]:
-        """(5,) probabilities -> findings in Superclass order."""
+    def _findings(self, logits: NDArray[np.float32], lead: str) -> tuple[Finding, ...]:
+        """(5,) logits of a window of that lead -> findings in Superclass order."""
+        calibration = self.card.by_lead[lead].served
+        probabilities = calibration.probabilities(logits[None])[0]
         return tuple(
             Finding(superclass, float(p), limits.threshold, limits.presence(float(p)))
-            for superclass, p, limits in zip(
-                Superclass, probabilities, self.card.calibration.classes, strict=True
-            )
+            for superclass, p, limits in zip(Superclass, probabilities, calibration.classes, strict=True)
         )
 
     def _verdict(

@@ -15,7 +15,7 @@ import torch
 from inference.card import RELEASED_WEIGHTS
 from inference.classifier import Classifier, ClassifierError
 from inference.training.calibrate import calibrate, save_calibrations
-from inference.training.dataset import DatasetError, load_records, save_records
+from inference.training.dataset import LEADS, DatasetError, load_records, save_records
 from inference.training.evaluate import evaluate
 from inference.training.export import ExportError, export
 from inference.training.train import (
@@ -58,8 +58,10 @@ def _train(options: argparse.Namespace) -> None:
 
 def _calibrate(options: argparse.Namespace) -> None:
     fold = load_records(options.data).of_folds([SELECT_FOLD])
-    lead = str(recipe_of(options.run)["lead"])
-    save_calibrations(calibrate(fold, logits_of(load_trained(options.run), fold.lead_mv(lead))), options.run)
+    net = load_trained(options.run)
+    leads = [str(recipe_of(options.run)["lead"])]
+    logits = {lead: logits_of(net, fold.lead_mv(lead)) for lead in leads}
+    save_calibrations(calibrate(fold, logits), options.run)
 
 
 def _export(options: argparse.Namespace) -> dict[str, Any]:
@@ -71,7 +73,12 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     records = load_records(options.data).of_folds(options.folds)
     if len(records) == 0:
         raise DatasetError(f"{options.data} has no labelled recordings of fold {options.folds}")
-    return evaluate(classifier, records, classifier.card.leads[0])
+    if options.lead not in classifier.card.by_lead:
+        raise ValueError(
+            f"the weights in {options.weights} are for lead {' and '.join(classifier.card.by_lead)}, "
+            f"not for lead {options.lead}"
+        )
+    return evaluate(classifier, records, options.lead)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--run", type=Path, default=DEFAULT_RUN, help="directory of the run")
         one.add_argument("--weights", type=Path, default=RELEASED_WEIGHTS, help="directory of the weights")
         one.add_argument("--folds", type=int, nargs="+", default=[SELECT_FOLD], help="folds to evaluate")
+        one.add_argument("--lead", choices=LEADS[:2], default="I", help="lead to evaluate")
         one.add_argument("--epochs", type=int, default=defaults.epochs)
         one.add_argument("--pretrain-epochs", type=int, default=defaults.pretrain_epochs)
         one.add_argument("--seed", type=int, default=defaults.seed)

@@ -1,4 +1,4 @@
-"""Logits on the calibration fold become calibrations: the one that is served, and one a patient half."""
+"""Logits on the calibration folds become calibrations: for each lead what is served, and what judges it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.calibration import Calibration, fit, fit_halves
+from inference.calibration import LeadCalibration, fit_lead
 from inference.training.dataset import Records
 
 CALIBRATION_NAME = "calibration.json"
@@ -18,16 +18,17 @@ class Calibrations:
     """What `calibrate` leaves in a run's directory."""
 
     folds: tuple[int, ...]
-    served: Calibration  # fitted on all of these folds
-    halves: tuple[Calibration, Calibration]  # fitted on each half of their patients; for figures only
+    by_lead: dict[str, LeadCalibration]
 
 
-def calibrate(records: Records, logits: NDArray[np.float32]) -> Calibrations:
-    """Recordings of the calibration folds and their (n, 5) logits -> calibrations."""
+def calibrate(records: Records, logits_by_lead: dict[str, NDArray[np.float32]]) -> Calibrations:
+    """Recordings of the calibration folds, and (n, 5) logits from each lead of them -> calibrations."""
     return Calibrations(
         folds=tuple(sorted({int(fold) for fold in records.fold})),
-        served=fit(logits, records.targets),
-        halves=fit_halves(logits, records.targets, records.patient),
+        by_lead={
+            lead: fit_lead(logits, records.targets, records.patient)
+            for lead, logits in logits_by_lead.items()
+        },
     )
 
 

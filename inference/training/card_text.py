@@ -31,7 +31,7 @@ Fold 10 was not read.
 
 ## Figures on fold {folds}
 {n} recordings of {patients} patients; 95 % intervals over patients. Whatever depends on calibration is
-cross-fitted: each patient is judged by a calibration fitted on the other half of the patients. As recipes
+cross-fitted: each patient is judged by a calibration fitted on other patients only. As recipes
 were compared on this fold, expect slightly less on new patients of the same hospitals.
 
 Macro-AUROC **{macro:.3f}** ({macro_low:.3f} to {macro_high:.3f}).
@@ -76,11 +76,11 @@ down (waves pointing down) are mostly called abnormal.
 
 def card_text(card: Card) -> str:
     """Card with figures -> Markdown page."""
-    figures = card.figures
+    figures = next(iter(card.figures.values()))
     low, high = figures["ci95"]["macro_auroc"]
     return _PAGE.format(
         version=card.version,
-        leads=" and ".join(card.leads),
+        leads=" and ".join(card.by_lead),
         fs=card.fs,
         low=card.band_hz[0],
         high=card.band_hz[1],
@@ -98,17 +98,16 @@ def card_text(card: Card) -> str:
         macro_high=high,
         coverage=figures["coverage"],
         n_train=card.recipe["n_train"],
-        handheld=_handheld(figures.get("handheld")),
+        handheld=_handheld(card.external.get("handheld")),
         mi=figures["auroc"]["MI"],
         mi_found=figures["called_present_of_those_with"]["MI"],
         hyp_area=figures["auroc"]["HYP"],
         hyp=figures["prevalence"]["HYP"],
-        rows="\n".join(_row(card, name) for name in card.classes),
+        rows="\n".join(_row(figures, name) for name in card.classes),
     )
 
 
-def _row(card: Card, name: str) -> str:
-    figures = card.figures
+def _row(figures: dict[str, Any], name: str) -> str:
     low, high = figures["ci95"]["auroc"][name]
     cells = (
         name,

@@ -1,7 +1,7 @@
 """Released weights and labelled recordings become figures. Nothing is fitted here, on any data.
 
-Recordings of a fold that the calibration was fitted on get the calibration (and thresholds and limits) of the
-other half of its patients; recordings of any other fold get the calibration that is served.
+Recordings of a fold that the calibration was fitted on get the calibration (and thresholds and limits) that
+was fitted without their part of the patients; those of any other fold get the calibration that is served.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.calibration import Calibration, patient_half
+from inference.calibration import Calibration, patient_part
 from inference.classifier import Classifier
 from inference.preprocess import MODEL_FS, prepare_batch
 from inference.quality_gate import refuse
@@ -44,7 +44,7 @@ def evaluate(
     raw_mv = records.lead_mv(lead)
     prepared = prepare_batch(raw_mv)
     logits = classifier.logits(prepared)
-    probability, threshold, absent_below, present_above = _calibrated(classifier, records, logits)
+    probability, threshold, absent_below, present_above = _calibrated(classifier, records, logits, lead)
     targets = records.targets
     has = targets > 0.5
     found = probability >= threshold
@@ -87,17 +87,17 @@ def rounded(value: Any) -> float | None:
 
 
 def _calibrated(
-    classifier: Classifier, records: Records, logits: Floats
+    classifier: Classifier, records: Records, logits: Floats, lead: str
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """(n, 5) each: probability, F1 threshold and both conformal limits that are fair for a recording."""
-    card = classifier.card
-    seen = np.isin(records.fold, card.calibration_folds)
-    other_half = 1 - patient_half(records.patient)
-    choice = np.where(seen, other_half, len(card.halves))  # the served one stands last
+    calibration = classifier.card.by_lead[lead]
+    seen = np.isin(records.fold, classifier.card.calibration_folds)
+    parts = len(calibration.parts)
+    choice = np.where(seen, patient_part(records.patient, parts), parts)  # the served one stands last
     columns: list[Floats] = [np.zeros(logits.shape) for _ in range(4)]
-    for index, calibration in enumerate((*card.halves, card.calibration)):
+    for index, one in enumerate((*calibration.parts, calibration.served)):
         rows = choice == index
-        for column, values in zip(columns, _applied(calibration, logits[rows]), strict=True):
+        for column, values in zip(columns, _applied(one, logits[rows]), strict=True):
             column[rows] = values
     probability, threshold, absent_below, present_above = columns
     return probability, threshold, absent_below, present_above
@@ -117,7 +117,9 @@ def _calibration_note(classifier: Classifier, records: Records) -> str:
     seen = set(classifier.card.calibration_folds)
     folds = {int(fold) for fold in records.fold}
     if folds & seen:
-        return "cross-fitted: each patient of the calibration fold is judged by the other half's calibration"
+        return (
+            "cross-fitted: each patient of the calibration fold is judged by a calibration of other patients"
+        )
     return "as served"
 
 

@@ -87,7 +87,7 @@ def export(data: Path, run: Path, weights_dir: Path) -> dict[str, Any]:
     judged = records.of_folds(calibrations.folds)
     model = onnx_bytes(net)
     recipe = {**recipe_of(run), "n_train": len(records.of_folds(TRAIN_FOLDS))}
-    parity = parity_error(net, model, prepare_batch(judged.lead_mv(str(recipe["lead"]))[:64]))
+    parity = parity_error(net, model, prepare_batch(judged.lead_mv(next(iter(calibrations.by_lead)))[:64]))
     if parity > MAX_PARITY_ERROR:
         raise ExportError(
             f"exported logits differ by {parity:.2e}, at most {MAX_PARITY_ERROR:.0e} is allowed"
@@ -100,33 +100,34 @@ def export(data: Path, run: Path, weights_dir: Path) -> dict[str, Any]:
         samples=MODEL_SAMPLES,
         band_hz=BAND_HZ,
         lags=LAGS,
-        leads=(str(recipe["lead"]),),
         classes=tuple(Superclass),
-        calibration=calibrations.served,
+        by_lead=calibrations.by_lead,
         calibration_folds=calibrations.folds,
-        halves=calibrations.halves,
         parameters=count_parameters(net),
         mmac=round(count_macs(net) / 1e6, 1),
         parity=parity,
         recipe=recipe,
         figures={},
+        external={},
     )
     weights_dir.mkdir(parents=True, exist_ok=True)
     (weights_dir / MODEL_NAME).write_bytes(model)
     (weights_dir / CARD_NAME).write_bytes(encode_card(card))
     classifier = Classifier.load(weights_dir)
-    figures = evaluate(classifier, judged, card.leads[0])
-    figures["handheld"] = handheld_figures(classifier, data)
-    write_card(card, figures, weights_dir)
+    finished = replace(
+        card,
+        figures={lead: evaluate(classifier, judged, lead) for lead in card.by_lead},
+        external={"handheld": handheld_figures(classifier, data)},
+    )
+    write_card(finished, weights_dir)
     size = sum(path.stat().st_size for path in weights_dir.iterdir())
     if size > MAX_WEIGHTS_BYTES:
         raise ExportError(f"{weights_dir} holds {size} bytes, at most {MAX_WEIGHTS_BYTES} may be shipped")
     log.info("wrote %s: %d bytes, parity %.1e", weights_dir, size, parity)
-    return figures
+    return finished.figures
 
 
-def write_card(card: Card, figures: dict[str, Any], weights_dir: Path) -> None:
-    """Store the card with its figures, for programs and for people."""
-    finished = replace(card, figures=figures)
-    (weights_dir / CARD_NAME).write_bytes(encode_card(finished))
-    (weights_dir / CARD_TEXT_NAME).write_text(card_text(finished), encoding="utf-8")
+def write_card(card: Card, weights_dir: Path) -> None:
+    """Store a card that has its figures, for programs and for people."""
+    (weights_dir / CARD_NAME).write_bytes(encode_card(card))
+    (weights_dir / CARD_TEXT_NAME).write_text(card_text(card), encoding="utf-8")

@@ -7,8 +7,8 @@ from inference.calibration import (
     ClassCalibration,
     fit,
     fit_class,
-    fit_halves,
-    patient_half,
+    fit_lead,
+    patient_part,
     sigmoid,
 )
 from inference.training.metrics import expected_calibration_error
@@ -87,16 +87,19 @@ def test_each_class_has_its_own_scale() -> None:
     np.testing.assert_allclose(probabilities[1], np.array([1.0, 0.0]))
 
 
-def test_a_patient_is_in_one_half_only_and_each_half_sees_its_own() -> None:
+def test_a_patient_is_in_one_part_only_and_no_part_is_judged_by_what_it_taught() -> None:
     rng = np.random.default_rng(3)
     patient = np.repeat(np.arange(400), 3)
-    half = patient_half(patient)
-    assert all(len(set(half[patient == p])) == 1 for p in range(400))
-    assert 0.4 < half.mean() < 0.6
-    logits, truth = drawn(rng, 1200)
-    first, second = fit_halves(logits[:, None], truth[:, None], patient)
-    assert first == fit(logits[half == 0][:, None], truth[half == 0][:, None])
-    assert first != second
+    part = patient_part(patient, 5)
+    assert all(len(set(part[patient == p])) == 1 for p in range(400))
+    assert np.bincount(part, minlength=5).min() > 120
+    logits, truth = (column[:, None] for column in drawn(rng, 1200))
+    fitted = fit_lead(logits, truth, patient, 5)
+    assert fitted.served == fit(logits, truth)
+    turned = truth.copy()
+    turned[part == 2] = 1 - turned[part == 2]
+    assert fit_lead(logits, turned, patient, 5).parts[2] == fitted.parts[2]
+    assert fit_lead(logits, turned, patient, 5).parts[1] != fitted.parts[1]
 
 
 def test_too_few_examples_are_refused_with_their_number() -> None:

@@ -162,7 +162,7 @@ def test_calibrations_come_back_as_they_were(tmp_path: Path) -> None:
     )
     big = replace(records, **{name: np.concatenate([array] * 4) for name, array in asdict(records).items()})
     big = replace(big, patient=np.arange(len(big)))
-    calibrations = calibrate(big, np.concatenate([logits] * 4))
+    calibrations = calibrate(big, {"I": np.concatenate([logits] * 4)})
     assert calibrations.folds == (9,)
     save_calibrations(calibrations, tmp_path)
     assert load_calibrations(tmp_path) == calibrations
@@ -188,7 +188,7 @@ def test_evaluation_prints_every_figure_and_fits_nothing(
     assert turned["macro_auroc"] == pytest.approx(1 - figures["macro_auroc"], abs=1e-3)
 
 
-def test_the_calibration_fold_is_judged_by_the_other_half_and_other_folds_as_served() -> None:
+def test_the_calibration_fold_is_judged_by_other_patients_and_other_folds_as_served() -> None:
     classifier = Classifier.load()
     records = synthetic(60)
     seen = evaluate(classifier, replace(records, fold=np.full(60, 9)), rounds=20)
