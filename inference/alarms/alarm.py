@@ -18,6 +18,7 @@ class AlarmKind(StrEnum):
     FINDING_STTC = "finding_sttc"
     FINDING_CD = "finding_cd"
     FINDING_HYP = "finding_hyp"
+    AF = "atrial_fibrillation"
 
 
 class AlarmPriority(StrEnum):

@@ -12,16 +12,16 @@ from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
 from inference.alarms.episode import Episode, begin_episode
 from inference.alarms.observed import Observed, observe_time, observe_verdict, observe_vitals
 from inference.alarms.rules import (
+    ADVISORY,
     BLINDING,
-    FINDINGS,
     Limits,
     Present,
     Reading,
     Sight,
     note_inside,
+    read_advisory,
     read_asystole,
     read_battery,
-    read_finding,
     read_lead_off,
     read_no_data,
     read_rate,
@@ -140,8 +140,8 @@ class AlarmEngine:
             return []
         at_us = verdict.decided_us
         changes: list[Alarm] = []
-        for kind in FINDINGS:
-            changes += self._advance(verdict.device, kind, read_finding(memory.seen, kind, at_us), at_us)
+        for kind in ADVISORY:
+            changes += self._advance(verdict.device, kind, read_advisory(memory.seen, kind, at_us), at_us)
         return changes
 
     def _on_status(self, status: DeviceStatus) -> list[Alarm]:
@@ -179,7 +179,7 @@ class AlarmEngine:
             episodes[kind] = begin_episode(device, kind, reading, at_us)
             return [episodes[kind].alarm]
         # A finding rests on earlier windows: it is neither raised nor ended while the lead cannot be seen.
-        is_over = is_suppressed and kind not in FINDINGS
+        is_over = is_suppressed and kind not in ADVISORY
         return self._settled(episode.advance(reading, at_us, is_suppressed=is_over))
 
     def _sound_again(self, device: str, at_us: int) -> list[Alarm]:

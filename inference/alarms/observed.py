@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from inference.alarms.alarm import AlarmKind
-from inference.verdict import Finding, Verdict
+from inference.verdict import Finding, RhythmFinding, Verdict
 from ingest.vitals import SignalState, Vitals
 
 SECOND_US = 1_000_000
@@ -21,12 +21,13 @@ WATCHED = frozenset({SignalState.GOOD, SignalState.NOISY})
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One window that passed quality: its place, when it was decided, and its findings."""
+    """One window that passed quality: its place, when it was decided, and what the model said of it."""
 
     first_sample: int
     decided_us: int
     model: str
     findings: tuple[Finding, ...]
+    rhythm: tuple[RhythmFinding, ...] = ()  # as in `Verdict`
 
 
 @dataclass(slots=True)
@@ -102,7 +103,8 @@ def observe_verdict(seen: Observed, verdict: Verdict) -> bool:
         if not is_clock_step:
             return False
         seen.votes.clear()
-    seen.votes.append(Vote(verdict.first_sample, verdict.decided_us, verdict.model, verdict.findings))
+    vote = Vote(verdict.first_sample, verdict.decided_us, verdict.model, verdict.findings, verdict.rhythm)
+    seen.votes.append(vote)
     del seen.votes[:-VOTES_KEPT]
     return True
 

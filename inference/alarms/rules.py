@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmQueue
-from inference.alarms.observed import POOR_SIGNAL, SECOND_US, Observed
-from inference.verdict import Superclass
+from inference.alarms.observed import POOR_SIGNAL, SECOND_US, Observed, Vote
+from inference.verdict import Presence, Rhythm, Superclass
 from ingest.settings import Settings
 from ingest.vitals import SignalState
 
@@ -38,6 +38,7 @@ FINDINGS = {
     AlarmKind.FINDING_CD: Superclass.CD,
     AlarmKind.FINDING_HYP: Superclass.HYP,
 }
+ADVISORY = (*FINDINGS, AlarmKind.AF)
 LATCHING = frozenset({AlarmKind.ASYSTOLE, AlarmKind.EXTREME_RATE})
 BLINDING = frozenset(
     {AlarmKind.LEAD_OFF, AlarmKind.SIGNAL, AlarmKind.NO_DATA}
@@ -108,7 +109,7 @@ Reading = Present | Sight
 
 def queue_of(kind: AlarmKind) -> AlarmQueue:
     """Rule 1: physiological, technical or advisory."""
-    if kind in FINDINGS:
+    if kind in ADVISORY:
         return AlarmQueue.ADVISORY
     if kind in BLINDING or kind is AlarmKind.BATTERY:
         return AlarmQueue.TECHNICAL
@@ -201,23 +202,52 @@ def read_battery(seen: Observed, at_us: int) -> Reading:
     return Present(priority, text, at_us, float(seen.battery), 100.0 - seen.battery)
 
 
-def read_finding(seen: Observed, kind: AlarmKind, at_us: int) -> Reading:
-    """Rule 6 over the last five windows that passed quality."""
-    superclass = FINDINGS[kind]
-    votes = [
-        (vote, found) for vote in seen.votes for found in vote.findings if found.superclass is superclass
-    ]
-    above = [(vote, found) for vote, found in votes if found.probability >= found.threshold]
-    if len(votes) - len(above) >= VOTES_NEEDED:
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What one window says of one advisory condition; it may speak neither for it nor against it."""
+
+    name: str  # as the alarm's text names the condition
+    probability: float
+    threshold: float
+    is_for: bool
+    is_against: bool
+    model: str
+
+
+def read_advisory(seen: Observed, kind: AlarmKind, at_us: int) -> Reading:
+    """Rule 6 over the last five windows that passed quality: three must agree, that it is there or not."""
+    ballots = [ballot for vote in seen.votes if (ballot := _ballot_of(vote, kind)) is not None]
+    agreeing = [ballot for ballot in ballots if ballot.is_for]
+    if sum(ballot.is_against for ballot in ballots) >= VOTES_NEEDED:
         return Sight.ENDED
-    if len(above) < VOTES_NEEDED:
+    if len(agreeing) < VOTES_NEEDED:
         return Sight.UNKNOWN
-    vote, found = above[-1]
-    text = (
-        f"{superclass} {len(above)} of {len(votes)} windows, "
-        f"p {found.probability:.2f} ≥ {found.threshold:.2f}"
-    )
-    return Present(AlarmPriority.ADVISORY, text, at_us, found.probability, found.probability, vote.model)
+    newest = agreeing[-1]
+    p = newest.probability
+    text = f"{newest.name} {len(agreeing)} of {len(ballots)} windows, p {p:.2f} ≥ {newest.threshold:.2f}"
+    return Present(AlarmPriority.ADVISORY, text, at_us, p, p, newest.model)
+
+
+def _ballot_of(vote: Vote, kind: AlarmKind) -> Ballot | None:
+    """None where the window was not asked: no rhythm network read it, or it has no limit for AF."""
+    if kind is AlarmKind.AF:
+        return _ballot_on_af(vote)
+    found = next((each for each in vote.findings if each.superclass is FINDINGS[kind]), None)
+    if found is None:
+        return None
+    p, threshold = found.probability, found.threshold
+    is_for = p >= threshold and found.presence is Presence.PRESENT
+    return Ballot(found.superclass, p, threshold, is_for, p < threshold, vote.model)
+
+
+def _ballot_on_af(vote: Vote) -> Ballot | None:
+    """For atrial fibrillation where it is the most probable rhythm, and at or above its limit."""
+    af = next((each for each in vote.rhythm if each.rhythm is Rhythm.AF), None)
+    if af is None or af.threshold is None:
+        return None
+    is_most_probable = all(af.probability >= other.probability for other in vote.rhythm)
+    is_for = is_most_probable and af.probability >= af.threshold
+    return Ballot("AF", af.probability, af.threshold, is_for, not is_for, vote.model)
 
 
 def in_words(seconds: float) -> str:

@@ -10,8 +10,16 @@ import pytest
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Event, Tick
 from inference.alarms.episode import URGENCY
-from inference.alarms.rules import FINDINGS, LATCHING, Limits
-from inference.verdict import Finding, Presence, Superclass, Verdict
+from inference.alarms.rules import ADVISORY, LATCHING, Limits
+from inference.verdict import (
+    Finding,
+    Indeterminate,
+    Presence,
+    Rhythm,
+    RhythmFinding,
+    Superclass,
+    Verdict,
+)
 from ingest.vitals import SignalState, Vitals
 
 START_US = 1_790_000_000_000_000
@@ -81,9 +89,24 @@ class Life:
         return self.vitals[device]
 
     def _verdict(self, device: str) -> Verdict:
-        findings = tuple(Finding(s, self.rng.choice((0.2, 0.7)), 0.5, Presence.UNCERTAIN) for s in Superclass)
+        findings = tuple(self._finding(superclass) for superclass in Superclass)
+        reason = self.rng.choice(list(Indeterminate)) if self.rng.random() < 0.1 else None
         historic = self.rng.random() < 0.1
-        return Verdict(device, 1, self.at_us // 1000, self.at_us, "m1", self.at_us, historic, findings)
+        place = (device, 1, self.at_us // 1000, self.at_us, "m1", self.at_us, historic)
+        return Verdict(*place, () if reason else findings, reason, self._rhythm())
+
+    def _finding(self, superclass: Superclass) -> Finding:
+        said = [(0.2, Presence.ABSENT), (0.7, Presence.PRESENT), (0.6, Presence.UNCERTAIN)]
+        probability, presence = self.rng.choices(said, (4, 4, 1))[0]
+        return Finding(superclass, probability, 0.5, presence)
+
+    def _rhythm(self) -> tuple[RhythmFinding, ...]:
+        if self.rng.random() < 0.2:  # no rhythm network read the window
+            return ()
+        p_af = self.rng.choice((0.1, 0.1, 0.45, 0.8, 0.8))
+        rest = {Rhythm.NORMAL: 0.8 * (1 - p_af), Rhythm.OTHER: 0.2 * (1 - p_af), Rhythm.NOISY: 0.0}
+        values = {Rhythm.AF: p_af} | rest
+        return tuple(RhythmFinding(r, values[r], 0.4 if r is Rhythm.AF else None) for r in Rhythm)
 
 
 def engine() -> AlarmEngine:
@@ -192,8 +215,46 @@ def test_findings_alone_are_advisory_and_name_their_model() -> None:
     alarms = engine()
     for event in Life(3).events(STEPS):
         for alarm in alarms.push(event):
-            assert (alarm.queue is AlarmQueue.ADVISORY) == (alarm.kind in FINDINGS)
-            assert (alarm.model == "m1") == (alarm.kind in FINDINGS)
+            assert (alarm.queue is AlarmQueue.ADVISORY) == (alarm.kind in ADVISORY)
+            assert (alarm.model == "m1") == (alarm.kind in ADVISORY)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_advisory_alarm_rests_on_3_of_the_last_5_windows_that_passed_quality(seed: int) -> None:
+    alarms, votes, is_on = engine(), dict[str, list[Verdict]](), set[tuple[str, AlarmKind]]()
+    for event in Life(seed).events(STEPS):
+        said = alarms.push(event)
+        if isinstance(event, Verdict) and not event.historic and event.indeterminate is None:
+            votes[event.device] = [*votes.get(event.device, []), event][-5:]
+        for alarm in (a for a in said if a.kind in ADVISORY):
+            key = (alarm.device, alarm.kind)
+            last = votes[alarm.device]
+            if alarm.state is AlarmState.ON and key not in is_on:
+                assert sum(agrees(v, alarm.kind) for v in last) >= 3
+            if alarm.state is AlarmState.OFF:
+                assert sum(denies(v, alarm.kind) for v in last) >= 3
+            (is_on.discard if alarm.state is AlarmState.OFF else is_on.add)(key)
+
+
+def agrees(verdict: Verdict, kind: AlarmKind) -> bool:
+    """Rule 6 of one window, written down once more."""
+    if kind is AlarmKind.AF:
+        by_rhythm = {found.rhythm: found.probability for found in verdict.rhythm}
+        return (
+            bool(by_rhythm)
+            and max(by_rhythm, key=by_rhythm.__getitem__) is Rhythm.AF
+            and by_rhythm[Rhythm.AF] >= 0.4
+        )
+    (found,) = (f for f in verdict.findings if kind == f"finding_{f.superclass.lower()}")
+    return found.presence is Presence.PRESENT and found.probability >= 0.5
+
+
+def denies(verdict: Verdict, kind: AlarmKind) -> bool:
+    """Below the limit; an uncertain window says nothing, nor does one without a rhythm."""
+    if kind is AlarmKind.AF:
+        return bool(verdict.rhythm) and not agrees(verdict, kind)
+    (found,) = (f for f in verdict.findings if kind == f"finding_{f.superclass.lower()}")
+    return found.probability < 0.5
 
 
 def test_a_clock_that_was_set_back_does_not_deafen_the_engine() -> None:

@@ -6,8 +6,17 @@ import pytest
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Event, Tick
+from inference.alarms.episode import is_transition
 from inference.alarms.rules import Limits, in_words
-from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
+from inference.verdict import (
+    Finding,
+    Indeterminate,
+    Presence,
+    Rhythm,
+    RhythmFinding,
+    Superclass,
+    Verdict,
+)
 from ingest.vitals import SignalState, Vitals
 
 DEVICE = "ward/bed-1"
@@ -63,10 +72,24 @@ class Ward:
             self.second += 0.5  # as the service ticks
         return self.said[before:]
 
-    def decide(self, probability: float, *, historic: bool = False) -> list[Alarm]:
+    def decide(
+        self, probability: float, *, presence: Presence | None = None, historic: bool = False
+    ) -> list[Alarm]:
         """A verdict with this probability of MI (threshold 0.62) and none of the rest."""
         self.second += 10
-        return self.push(verdict_of(self.second, probability, historic=historic))
+        said = presence or (Presence.PRESENT if probability >= 0.62 else Presence.ABSENT)
+        return self.push(verdict_of(self.second, probability, said, historic=historic))
+
+    def hear(
+        self, p_af: float, p_other: float | None = None, *, threshold: float | None = 0.4
+    ) -> list[Alarm]:
+        """A verdict with these probabilities of AF (limit 0.4) and another rhythm, normal is the rest."""
+        self.second += 10
+        other = (1 - p_af) / 3 if p_other is None else p_other
+        values = {Rhythm.AF: p_af, Rhythm.OTHER: other, Rhythm.NORMAL: 1 - p_af - other, Rhythm.NOISY: 0.0}
+        rhythm = tuple(RhythmFinding(r, values[r], threshold if r is Rhythm.AF else None) for r in Rhythm)
+        quiet = verdict_of(self.second, 0.05, Presence.ABSENT)
+        return self.push(replace(quiet, rhythm=rhythm))
 
     def acknowledge(self, kind: AlarmKind, who: str = "nurse") -> list[Alarm]:
         return self.push(Acknowledge(DEVICE, kind, who, at(self.second)))
@@ -75,15 +98,33 @@ class Ward:
         return next((a.state for a in self.engine.active() if a.kind is kind), AlarmState.OFF)
 
 
-def verdict_of(second: float, probability: float, *, historic: bool = False) -> Verdict:
+def verdict_of(second: float, probability: float, presence: Presence, *, historic: bool = False) -> Verdict:
+    quiet = Finding(Superclass.NORM, 0.05, 0.62, Presence.ABSENT)
     findings = tuple(
-        Finding(s, probability if s is Superclass.MI else 0.05, 0.62, Presence.UNCERTAIN) for s in Superclass
+        Finding(s, probability, 0.62, presence) if s is Superclass.MI else replace(quiet, superclass=s)
+        for s in Superclass
     )
     return Verdict(DEVICE, 7, round(second * 500), at(second - 10), "m1", at(second), historic, findings)
 
 
+def no_findings(second: float, reason: Indeterminate, p_af: float) -> Verdict:
+    values = {Rhythm.AF: p_af, Rhythm.NORMAL: 1 - p_af}
+    rhythm = tuple(RhythmFinding(r, values.get(r, 0.0), 0.4 if r is Rhythm.AF else None) for r in Rhythm)
+    place = round(second * 500)
+    verdict = Verdict(
+        DEVICE, 7, place, at(second - 10), "m1", at(second), historic=False, indeterminate=reason
+    )
+    return replace(verdict, rhythm=rhythm)
+
+
 def kinds(alarms: list[Alarm]) -> list[AlarmKind]:
     return [alarm.kind for alarm in alarms]
+
+
+def is_news(alarm: Alarm, said: list[Alarm]) -> bool:
+    """True when it is more than new words of the alarm before it."""
+    place = said.index(alarm)
+    return is_transition(said[place - 1] if place else None, alarm)
 
 
 def rate(bpm: float) -> Vitals:
@@ -404,15 +445,29 @@ def test_a_finding_ends_after_3_of_5_below_and_comes_once_an_episode() -> None:
     assert ward.decide(0.1)[0].state is AlarmState.OFF
 
 
+def test_an_uncertain_window_speaks_neither_for_a_finding_nor_against_it() -> None:
+    ward = Ward()
+    for _ in range(10):
+        assert ward.decide(0.9, presence=Presence.UNCERTAIN) == []
+    for _ in range(3):
+        ward.decide(0.9)
+    for _ in range(10):
+        ward.decide(0.7, presence=Presence.UNCERTAIN)
+    assert ward.state(AlarmKind.FINDING_MI) is AlarmState.ON
+
+
+def test_a_present_finding_below_its_threshold_does_not_agree() -> None:
+    ward = Ward()
+    assert [ward.decide(0.6, presence=Presence.PRESENT) for _ in range(5)] == [[]] * 5
+
+
 def test_windows_that_do_not_pass_quality_do_not_vote() -> None:
     ward = Ward()
     for _ in range(2):
         ward.decide(0.9)
-    for n in range(20):
-        place = 1000 + n
-        ward.push(
-            Verdict(DEVICE, 7, place, 0, "m1", at(place), historic=False, indeterminate=Indeterminate.NOISY)
-        )
+    for n, reason in enumerate(list(Indeterminate) * 3):
+        ward.push(no_findings(21 + n / 100, reason, p_af=0.9))
+    assert ward.said == []
     assert kinds(ward.decide(0.9)) == [AlarmKind.FINDING_MI]
 
 
@@ -425,6 +480,90 @@ def test_an_acknowledged_finding_is_not_raised_again_in_its_episode() -> None:
         ward.decide(0.9)
         ward.push(Tick(at(ward.second)))
     assert ward.state(AlarmKind.FINDING_MI) is AlarmState.ACK
+
+
+def test_atrial_fibrillation_needs_3_of_the_last_5_windows_and_is_advisory() -> None:
+    ward = Ward()
+    said = [ward.hear(p) for p in (0.9, 0.3, 0.4, 0.2, 0.81)]
+    assert [len(changes) for changes in said] == [0, 0, 0, 0, 1]
+    alarm = said[-1][0]
+    assert (alarm.kind, alarm.queue, alarm.priority) == (
+        AlarmKind.AF,
+        AlarmQueue.ADVISORY,
+        AlarmPriority.ADVISORY,
+    )
+    assert (alarm.text, alarm.peak, alarm.model) == ("AF 3 of 5 windows, p 0.81 ≥ 0.40", 0.81, "m1")
+
+
+def test_atrial_fibrillation_is_told_at_its_onset_and_its_end_only() -> None:
+    ward = Ward()
+    for p in (0.9, 0.9, 0.9, 0.5, 0.1, 0.9, 0.2, 0.1, 0.1):
+        ward.hear(p)
+    assert [a.state for a in ward.said if is_news(a, ward.said)] == [AlarmState.ON, AlarmState.OFF]
+    assert {a.count for a in ward.said} == {1}
+
+
+def test_a_rhythm_that_is_more_probable_than_fibrillation_speaks_against_it() -> None:
+    ward = Ward()
+    for _ in range(5):
+        assert ward.hear(0.45, 0.5) == []
+    for _ in range(3):
+        ward.hear(0.9)
+    assert ward.state(AlarmKind.AF) is AlarmState.ON
+    for _ in range(3):
+        ward.hear(0.45, 0.5)
+    assert ward.state(AlarmKind.AF) is AlarmState.OFF
+
+
+def test_windows_without_a_rhythm_or_a_limit_do_not_vote_on_fibrillation() -> None:
+    ward = Ward()
+    for _ in range(5):
+        assert ward.hear(0.99, threshold=None) == []
+    ward.hear(0.9)
+    ward.decide(0.05)  # read by no rhythm network
+    ward.hear(0.9)
+    assert kinds(ward.hear(0.9)) == [AlarmKind.AF]
+
+
+def test_late_data_never_raises_fibrillation() -> None:
+    ward = Ward()
+    ward.hear(0.9)
+    ward.hear(0.9)
+    newest = replace(
+        no_findings(40, Indeterminate.NOISY, p_af=0.9),
+        indeterminate=None,
+        findings=verdict_of(40, 0.05, Presence.ABSENT).findings,
+    )
+    assert ward.push(replace(newest, historic=True)) == []
+    assert kinds(ward.push(newest)) == [AlarmKind.AF]
+
+
+def test_a_technical_alarm_suppresses_fibrillation_and_ends_none() -> None:
+    ward = Ward()
+    ward.hear(0.9)
+    ward.hear(0.9)
+    ward.watch(6, LEAD_OFF)
+    assert ward.hear(0.9) == []
+    ward.watch(6)
+    assert kinds(ward.hear(0.9)) == [AlarmKind.AF]
+    ward.watch(20, LEAD_OFF)
+    for _ in range(5):
+        ward.hear(0.1)
+    assert ward.state(AlarmKind.AF) is AlarmState.ON
+    ward.watch(6)
+    ward.hear(0.1)
+    assert ward.state(AlarmKind.AF) is AlarmState.OFF
+
+
+def test_an_acknowledged_fibrillation_is_not_raised_again_in_its_episode() -> None:
+    ward = Ward()
+    for _ in range(3):
+        ward.hear(0.9)
+    ward.acknowledge(AlarmKind.AF)
+    for _ in range(60):
+        ward.hear(0.9)
+        ward.push(Tick(at(ward.second)))
+    assert ward.state(AlarmKind.AF) is AlarmState.ACK
 
 
 # --- rule 7: one alarm, with value and limit ------------------------------------------------------------
