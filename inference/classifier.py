@@ -13,8 +13,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from inference.card import CARD_NAME, MODEL_NAME, RELEASED_WEIGHTS, Card, decode_card
-from inference.preprocess import MODEL_SAMPLES, is_supported, prepare_window
-from inference.quality_gate import refuse
+from inference.preprocess import is_supported, prepare_window, prepare_windows
+from inference.quality_gate import refuse_each
 from inference.verdict import Finding, Indeterminate, Superclass, Verdict
 from ingest.window import Window
 
@@ -82,15 +82,13 @@ class Classifier:
             windows: not changed.
             decided_us: wall clock, Unix microseconds, stamped on each verdict.
         """
-        reasons: list[Indeterminate | None] = []
-        eligible: list[NDArray[np.float32]] = []
-        for window in windows:
-            reason, prepared = self._gate(window)
-            reasons.append(reason)
-            if reason is None:
-                eligible.append(prepared)
-        batch = np.stack(eligible) if eligible else np.zeros((0, MODEL_SAMPLES), dtype=np.float32)
-        logits = iter(self.logits(batch))
+        reasons = [self._refuse_untouched(window) for window in windows]
+        rows = [row for row, reason in enumerate(reasons) if reason is None]
+        candidates = [windows[row] for row in rows]
+        prepared = prepare_windows([one.samples_mv for one in candidates], [one.fs for one in candidates])
+        for row, reason in zip(rows, refuse_each(candidates, prepared), strict=True):
+            reasons[row] = reason
+        logits = iter(self.logits(prepared[[reasons[row] is None for row in rows]]))
         return [
             self._verdict(
                 window, reason, () if reason else self._findings(next(logits), window.lead.name), decided_us
@@ -98,17 +96,13 @@ class Classifier:
             for window, reason in zip(windows, reasons, strict=True)
         ]
 
-    def _gate(self, window: Window) -> tuple[Indeterminate | None, NDArray[np.float32]]:
-        """The reason for no findings, or None and the prepared window."""
-        nothing = np.zeros(0, dtype=np.float32)
+    def _refuse_untouched(self, window: Window) -> Indeterminate | None:
+        """The reason for no findings that is known before the samples are looked at, or None."""
         if window.lead.name not in self.card.by_lead:
-            return Indeterminate.UNSUPPORTED_LEAD, nothing
+            return Indeterminate.UNSUPPORTED_LEAD
         if not is_supported(len(window.samples_mv), window.fs):
-            return Indeterminate.UNSUPPORTED_RATE, nothing
-        if not window.is_eligible:
-            return Indeterminate.MISSING_DATA, nothing
-        prepared = self.prepare(window)
-        return refuse(window, prepared), prepared
+            return Indeterminate.UNSUPPORTED_RATE
+        return None if window.is_eligible else Indeterminate.MISSING_DATA
 
     def _findings(self, logits: NDArray[np.float32], lead: str) -> tuple[Finding, ...]:
         """(5,) logits of a window of that lead -> findings in Superclass order."""

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
 
-from inference.preprocess import MODEL_SAMPLES, is_supported, prepare_batch, prepare_window
+from inference.preprocess import (
+    MODEL_SAMPLES,
+    is_supported,
+    prepare_batch,
+    prepare_window,
+    prepare_windows,
+)
 
 MIDDLE = slice(200, 800)  # away from the ends, where any filter must guess
 RATES = (125.0, 200.0, 250.0, 300.0, 500.0, 511.422, 512.0, 1000.0)
@@ -79,3 +86,24 @@ def test_a_window_that_is_too_slow_or_not_ten_seconds_is_refused_with_its_figure
     assert not is_supported(n_samples, fs)
     with pytest.raises(ValueError, match=rf"{n_samples} samples at {fs} Hz.*10 s at 50 Hz"):
         prepare_window(np.zeros(n_samples, dtype=np.float32), fs)
+
+
+def test_windows_of_many_rates_prepare_together_as_each_would_alone() -> None:
+    rng = np.random.default_rng(8)
+    fs = [*RATES, 100.0, 512.0, 500.0]
+    windows = [tone(8.0, rate) + rng.normal(0, 0.1, round(10 * rate)).astype(np.float32) for rate in fs]
+    windows[4][2000:2100] = np.nan
+    together = prepare_windows(windows, fs)
+    for row, window, rate in zip(together, windows, fs, strict=True):
+        np.testing.assert_allclose(row, prepare_window(window, rate), atol=1e-6)
+
+
+def test_no_windows_prepare_to_nothing() -> None:
+    assert prepare_windows([], []).shape == (0, MODEL_SAMPLES)
+
+
+def test_the_filter_is_a_zero_phase_butterworth_with_mirrored_ends() -> None:
+    ecg = np.cumsum(np.random.default_rng(3).normal(0, 0.1, (3, MODEL_SAMPLES)), axis=1)
+    band = butter(2, (0.5, 40.0), btype="bandpass", fs=100.0, output="sos")
+    wanted = sosfiltfilt(band, ecg, axis=-1, padtype="even", padlen=300)
+    np.testing.assert_allclose(prepare_batch(ecg), wanted, atol=1e-6)

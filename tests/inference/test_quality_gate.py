@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.preprocess import prepare_window
-from inference.quality_gate import GateLimits, kurtosis, rail_share, refuse
+from inference.quality_gate import GateLimits, kurtosis, rail_share, refuse, refuse_each
 from inference.training.dataset import load_records
 from inference.verdict import Indeterminate
 from ingest.chunk import Lead
@@ -133,3 +133,22 @@ def test_at_most_three_in_a_hundred_clinical_recordings_are_refused() -> None:
         refused += reason(one) is not None
     assert len(recordings) > 800
     assert refused / len(recordings) <= 0.03
+
+
+def test_windows_judged_together_get_the_reason_each_gets_alone() -> None:
+    rng = np.random.default_rng(4)
+    mixed = [
+        window(beats(bpm) + rng.normal(0, mv, len(TIME_S))) for bpm in (40.0, 72.0) for mv in (0.01, 0.5)
+    ]
+    silent = window(np.zeros(5000))
+    mixed += [silent, replace(silent, coverage=0.9), replace(silent, lead_off=0.5)]
+    mixed += [replace(mixed[0], clipped=0.2), window(np.clip(beats(), -5.0, 0.3))]
+    mixed += [replace(window(beats()[::4]), fs=125.0)]
+    prepared = np.stack([prepare_window(one.samples_mv, one.fs) for one in mixed])
+    together = refuse_each(mixed, prepared)
+    assert together == [refuse(one, row) for one, row in zip(mixed, prepared, strict=True)]
+    assert {None, "missing data", "lead off", "flat", "saturated", "noisy"} == set(together)
+
+
+def test_no_windows_no_reasons() -> None:
+    assert refuse_each([], np.zeros((0, 1000), dtype=np.float32)) == []
