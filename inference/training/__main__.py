@@ -15,9 +15,10 @@ import torch
 from inference.card import RELEASED_WEIGHTS
 from inference.classifier import Classifier, ClassifierError
 from inference.training.calibrate import calibrate, save_calibrations
-from inference.training.dataset import LEADS, DatasetError, load_records, save_records
+from inference.training.dataset import LEADS, load_records, save_records
 from inference.training.evaluate import evaluate
 from inference.training.export import ExportError, export
+from inference.training.labels import DatasetError
 from inference.training.train import (
     SELECT_FOLD,
     Recipe,
@@ -47,8 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace) -> dict[str, Any]:
-    records = load_records(options.data)
-    return {"file": str(save_records(records, options.run)), "n": len(records)}
+    records = load_records(options.data, unlabelled=True)
+    return {
+        "file": str(save_records(records, options.run)),
+        "n": len(records),
+        "labelled": int(records.has_label.sum()),
+    }
 
 
 def _train(options: argparse.Namespace) -> None:

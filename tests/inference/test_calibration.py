@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,6 +14,8 @@ from inference.calibration import (
     patient_part,
     sigmoid,
 )
+from inference.training.calibrate import calibrate, load_calibrations, save_calibrations
+from inference.training.dataset import Records
 from inference.training.metrics import expected_calibration_error
 from inference.verdict import Presence
 
@@ -112,3 +117,13 @@ def test_logits_that_rank_backwards_are_refused() -> None:
     logits, truth = drawn(np.random.default_rng(4), 500)
     with pytest.raises(ValueError, match="the wrong way"):
         fit_class(-logits, truth)
+
+
+def test_calibrations_come_back_as_they_were(tmp_path: Path, synthetic: Callable[..., Records]) -> None:
+    records = synthetic(400).of_folds([9, 8])
+    noise = np.random.default_rng(0).normal(0, 1, records.targets.shape)
+    logits = (2 * records.targets - 1 + noise).astype(np.float32)
+    calibrations = calibrate(records, {"I": logits, "II": logits * np.float32(0.5)})
+    assert calibrations.folds == (8, 9)
+    save_calibrations(calibrations, tmp_path)
+    assert load_calibrations(tmp_path) == calibrations
