@@ -1,0 +1,112 @@
+"""The released ONNX file becomes the torch network again, so that it can be differentiated.
+
+The weights live in model.onnx alone. Its initializers keep the names of the network's parameters; exporting
+folds a batch norm that follows a convolution into it, which then has a bias `<convolution>.weight_bias`. So
+a batch norm whose statistics the file does not hold was folded, and becomes the identity here. Weights stored
+as float16 are widened as onnxruntime does it. Sizes are the file's: only the wiring is `inference.model`'s.
+
+None of this is trusted: the network is used only if its logits equal onnxruntime's.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from inference.card import MODEL_NAME, RELEASED_WEIGHTS
+from inference.classifier import Classifier
+from inference.model import RecurrenceNet
+from inference.preprocess import MODEL_SAMPLES
+from inference.verdict import Superclass
+
+MAX_PARITY_ERROR = 1e-4  # of a logit, torch against onnxruntime: what the export allows itself
+PROBE_WINDOWS = 4
+PROBE_SEED = 3
+
+Constants = dict[str, NDArray[np.generic]]
+
+
+class SavedNetworkError(Exception):
+    """The file is not this program's network; the message says where they part."""
+
+
+def load_network(weights_dir: Path | None = None) -> tuple[RecurrenceNet, str]:
+    """A folder with model.onnx and card.json (None: the released one) -> the network and its version.
+
+    The network is in eval mode and its weights want no gradient.
+
+    Raises:
+        ClassifierError: a file is missing, damaged or of another model.
+        SavedNetworkError: the file's network is not `RecurrenceNet`, or answers differently.
+    """
+    classifier = Classifier.load(weights_dir)
+    path = (weights_dir or RELEASED_WEIGHTS) / MODEL_NAME
+    net = rebuild_network(path.read_bytes(), str(path))
+    _require_parity(net, classifier, str(path))
+    return net, classifier.version
+
+
+def rebuild_network(model: bytes, place: str) -> RecurrenceNet:
+    """The bytes of an exported file, from `place`, -> the network; SavedNetworkError where a weight lacks."""
+    stored = _constants_of(onnx.load_model_from_string(model).graph)
+    net = RecurrenceNet().eval()
+    for name, module in list(net.named_modules()):
+        if isinstance(module, nn.BatchNorm1d) and f"{name}.running_mean" not in stored:
+            parent, _, own = name.rpartition(".")
+            setattr(net.get_submodule(parent), own, nn.Identity())  # folded into the layer before it
+        elif isinstance(module, nn.Conv1d | nn.Linear | nn.BatchNorm1d):
+            _fill(module, name, stored, place)
+    return net.requires_grad_(requires_grad=False)
+
+
+def logits_of(net: nn.Module, ecg_mv: Tensor) -> Tensor:
+    """(batch, 1000) mV -> (batch, 5) logits in Superclass order, whatever else the network answers."""
+    answer = net(ecg_mv)
+    logits: Tensor = answer[0] if isinstance(answer, tuple) else answer
+    return logits[:, : len(Superclass)]
+
+
+def _fill(module: nn.Module, name: str, stored: Constants, place: str) -> None:
+    """Give one layer its numbers; a layer without bias gets one if the folding made it."""
+    for own in ("weight", "bias", "running_mean", "running_var"):
+        if not hasattr(module, own):
+            continue
+        value = stored.get(f"{name}.{own}")
+        if value is None and own == "bias":
+            value = stored.get(f"{name}.weight_bias")
+            if value is None and module.bias is None:
+                continue
+        if value is None:
+            raise SavedNetworkError(f"{place} holds no {name}.{own}, which the network of this program has")
+        tensor = torch.from_numpy(value.astype(np.float32))
+        setattr(module, own, tensor if own.startswith("running") else nn.Parameter(tensor))
+
+
+def _constants_of(graph: onnx.GraphProto) -> Constants:
+    """Every initializer by name, and what is only a conversion of one under its own name too."""
+    constants: Constants = {each.name: np.asarray(numpy_helper.to_array(each)) for each in graph.initializer}
+    for node in graph.node:
+        if node.op_type in {"Cast", "Identity"} and node.input[0] in constants:
+            constants[node.output[0]] = constants[node.input[0]]
+    return constants
+
+
+def _require_parity(net: RecurrenceNet, classifier: Classifier, place: str) -> None:
+    probes = np.random.default_rng(PROBE_SEED).normal(0, 0.3, (PROBE_WINDOWS, MODEL_SAMPLES))
+    probes_mv = np.asarray(probes * np.linspace(0, 3, PROBE_WINDOWS)[:, None], dtype=np.float32)
+    wanted = classifier.logits(probes_mv)[:, : len(Superclass)]
+    try:
+        with torch.inference_mode():
+            given = logits_of(net, torch.from_numpy(probes_mv)).numpy()
+    except RuntimeError as error:
+        raise SavedNetworkError(f"{place} does not fit the network of this program: {error}") from error
+    apart = float(np.abs(given - wanted).max())
+    if not apart <= MAX_PARITY_ERROR:
+        raise SavedNetworkError(
+            f"{place} and the network of this program differ by {apart:.1e} in a logit, at most "
+            f"{MAX_PARITY_ERROR:.0e} is allowed: export the weights again with this version"
+        )
