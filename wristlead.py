@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from inference.explain.extra import REMEDY, missing_packages
 from ingest.settings import Settings, SettingsError, load_settings
 from ingest.supervisor import EXIT_REFUSED, ServiceRefusedError, Supervisor, end_with_parent
 
@@ -97,7 +98,7 @@ def _own_command(*arguments: str) -> list[str]:
 
 @contextlib.contextmanager
 def _house(settings: Settings) -> Iterator[Supervisor]:
-    """Broker (unless the user has one), ingest, inference, alarms and dashboard, until the block ends."""
+    """Broker (unless the user has one) and all services, until the block ends; explain if it can run here."""
     from ingest.broker import broker_command, describe, require_free_port  # noqa: PLC0415 - same
     from ingest.store.archive import Archive, StoreError  # noqa: PLC0415 - same
 
@@ -116,6 +117,10 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
             supervisor.add("broker", broker_command(settings))
         for name in ("ingest", "inference", "alarms", "dashboard"):
             supervisor.add(name, _own_command(name))
+        if missing := missing_packages():
+            print(f"No explanations, as {' and '.join(missing)} are missing: {REMEDY}.", file=sys.stderr)
+        else:
+            supervisor.add("explain", _own_command("explain"), is_optional=True)
         yield supervisor
     except ServiceRefusedError as refused:
         raise SystemExit(f"Wristlead stopped, because {refused} cannot work here (see above).") from None
@@ -211,6 +216,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "ingest": _service("ingest.service"),
     "inference": _service("inference.service"),
     "alarms": _service("inference.alarms.service"),
+    "explain": _service("inference.explain.service"),
     "dashboard": _service("dashboard.service"),
     "simulate": _simulate,
 }
@@ -221,6 +227,7 @@ WHAT = {
     "ingest": "store what devices send; cut windows, find beats",
     "inference": "classify windows",
     "alarms": "raise alarms from heart rate, findings and silence",
+    "explain": "say which moments made the model answer as it did",
     "dashboard": "the monitor in a browser",
     "simulate": "simulated patients for any broker",
 }
@@ -251,8 +258,13 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--patients", type=int, default=1, help="how many (default: 1)")
     simulate.add_argument("--rhythm", default="sinus", help="which patients, such as sinus, af or replay:MI")
     simulate.add_argument(
-        "--fault", dest="faults", action="append", default=[], help="such as drop=0.02; repeatable"
+        "--fault",
+        dest="faults",
+        action="append",
+        default=[],
+        help="such as drop=0.02 or inverted; repeatable",
     )
+    simulate.add_argument("--lead", choices=("I", "II"), help="default: I, or what was recorded")
     simulate.add_argument("--seconds", type=float, help="end by itself after this long")
     simulate.add_argument("--site", default="sim", help="site id in the topics (default: sim)")
     simulate.add_argument("--published-log", type=Path, help="CSV of every acknowledged chunk")

@@ -1,7 +1,7 @@
 """Starts the services as processes, restarts the dead with back-off, and says so.
 
 A service that refuses to start (exit code `EXIT_REFUSED`, after one clear sentence of its own) is not
-started again: the supervisor stops everything instead.
+started again: the supervisor stops everything instead, unless the service is one that others can do without.
 """
 
 import logging
@@ -39,6 +39,7 @@ class _Service:
     restart_at_s: float = 0.0
     backoff_s: float = BACKOFF_FIRST_S
     is_wanted: bool = True
+    is_optional: bool = False
     restarts: int = 0
     cpu_of_dead_s: float = 0.0
     cpu_s: float = 0.0
@@ -52,15 +53,15 @@ class Supervisor:
     environment: Mapping[str, str]
     _services: dict[str, _Service] = field(default_factory=dict)
 
-    def add(self, name: str, command: Sequence[str]) -> None:
-        """Start `command` under `name`."""
-        self._services[name] = _Service(command)
+    def add(self, name: str, command: Sequence[str], *, is_optional: bool = False) -> None:
+        """Start `command` under `name`; an optional service that refuses stays down, and the others go on."""
+        self._services[name] = _Service(command, is_optional=is_optional)
         self._start(name)
 
     def watch(self) -> list[str]:
         """Restart what died; return the names that were started again. Call it a few times a second.
 
-        Raises ServiceRefusedError when a service refused its very first start.
+        Raises ServiceRefusedError when a service that is not optional refused its very first start.
         """
         now = time.monotonic()
         restarted = []
@@ -127,7 +128,11 @@ class Supervisor:
         service.cpu_of_dead_s += service.cpu_s
         service.cpu_s = 0.0
         if code == EXIT_REFUSED and service.restarts == 0:
-            raise ServiceRefusedError(name)
+            if not service.is_optional:
+                raise ServiceRefusedError(name)
+            service.is_wanted = False
+            logger.warning("%s cannot work here (see above); everything else goes on without it", name)
+            return
         if now - service.started_s >= STEADY_S:
             service.backoff_s = BACKOFF_FIRST_S
         service.restart_at_s = now + service.backoff_s

@@ -15,6 +15,9 @@ VERDICTS = "wl/v1/verdict/#"
 ALARMS = "wl/v1/alarm/#"
 SERVICES = "wl/v1/service/+"
 ACKNOWLEDGE = "wl/v1/acknowledge/#"
+EXPLAIN = "wl/v1/explain/#"
+EXPLAIN_PROGRESS = "wl/v1/explain_progress/#"
+EXPLANATIONS = "wl/v1/explanation/#"
 
 
 def device_topic(device: str, kind: str) -> str:
@@ -57,6 +60,21 @@ def alarm_topic(device: str, kind: str) -> str:
 def acknowledge_topic(device: str, kind: str) -> str:
     """Where a dashboard asks the alarm service to acknowledge; JSON `{"who": ...}`."""
     return f"wl/v1/acknowledge/{device}/{kind}"
+
+
+def explain_topic(device: str) -> str:
+    """Where anybody asks for an explanation; JSON `ExplainRequest`."""
+    return f"wl/v1/explain/{device}"
+
+
+def explain_progress_topic(device: str) -> str:
+    """Where the explain service says how far a request is; JSON `ExplainProgress`."""
+    return f"wl/v1/explain_progress/{device}"
+
+
+def explanation_topic(device: str) -> str:
+    """Where the explain service publishes a JSON `Explanation`, made for an alarm or on request."""
+    return f"wl/v1/explanation/{device}"
 
 
 def service_topic(service: str) -> str:

@@ -137,6 +137,21 @@ alarm_transition_table = Table(
     Index("alarm_transition_by_time", "device", "at_us"),
 )
 
+explanation_table = Table(  # one for each window, superclass and method
+    "explanation",
+    metadata,
+    Column("device", String(129), nullable=False),
+    Column("session", BigInteger, nullable=False),
+    Column("first_sample", BigInteger, nullable=False),
+    Column("superclass", String(16), nullable=False),
+    Column("method", String(32), nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("made_us", BigInteger, nullable=False),
+    Column("completeness_error", Float, nullable=False),  # logits
+    Column("explanation", String, nullable=False),  # JSON of the Explanation, about 12 kB
+    PrimaryKeyConstraint("device", "session", "first_sample", "superclass", "method"),
+)
+
 refused_table = Table(  # a bounded sample per device, for inspection
     "refused",
     metadata,
