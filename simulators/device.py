@@ -56,7 +56,7 @@ class Device:
         """Meta and status, both retained: to be sent at each connection, before anything else."""
         meta = {
             "model": f"Wristlead {self.patient.source}",
-            "lead": self.patient.lead.name,
+            "lead": None if self.faults.untold else self.patient.lead.name,
             "unit": "uV",
             "fs": self.patient.fs,
             "firmware": "1.0",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from ingest.chunk import Chunk, ChunkFlag
+from ingest.chunk import Chunk, ChunkFlag, Lead
 
 MAX_SPELL_S = 86_400.0
 
@@ -65,21 +65,31 @@ class FaultPlan:
     clock: float = 0.0  # seconds by which the device's clock is late
     lead_off: Spell | None = None
     disconnect: Spell | None = None
+    inverted: bool = False  # the electrodes are swapped: the lead is upside down
+    untold: bool = False  # the device does not say which lead it sends
 
 
 NO_FAULTS = FaultPlan()
+SWITCHES = ("inverted", "untold")  # faults without a rate: they are there all the time
 
 
 def parse_faults(specs: Sequence[str]) -> FaultPlan:
-    """`["drop=0.02", "disconnect=6/60", "clock=90"]` -> a plan; raises ValueError naming what is wrong."""
+    """`["drop=0.02", "disconnect=6/60", "inverted"]` -> a plan; raises ValueError naming what is wrong."""
     values: dict[str, Any] = {}
     names = [field.name for field in fields(FaultPlan)]
     for spec in specs:
-        name, _, text = spec.partition("=")
+        name, equals, text = spec.partition("=")
         name = name.replace("-", "_")
         if name not in names:
-            raise ValueError(f"unknown fault {spec!r}: want one of {', '.join(names)} as name=value")
-        if name in ("lead_off", "disconnect"):
+            raise ValueError(
+                f"unknown fault {spec!r}: want one of {', '.join(names)} as name=value, "
+                f"or {' or '.join(SWITCHES)} alone"
+            )
+        if name in SWITCHES:
+            if equals:
+                raise ValueError(f"fault {spec!r}: want {name} without a value")
+            values[name] = True
+        elif name in ("lead_off", "disconnect"):
             values[name] = _spell(spec, text)
         elif name == "clock":
             values[name] = _number(spec, text, -MAX_SPELL_S, MAX_SPELL_S)
@@ -89,10 +99,14 @@ def parse_faults(specs: Sequence[str]) -> FaultPlan:
 
 
 def faulty_chunk(chunk: Chunk, plan: FaultPlan, since_start_s: float) -> Chunk:
-    """The chunk as the device's sensor and clock give it: late clock, lead off."""
+    """The chunk as the device's sensor and clock give it: late clock, swapped electrodes, lead off."""
     if plan.clock:
         late_us = round(plan.clock * 1e6)
         chunk = replace(chunk, wall_time_us=max(0, chunk.wall_time_us - late_us))
+    if plan.inverted:
+        chunk = replace(chunk, samples_mv=-chunk.samples_mv)
+    if plan.untold:
+        chunk = replace(chunk, leads=(Lead.UNKNOWN,) * len(chunk.leads))
     if plan.lead_off is not None and plan.lead_off.is_on(since_start_s):
         nothing_mv = np.zeros_like(chunk.samples_mv)
         chunk = replace(chunk, samples_mv=nothing_mv, flags=chunk.flags | ChunkFlag.LEAD_OFF)

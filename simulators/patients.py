@@ -38,19 +38,24 @@ def patient_names() -> list[str]:
     return replays + [f"{rhythm}:{superclass}" for rhythm in RHYTHMS for superclass in MORPHOLOGIES]
 
 
-def build_patient(name: str, rng: Generator, index: int = 0, *, is_restless: bool = False) -> Patient:
+def build_patient(
+    name: str, rng: Generator, index: int = 0, *, lead: Lead | None = None, is_restless: bool = False
+) -> Patient:
     """A patient by name: `replay:LABEL`, `RHYTHM` or `RHYTHM:SUPERCLASS`.
 
-    `index` chooses among the recordings of a label; a restless synthetic patient moves the electrode.
-    Raises ValueError for an unknown name.
+    `index` chooses among the recordings of a label, `lead` (I or II) among a recording's leads: its first by
+    default. A synthetic patient is lead I unless told; its waves are the same in both. A restless one moves
+    the electrode. Raises ValueError for an unknown name, or a lead that was not recorded.
     """
     kind, _, detail = name.partition(":")
     if kind == "replay" and detail in recordings():
         those = recordings()[detail]
-        return Replay(those[index % len(those)], rng)
+        return Replay(those[index % len(those)], rng, lead)
     if kind in RHYTHMS and (detail or "NORM") in MORPHOLOGIES:
         noise = Noise(RESTLESS if is_restless else NoiseLevels(), rng.spawn(1)[0], SYNTHETIC_FS)
-        return SyntheticPatient(RHYTHMS[kind](rng), noise, rng, SYNTHETIC_FS, detail or "NORM")
+        patient = SyntheticPatient(RHYTHMS[kind](rng), noise, rng, SYNTHETIC_FS, detail or "NORM")
+        patient.lead = lead or patient.lead
+        return patient
     raise ValueError(
         f"unknown patient {name!r}: want replay:LABEL with LABEL one of {', '.join(recordings())}, "
         f"or RHYTHM[:SUPERCLASS] with RHYTHM one of {', '.join(RHYTHMS)} "

@@ -62,11 +62,17 @@ def recordings() -> dict[str, tuple[Recording, ...]]:
 
 
 class Replay:
-    """An endless replay of one lead of one recording; cutting the stream differently never changes it."""
+    """An endless replay of one lead of one recording; cutting the stream differently never changes it.
+
+    Raises ValueError for a lead that the recording does not hold.
+    """
 
     source = "replay"
 
     def __init__(self, recording: Recording, rng: Generator, lead: Lead | None = None) -> None:
+        if lead is not None and lead not in recording.leads:
+            held = ", ".join(known.name for known in recording.leads)
+            raise ValueError(f"{recording.name} holds lead {held}, not {lead.name}: choose another lead")
         self.fs = recording.fs
         self.lead = recording.leads[0] if lead is None else lead
         self.description = f"{recording.name}, {recording.label}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ingest.chunk import Lead
 from ingest.settings import Settings
 from simulators.device import Device
 from simulators.faults import parse_faults
@@ -61,13 +62,15 @@ def simulate(  # noqa: PLR0913 - the options of the command
     rhythm: str = "sinus",
     faults: Sequence[str] = (),
     *,
+    lead: str | None = None,
     seconds: float | None = None,
     published_log: Path | None = None,
     site: str = "sim",
 ) -> None:
     """`patients` devices `site/patient-001` ... on the broker of the settings.
 
-    `rhythm` is a name `build_patient` knows, `faults` are words such as `drop=0.02` (`parse_faults`).
+    `rhythm` is a name `build_patient` knows, `faults` are words such as `drop=0.02` (`parse_faults`), `lead`
+    is "I" or "II".
     Raises SystemExit with one sentence for what it cannot do.
     """
     if not 1 <= patients <= MAX_PATIENTS:
@@ -76,7 +79,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
         plan = parse_faults(faults)
         devices = []
         for number, rng in enumerate(np.random.default_rng().spawn(patients), start=1):
-            patient = build_patient(rhythm, rng, number - 1)
+            patient = build_patient(rhythm, rng, number - 1, lead=None if lead is None else Lead[lead])
             device = f"{site}/patient-{number:03d}"
             devices.append(
                 Device(

@@ -68,13 +68,13 @@ VENTRICULAR = (Wave(1.5, 0, 0.036), Wave(-0.5, 0.11, 0.04), Wave(-0.55, 0.28, 0.
 class SyntheticPatient:
     """An endless synthetic ECG: `next_samples` continues where it ended, and cuts never change the signal."""
 
-    lead = Lead.I
     source = "synthetic"
 
     def __init__(
         self, beats: Iterator[Beat], noise: Noise, rng: Generator, fs: float = 500.0, superclass: str = "NORM"
     ) -> None:
         self.fs = fs
+        self.lead = Lead.I  # what its device says; the waves are the same in II
         self.description = f"synthetic {superclass}"
         self._beats = beats
         self._noise = noise

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ingest.chunk import Chunk, ChunkFlag
+from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.wire import WireError, decode
 from simulators.device import Device
 from simulators.faults import NO_FAULTS, FaultPlan, FaultyPath, Kind, Outgoing, Spell, parse_faults
@@ -149,6 +149,20 @@ def test_a_late_clock_is_late_and_orders_nothing() -> None:
     assert [c.first_sample for c in on_time] == [c.first_sample for c in late]
 
 
+def test_swapped_electrodes_turn_the_lead_upside_down() -> None:
+    upright = chunks_in(run_for(device_of(), 5))
+    inverted = chunks_in(run_for(device_of(faults=parse_faults(["inverted"])), 5))
+    for before, after in zip(upright, inverted, strict=True):
+        np.testing.assert_allclose(after.samples_mv, -before.samples_mv, atol=1e-6)
+        assert (after.leads, after.flags, after.seq) == (before.leads, before.flags, before.seq)
+
+
+def test_a_device_may_not_say_which_lead_it_sends() -> None:
+    device = device_of("replay:MI", faults=parse_faults(["untold"]))
+    assert json.loads(device.greeting()[0].payload)["lead"] is None
+    assert {c.leads for c in chunks_in(run_for(device, 2))} == {(Lead.UNKNOWN,)}
+
+
 def test_lead_off_is_flagged_and_flat_for_as_long_as_asked() -> None:
     chunks = chunks_in(run_for(device_of(faults=parse_faults(["lead-off=5/20"])), 20))
     off = [c for c in chunks if ChunkFlag.LEAD_OFF in c.flags]
@@ -187,6 +201,8 @@ def test_fault_words_become_a_plan() -> None:
         ("disconnect=6", "want SECONDS/EVERY"),
         ("disconnect=40/60", "want SECONDS/EVERY"),
         ("lead_off=x/60", "want a number from 0 to 86400"),
+        ("inverted=1", "want inverted without a value"),
+        ("upside-down", "or inverted or untold alone"),
     ],
 )
 def test_a_fault_that_means_nothing_is_refused(spec: str, text: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ingest.chunk import Lead
 from simulators.noise import QUIET, RESTLESS, Noise, NoiseLevels
 from simulators.patients import Patient, build_patient, patient_names
 from simulators.replay import Recording, Replay, recordings
@@ -160,6 +161,19 @@ def test_every_label_has_recordings_with_attribution() -> None:
 def test_an_unknown_patient_is_refused_by_name(name: str) -> None:
     with pytest.raises(ValueError, match="unknown patient"):
         patient_of(name)
+
+
+@pytest.mark.parametrize("name", ["replay:NORM", "sinus"])
+def test_a_patient_is_seen_in_the_lead_asked_for(name: str) -> None:
+    one, two = (build_patient(name, np.random.default_rng(7), lead=lead) for lead in (Lead.I, Lead.II))
+    assert (one.lead, two.lead) == (Lead.I, Lead.II)
+    differs = not np.array_equal(one.next_samples(1000), two.next_samples(1000))
+    assert differs == (name == "replay:NORM")  # recorded in both leads; synthetic waves are the same
+
+
+def test_a_lead_that_was_not_recorded_is_refused() -> None:
+    with pytest.raises(ValueError, match="MIT-BIH 119 holds lead II, not I"):
+        build_patient("replay:PVC", np.random.default_rng(7), lead=Lead.I)
 
 
 @pytest.mark.parametrize("levels", [NoiseLevels(), RESTLESS, QUIET])
