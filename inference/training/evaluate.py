@@ -1,116 +1,154 @@
 """Released weights and labelled recordings become figures. Nothing is fitted here, on any data.
 
-Recordings of a fold that the calibration was fitted on get the calibration (and thresholds and limits) that
-was fitted without their part of the patients; those of any other fold get the calibration that is served.
+What depends on calibration is cross-fitted on the calibration folds; see `judged`.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.calibration import Calibration, patient_part
 from inference.classifier import Classifier
-from inference.preprocess import MODEL_FS, prepare_batch
-from inference.quality_gate import refuse
 from inference.training.dataset import Records
+from inference.training.figures import COLUMNS, SEED, by_class, rounded, rounded_intervals
+from inference.training.judged import Bools, Judged, judge
 from inference.training.metrics import (
     auroc,
     average_precision,
     brier,
+    calibration_error_by_chance,
+    equal_width_error,
     expected_calibration_error,
     f1,
     macro_auroc,
-    patient_bootstrap,
+    mean_of_all,
+    risk_at_coverage,
 )
-from inference.verdict import Superclass
-from ingest.chunk import Lead
-from ingest.window import Window
+from inference.training.subgroups import subgroup_figures
 
 BOOTSTRAP_ROUNDS = 1000
-BOOTSTRAP_SEED = 9
-Floats = NDArray[np.floating]
+COVERAGES = np.arange(10, 0, -1) / 10  # of the coverage-risk curve
 
 
 def evaluate(
     classifier: Classifier, records: Records, lead: str = "I", rounds: int = BOOTSTRAP_ROUNDS
 ) -> dict[str, Any]:
-    """Figures of a classifier on recordings, ready for JSON.
+    """Figures of a classifier on recordings, ready for JSON; None where a figure is not defined.
 
     AUROC, AUPRC, F1, ECE and Brier are over all `n` recordings, also those the quality gate would refuse;
     `coverage` is the share it lets through. Intervals are 95 % over patients.
     """
-    raw_mv = records.lead_mv(lead)
-    prepared = prepare_batch(raw_mv)
-    logits = classifier.logits(prepared)
-    probability, threshold, absent_below, present_above = _calibrated(classifier, records, logits, lead)
-    targets = records.targets
-    has = targets > 0.5
-    found = probability >= threshold
-    absent, present = probability < absent_below, probability > present_above
-    columns = {name.value: c for c, name in enumerate(Superclass)}
-    passed = np.array(
-        [_passes(row, ecg, lead) for row, ecg in zip(raw_mv, prepared, strict=True)], dtype=bool
-    )
-
-    def by_class(figure: Any) -> dict[str, Any]:
-        return {name: rounded(figure(c)) for name, c in columns.items()}
-
+    judged = judge(classifier, records, lead)
     return {
         "n": len(records),
         "patients": len(np.unique(records.patient)),
         "folds": sorted({int(fold) for fold in records.fold}),
         "lead": lead,
         "model": classifier.version,
+        "calibration": _calibration_note(classifier, records),
+        **_ranking(judged),
+        **_decisions(judged),
+        **_calibration(judged),
+        "coverage": rounded(judged.passed.mean()),
+        "risk": _risk(judged),
+        "ci95": _intervals(judged, rounds),
+        "subgroups": subgroup_figures(judged, records, rounds),
+    }
+
+
+def _ranking(judged: Judged) -> dict[str, Any]:
+    targets, logits = judged.targets, judged.logits
+    return {
         "macro_auroc": rounded(macro_auroc(targets, logits)),
         "auroc": by_class(lambda c: auroc(targets[:, c], logits[:, c])),
         "auprc": by_class(lambda c: average_precision(targets[:, c], logits[:, c])),
         "prevalence": by_class(lambda c: targets[:, c].mean()),
-        "f1": by_class(lambda c: f1(targets[:, c], found[:, c])),
-        "macro_f1": rounded(np.mean([f1(targets[:, c], found[:, c]) for c in columns.values()])),
-        "ece": by_class(lambda c: expected_calibration_error(targets[:, c], probability[:, c])),
-        "brier": by_class(lambda c: brier(targets[:, c], probability[:, c])),
-        "coverage": rounded(passed.mean()),
+    }
+
+
+def _decisions(judged: Judged) -> dict[str, Any]:
+    has, absent, present = judged.has, judged.absent, judged.present
+    scores = [f1(judged.targets[:, c], judged.found[:, c]) for c in COLUMNS.values()]
+    known = [score for score in scores if score is not None]
+    return {
+        "f1": by_class(lambda c: scores[c]),
+        "macro_f1": rounded(np.mean(known)) if len(known) == len(scores) else None,
         "uncertain": by_class(lambda c: (~absent[:, c] & ~present[:, c]).mean()),
         "called_absent_of_those_with": by_class(lambda c: _share(absent[:, c], has[:, c])),
         "called_present_of_those_with": by_class(lambda c: _share(present[:, c], has[:, c])),
         "called_present_of_those_without": by_class(lambda c: _share(present[:, c], ~has[:, c])),
-        "calibration": _calibration_note(classifier, records),
-        "ci95": _intervals(records, logits, probability, rounds),
+        "conformal": {  # promised: 0.9 of each
+            "with_not_called_absent": by_class(lambda c: _share(~absent[:, c], has[:, c])),
+            "without_not_called_present": by_class(lambda c: _share(~present[:, c], ~has[:, c])),
+        },
     }
 
 
-def rounded(value: Any) -> float | None:
-    """Four decimals, None as it is."""
-    return None if value is None else round(float(value), 4)
+def _calibration(judged: Judged) -> dict[str, Any]:
+    targets, probability = judged.targets, judged.probability
+    chance = [calibration_error_by_chance(p, np.random.default_rng(SEED)) for p in probability.T]
+    return {
+        "ece": by_class(lambda c: expected_calibration_error(targets[:, c], probability[:, c])),
+        "ece_floor": by_class(lambda c: chance[c][0]),  # of perfect probabilities at this n, mean ...
+        "ece_floor95": by_class(lambda c: chance[c][1]),  # ... and the value 95 % of draws stay below
+        "ece_equal_width": by_class(lambda c: equal_width_error(targets[:, c], probability[:, c])),
+        "brier": by_class(lambda c: brier(targets[:, c], probability[:, c])),
+    }
 
 
-def _calibrated(
-    classifier: Classifier, records: Records, logits: Floats, lead: str
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """(n, 5) each: probability, F1 threshold and both conformal limits that are fair for a recording."""
-    calibration = classifier.card.by_lead[lead]
-    seen = np.isin(records.fold, classifier.card.calibration_folds)
-    parts = len(calibration.parts)
-    choice = np.where(seen, patient_part(records.patient, parts), parts)  # the served one stands last
-    columns: list[Floats] = [np.zeros(logits.shape) for _ in range(4)]
-    for index, one in enumerate((*calibration.parts, calibration.served)):
-        rows = choice == index
-        for column, values in zip(columns, _applied(one, logits[rows]), strict=True):
-            column[rows] = values
-    probability, threshold, absent_below, present_above = columns
-    return probability, threshold, absent_below, present_above
+def _risk(judged: Judged) -> dict[str, Any]:
+    """Errors against coverage, three ways: by confidence, by the limits, and by the quality gate."""
+    has, probability, passed = judged.has, judged.probability, judged.passed
+    decided = judged.absent | judged.present
+    wrong = (judged.absent & has) | (judged.present & ~has)
+    likelier = probability >= 0.5
+    confidence = np.abs(probability - 0.5)
+    curves = {
+        name: risk_at_coverage(confidence[:, c], likelier[:, c] != has[:, c], COVERAGES)
+        for name, c in COLUMNS.items()
+    }
+    return {
+        "decided": by_class(lambda c: decided[:, c].mean()),
+        "error_of_decided": by_class(lambda c: _share(wrong[:, c], decided[:, c])),
+        "served": {  # what a person sees: the gate first, then present or absent
+            "decided": rounded((decided & passed[:, None]).mean()),
+            "error": rounded(_share(wrong, decided & passed[:, None])),
+        },
+        "gate": {  # of the likelier answer, all classes together
+            "coverage": rounded(passed.mean()),
+            "error_of_all": rounded((likelier != has).mean()),
+            "error_of_passed": rounded(_share(likelier != has, _each_class(passed, has))),
+            "error_of_refused": rounded(_share(likelier != has, _each_class(~passed, has))),
+        },
+        "curve": [  # the likelier answer, given only where it is most certain
+            {"coverage": rounded(coverage), "error": {name: rounded(curves[name][i]) for name in COLUMNS}}
+            for i, coverage in enumerate(COVERAGES)
+        ],
+    }
 
 
-def _applied(calibration: Calibration, logits: Floats) -> Sequence[Floats]:
-    classes = calibration.classes
-    return (
-        calibration.probabilities(logits),
-        np.array([c.threshold for c in classes]),
-        np.array([c.absent_below for c in classes]),
-        np.array([c.present_above for c in classes]),
-    )
+def _intervals(judged: Judged, rounds: int) -> dict[str, Any]:
+    targets, logits, probability = judged.targets, judged.logits, judged.probability
+    columns = COLUMNS.values()
+
+    def figures(rows: NDArray[np.int64]) -> list[float | None]:
+        t, z = targets[rows], logits[rows]
+        areas = [auroc(t[:, c], z[:, c]) for c in columns]
+        return [
+            mean_of_all(areas),
+            float(judged.passed[rows].mean()),
+            *areas,
+            *(average_precision(t[:, c], z[:, c]) for c in columns),
+            *(f1(t[:, c], judged.found[rows, c]) for c in columns),
+            *(brier(t[:, c], probability[rows, c]) for c in columns),
+        ]
+
+    limits = rounded_intervals(judged.patient, figures, rounds)
+    blocks = {
+        name: dict(zip(COLUMNS, limits[2 + 5 * i : 7 + 5 * i], strict=True))
+        for i, name in enumerate(("auroc", "auprc", "f1", "brier"))
+    }
+    return {"macro_auroc": limits[0], "coverage": limits[1], **blocks}
 
 
 def _calibration_note(classifier: Classifier, records: Records) -> str:
@@ -123,49 +161,10 @@ def _calibration_note(classifier: Classifier, records: Records) -> str:
     return "as served"
 
 
-def _passes(raw_mv: Floats, prepared_mv: NDArray[np.float32], lead: str) -> bool:
-    """Whether the quality gate would let a recording through."""
-    window = Window(
-        device="training/record",
-        session=0,
-        first_sample=0,
-        wall_time_us=0,
-        fs=MODEL_FS,
-        lead=Lead[lead],
-        samples_mv=np.array(raw_mv, dtype=np.float32),
-        coverage=1.0,
-        lead_off=0.0,
-        clipped=0.0,
-        historic=False,
-    )
-    return refuse(window, prepared_mv) is None
+def _each_class(rows: Bools, like: Bools) -> Bools:
+    """(n,) -> (n, classes)."""
+    return np.broadcast_to(rows[:, None], like.shape)
 
 
-def _share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
+def _share(of: Bools, among: Bools) -> float | None:
     return float(of[among].mean()) if among.any() else None
-
-
-def _intervals(records: Records, logits: Floats, probability: Floats, rounds: int) -> dict[str, Any]:
-    targets = records.targets
-
-    def interval(figure: Any) -> list[float | None] | None:
-        rng = np.random.default_rng(BOOTSTRAP_SEED)  # the same patients for every figure
-        limits = patient_bootstrap(records.patient, figure, rng, rounds)
-        return None if limits is None else [rounded(limit) for limit in limits]
-
-    columns = {name.value: c for c, name in enumerate(Superclass)}
-    return {
-        "macro_auroc": interval(lambda rows: macro_auroc(targets[rows], logits[rows])),
-        "auroc": {
-            name: interval(lambda rows, c=c: auroc(targets[rows, c], logits[rows, c]))
-            for name, c in columns.items()
-        },
-        "auprc": {
-            name: interval(lambda rows, c=c: average_precision(targets[rows, c], logits[rows, c]))
-            for name, c in columns.items()
-        },
-        "brier": {
-            name: interval(lambda rows, c=c: brier(targets[rows, c], probability[rows, c]))
-            for name, c in columns.items()
-        },
-    }
