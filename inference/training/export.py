@@ -12,10 +12,11 @@ import onnx
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from inference.card import CARD_NAME, MODEL_NAME, Card, encode_card
 from inference.classifier import Classifier
-from inference.model import RecurrenceNet, count_macs, count_parameters
+from inference.model import count_macs, count_parameters
 from inference.preprocess import BAND_HZ, MODEL_FS, MODEL_SAMPLES, prepare_batch
 from inference.recurrence import LAGS
 from inference.training.calibrate import load_calibrations
@@ -36,8 +37,8 @@ class ExportError(Exception):
     """The exported file is not the trained network, or too large to ship."""
 
 
-def onnx_bytes(net: RecurrenceNet) -> bytes:
-    """Network -> one self-contained ONNX file: input ecg_mv (batch, 1000), output logits (batch, 5)."""
+def onnx_bytes(net: nn.Module) -> bytes:
+    """Network -> one self-contained ONNX file: input ecg_mv (batch, 1000), output logits (batch, classes)."""
     example = torch.zeros(2, MODEL_SAMPLES)
     program = torch.onnx.export(
         net.eval(),
@@ -59,7 +60,7 @@ def onnx_bytes(net: RecurrenceNet) -> bytes:
     return stream.getvalue()
 
 
-def parity_error(net: RecurrenceNet, model: bytes, prepared_mv: NDArray[np.float32]) -> float:
+def parity_error(net: nn.Module, model: bytes, prepared_mv: NDArray[np.float32]) -> float:
     """Greatest difference of a logit, torch to onnxruntime, over (n, 1000) windows at batch n and 1."""
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
     with torch.inference_mode():

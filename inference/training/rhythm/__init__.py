@@ -1,0 +1,1 @@
+"""Training, cross-validation and export of the rhythm network, from handheld recordings."""

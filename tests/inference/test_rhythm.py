@@ -1,0 +1,150 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference.card import RELEASED_WEIGHTS
+from inference.preprocess import prepare_batch
+from inference.rhythm import CARD_NAME, MODEL_NAME, RhythmError, RhythmReader, aggregate
+from inference.verdict import Rhythm
+
+AF, NOISY = tuple(Rhythm).index(Rhythm.AF), tuple(Rhythm).index(Rhythm.NOISY)
+
+
+@pytest.fixture(scope="module")
+def reader() -> RhythmReader:
+    return RhythmReader.load(RELEASED_WEIGHTS)
+
+
+def beats(rr_s: np.ndarray, noise_mv: float = 0.01, seed: int = 0) -> np.ndarray:
+    """(1000,) prepared mV: a QRS and a T wave at each beat."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(1000) / 100
+    ecg = rng.normal(0, noise_mv, 1000)
+    for r_s in 0.3 + np.concatenate([[0.0], np.cumsum(rr_s)]):
+        ecg += 1.0 * np.exp(-(((time_s - r_s) / 0.015) ** 2)) - 0.2 * np.exp(
+            -(((time_s - r_s - 0.04) / 0.015) ** 2)
+        )
+        ecg += 0.2 * np.exp(-(((time_s - r_s - 0.28) / 0.06) ** 2)) + 0.12 * np.exp(
+            -(((time_s - r_s + 0.16) / 0.025) ** 2)
+        )
+    return np.asarray(prepare_batch(ecg[None])[0])
+
+
+REGULAR = beats(np.full(12, 0.8))
+
+
+def test_probabilities_are_shares_and_do_not_depend_on_the_batch(reader: RhythmReader) -> None:
+    rng = np.random.default_rng(0)
+    windows = np.stack([beats(rng.uniform(0.5, 1.1, 20), seed=seed) for seed in range(35)])
+    together = reader.probabilities(windows)
+    np.testing.assert_allclose(together.sum(axis=1), 1.0)
+    alone = np.concatenate([reader.probabilities(window[None]) for window in windows])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    assert reader.probabilities(np.zeros((0, 1000), dtype=np.float32)).shape == (0, 4)
+
+
+def test_a_regular_rhythm_is_less_like_fibrillation_than_an_irregular_one(reader: RhythmReader) -> None:
+    rng = np.random.default_rng(1)
+    regular = np.stack([beats(np.full(16, rr_s), seed=3) for rr_s in (0.6, 0.7, 0.8, 0.9, 1.0)])
+    irregular = np.stack([beats(rng.uniform(0.4, 1.2, 25), seed=seed) for seed in range(5)])
+    assert reader.probabilities(regular)[:, AF].max() < reader.probabilities(irregular)[:, AF].min()
+
+
+def test_holding_the_electrodes_the_wrong_way_round_barely_matters(reader: RhythmReader) -> None:
+    rng = np.random.default_rng(2)
+    windows = np.stack([beats(rng.uniform(0.7, 0.9, 20), seed=seed) for seed in range(20)])
+    upright, inverted = reader.probabilities(windows), reader.probabilities(-windows)
+    assert np.abs(upright - inverted).mean() < 0.1
+
+
+def test_noise_alone_is_called_noisy(reader: RhythmReader) -> None:
+    noise = prepare_batch(np.random.default_rng(0).normal(0, 0.3, (5, 1000)))
+    probability = reader.probabilities(noise)
+    assert all(reader.is_noisy(row) for row in probability)
+    assert not reader.is_noisy(reader.probabilities(REGULAR[None])[0])
+
+
+def test_findings_are_in_order_and_only_fibrillation_carries_a_limit(reader: RhythmReader) -> None:
+    findings = reader.findings(np.array([0.1, 0.2, 0.3, 0.4]))
+    assert [each.rhythm for each in findings] == list(Rhythm)
+    assert [each.probability for each in findings] == [0.1, 0.2, 0.3, 0.4]
+    limits = [each.threshold for each in findings]
+    assert limits == [None, reader.card.calibration.af_limit, None, None]
+
+
+def test_a_recording_of_equal_windows_is_like_each_of_them() -> None:
+    row = np.array([0.5, 0.3, 0.15, 0.05])
+    np.testing.assert_allclose(aggregate(row[None]), row)
+    np.testing.assert_allclose(aggregate(np.tile(row, (7, 1))), row)
+
+
+def test_a_recording_does_not_depend_on_the_order_of_its_windows() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        windows = rng.dirichlet(np.ones(4), size=6)
+        whole = aggregate(windows)
+        assert whole.sum() == pytest.approx(1.0)
+        np.testing.assert_allclose(aggregate(rng.permutation(windows)), whole)
+
+
+def test_a_recording_lies_between_what_its_windows_say_of_two_rhythms() -> None:
+    for windows in np.random.default_rng(1).dirichlet(np.ones(4), size=(20, 5)):
+        ratio = windows[:, 0] / windows[:, 1]
+        whole = aggregate(windows)
+        assert ratio.min() <= whole[0] / whole[1] <= ratio.max()
+
+
+def test_a_recording_without_windows_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one window"):
+        aggregate(np.zeros((0, 4)))
+
+
+def test_the_most_probable_rhythm_is_named_unless_an_offset_speaks_for_a_rare_one(
+    reader: RhythmReader,
+) -> None:
+    for code, rhythm in enumerate(Rhythm):
+        assert reader.decide(np.eye(4)[code]) is rhythm
+
+
+def test_the_card_describes_the_weights(reader: RhythmReader) -> None:
+    card = reader.card
+    assert card.parity <= 1e-4
+    assert 0 < card.calibration.af_limit < 1
+    assert 0 < card.calibration.noisy_limit < 1
+    low, high = card.figures["ci95"]["mean_f1"]
+    assert low < card.figures["mean_f1"] < high
+
+
+def test_the_cross_validated_f1_stays_above_its_floor(reader: RhythmReader) -> None:
+    assert reader.card.figures["mean_f1"] >= 0.76
+
+
+@pytest.mark.parametrize("name", [MODEL_NAME, CARD_NAME])
+def test_missing_weights_are_named_with_their_remedy(tmp_path: Path, name: str) -> None:
+    for each in (MODEL_NAME, CARD_NAME):
+        shutil.copy(RELEASED_WEIGHTS / each, tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(RhythmError, match=f"{name} cannot be read.*restore the released weights"):
+        RhythmReader.load(tmp_path)
+
+
+def test_weights_of_another_card_are_refused(tmp_path: Path) -> None:
+    content = (RELEASED_WEIGHTS / MODEL_NAME).read_bytes()
+    (tmp_path / MODEL_NAME).write_bytes(content[:-1] + b"?")
+    shutil.copy(RELEASED_WEIGHTS / CARD_NAME, tmp_path)
+    with pytest.raises(RhythmError, match=r"wrong SHA-256"):
+        RhythmReader.load(tmp_path)
+
+
+def test_a_card_that_is_none_or_names_other_classes_is_refused(tmp_path: Path) -> None:
+    shutil.copy(RELEASED_WEIGHTS / MODEL_NAME, tmp_path)
+    (tmp_path / CARD_NAME).write_text("{}")
+    with pytest.raises(RhythmError, match="is not a rhythm card"):
+        RhythmReader.load(tmp_path)
+    card = json.loads((RELEASED_WEIGHTS / CARD_NAME).read_text())
+    (tmp_path / CARD_NAME).write_text(json.dumps(card | {"classes": ["a", "b"]}))
+    with pytest.raises(RhythmError, match="names the classes"):
+        RhythmReader.load(tmp_path)
