@@ -1,9 +1,10 @@
 """Logits become probabilities that mean what they say, and probabilities become present, absent or uncertain.
 
-Each superclass has its own Platt scaling (Platt 1999), the threshold of its best F1, and two limits from
+Each superclass has its own Platt scaling (Platt 1999), a threshold for the best F1, and two limits from
 label-conditional split conformal prediction (Vovk 2012). Of windows that have the finding at most 10 % are
 called absent, and of those that have not at most 10 % present, as far as new windows resemble the calibration
-fold; everything between the limits is uncertain.
+fold; everything between the limits is uncertain. That the scaling is fitted on the same windows does not
+break the promise: it keeps their order, and the limits depend on nothing else.
 
 What is fitted on a fold cannot be judged on it. So the patients of the fold are dealt into parts, one more
 calibration is kept for each part, fitted on all other patients, and figures for the fold itself are made by
@@ -32,7 +33,7 @@ class ClassCalibration:
 
     slope: float
     offset: float
-    threshold: float  # best F1 where it was fitted
+    threshold: float  # for the best F1
     absent_below: float
     present_above: float
 
@@ -83,7 +84,7 @@ def fit_class(logits: Floats, targets: Floats) -> ClassCalibration:
     slope, offset = _platt(logits, has)
     probability = sigmoid(logits * slope + offset)
     absent_below, present_above = _conformal(probability, has)
-    return ClassCalibration(slope, offset, _best_f1(probability, has), absent_below, present_above)
+    return ClassCalibration(slope, offset, _threshold(probability, has), absent_below, present_above)
 
 
 def patient_part(patient: NDArray[np.int64], parts: int = PARTS) -> NDArray[np.int64]:
@@ -122,14 +123,13 @@ def _platt(logits: Floats, has: NDArray[np.bool_]) -> tuple[float, float]:
     return float(slope), float(offset)
 
 
-def _best_f1(probability: Floats, has: NDArray[np.bool_]) -> float:
-    """The threshold, half way between two neighbouring probabilities, with the greatest F1."""
-    order = np.argsort(-probability, kind="stable")
-    hits = np.cumsum(has[order])
-    scores = 2 * hits / (np.arange(1, len(order) + 1) + has.sum())
-    best = int(np.argmax(scores))
-    below = probability[order[min(best + 1, len(order) - 1)]]
-    return float((probability[order[best]] + below) / 2)
+def _threshold(probability: Floats, has: NDArray[np.bool_]) -> float:
+    """Half of the best F1, which is where calibrated probabilities reach it (Lipton et al. 2014).
+
+    We take the limit from the value of the best F1, not from its place: the value strays far less.
+    """
+    hits = np.cumsum(has[np.argsort(-probability, kind="stable")])
+    return float(np.max(2 * hits / (np.arange(1, len(has) + 1) + has.sum())) / 2)
 
 
 def _conformal(probability: Floats, has: NDArray[np.bool_]) -> tuple[float, float]:

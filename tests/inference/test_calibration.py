@@ -3,11 +3,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inference.calibration import (
+    CONFORMAL_ERROR,
+    MIN_EXAMPLES,
     Calibration,
     ClassCalibration,
+    _conformal,
     fit,
     fit_class,
     fit_lead,
@@ -16,7 +21,7 @@ from inference.calibration import (
 )
 from inference.training.calibrate import calibrate, load_calibrations, save_calibrations
 from inference.training.dataset import Records
-from inference.training.metrics import expected_calibration_error
+from inference.training.metrics import expected_calibration_error, f1
 from inference.verdict import Presence
 
 
@@ -72,16 +77,53 @@ def test_what_lies_between_the_limits_is_uncertain() -> None:
     assert said == [Presence.ABSENT, *[Presence.UNCERTAIN] * 3, Presence.PRESENT]
 
 
-def test_the_threshold_has_the_best_f1_of_all() -> None:
-    logits, truth = drawn(np.random.default_rng(2), 300)
-    fitted = fit_class(logits, truth)
+def test_the_threshold_reaches_nearly_the_best_f1_on_new_windows() -> None:
+    rng = np.random.default_rng(2)
+    fitted = fit_class(*drawn(rng, 400, offset=-1.5))
+    logits, truth = drawn(rng, 20_000, offset=-1.5)
     probability = sigmoid(fitted.slope * logits + fitted.offset)
+    scores = [f1(truth, probability >= limit) or 0.0 for limit in np.arange(0.05, 0.95, 0.05)]
+    assert (f1(truth, probability >= fitted.threshold) or 0.0) > max(scores) - 0.02
 
-    def f1_at(threshold: float) -> float:
-        found = probability >= threshold
-        return float(2 * np.sum(found & (truth > 0.5)) / (found.sum() + truth.sum()))
 
-    assert f1_at(fitted.threshold) == max(f1_at(p) for p in probability)
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(-5, 5), min_size=MIN_EXAMPLES, max_size=60),
+    st.lists(st.floats(-5, 5), min_size=MIN_EXAMPLES, max_size=60),
+)
+def test_no_recording_left_out_of_the_limits_breaks_their_promise(
+    with_finding: list[float], without: list[float]
+) -> None:
+    """Split conformal's guarantee without any chance in it.
+
+    Of n exchangeable recordings each is as likely to be the new one. So let each be it: of those with the
+    finding at most a tenth may fall below the limit that the others set, whatever the numbers are; and the
+    like of those without.
+    """
+    low, high = np.array(with_finding), np.array(without)
+
+    def limits(of_with: NDArray[np.float64], of_without: NDArray[np.float64]) -> tuple[float, float]:
+        values = np.concatenate([of_with, of_without])
+        return _conformal(values, np.arange(len(values)) < len(of_with))
+
+    if len(low) > MIN_EXAMPLES:
+        missed = sum(low[i] < limits(np.delete(low, i), high)[0] for i in range(len(low)))
+        assert missed <= CONFORMAL_ERROR * len(low) + 1e-9
+    if len(high) > MIN_EXAMPLES:
+        false = sum(high[i] > limits(low, np.delete(high, i))[1] for i in range(len(high)))
+        assert false <= CONFORMAL_ERROR * len(high) + 1e-9
+
+
+def test_scaling_keeps_the_order_that_the_limits_rest_on() -> None:
+    logits, truth = drawn(np.random.default_rng(6), 300, slope=2.0, offset=-1.0)
+    fitted = fit_class(logits, truth)
+    low, high = _conformal(logits, truth > 0.5)
+    said = [fitted.presence(float(p)) for p in sigmoid(fitted.slope * logits + fitted.offset)]
+    for logit, presence in zip(logits, said, strict=True):
+        if not np.isclose(logit, [low, high]).any():
+            assert presence == (
+                Presence.ABSENT if logit < low else Presence.PRESENT if logit > high else Presence.UNCERTAIN
+            )
 
 
 def test_each_class_has_its_own_scale() -> None:
