@@ -118,7 +118,7 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
         for name in ("ingest", "inference", "alarms", "dashboard"):
             supervisor.add(name, _own_command(name))
         if missing := missing_packages():
-            print(f"No explanations, as {' and '.join(missing)} are missing: {REMEDY}.", file=sys.stderr)
+            print(f"Without explanations ({', '.join(missing)} not installed): {REMEDY}.", file=sys.stderr)
         else:
             supervisor.add("explain", _own_command("explain"), is_optional=True)
         yield supervisor

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 PACKAGES = ("captum", "onnx", "torch")  # the optional extra `explain`
-REMEDY = "install them with pip install 'wristlead[explain]'"
+REMEDY = "pip install 'wristlead[explain]' brings it"
 
 
 def missing_packages() -> tuple[str, ...]:

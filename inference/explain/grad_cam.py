@@ -6,27 +6,26 @@ from captum.attr import LayerGradCam, LayerGradientXActivation
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inference.explain.attribution import Attribution
+from inference.explain.attribution import Attribution, smoothed
 from inference.explain.saved_network import logits_of
 from inference.model import RecurrenceNet
 from inference.recurrence import LAGS, N_CHANNELS
 from inference.verdict import Superclass
 
-SMOOTHING = 9  # samples of a Hann window: 50 ms wide at half height, less than a QRS
-
 
 def grad_cam(net: RecurrenceNet, prepared_mv: NDArray[np.float32], superclass: Superclass) -> Attribution:
     """Where in the window, and at which returns of the plot, one logit comes from.
 
-    Grad-CAM (Selvaraju et al. 2017, by captum, with the ReLU) of the last stage says where, in coarse steps. As
-    in the paper's Guided Grad-CAM it gates a finer map, here gradient * activation of the plot itself (how we
-    differ: no guided back-propagation, which survives weight randomisation, Adebayo et al. 2018). The gate is
-    the Grad-CAM divided by its maximum, 0..1. The fine map is summed over the channels that draw the same lag.
-    Each place (lag k, moment t) of the plot compares two moments, and time gets half of it at each,
+    Grad-CAM (Selvaraju et al. 2017, by captum) of the last stage says where, in coarse steps. As in the
+    paper's Guided Grad-CAM it gates a finer map, here gradient * activation of the plot (how we differ: no
+    guided back-propagation, which survives weight randomisation, Adebayo et al. 2018). The gate is the
+    Grad-CAM moved and scaled to 0..1, without the ReLU (how we differ again): with it, one found window in 25
+    had an empty map. The fine map is summed over the channels of the same lag and keeps its sign. Each place
+    (lag k, moment t) of the plot compares two moments, and time gets half of it at each,
     a_t = 1/2 (sum_k A[k, t] + sum_k A[k, t + k]), which keeps the total; it is then smoothed.
 
-    Completeness: no theory promises it. `effect` is logit(window) - logit(flat plot), the plot of a line; the
-    error is what the sum over time misses of it, as measured.
+    Completeness: no theory promises it. `effect` is logit(window) - logit(flat line), whose plot is 0
+    everywhere; `completeness_error` is what the sum over time misses of it, as measured.
 
     Args:
         net: in eval mode.
@@ -42,7 +41,7 @@ def grad_cam(net: RecurrenceNet, prepared_mv: NDArray[np.float32], superclass: S
     gate = coarse_map(net, window, target)
     fine = LayerGradientXActivation(forward, net.plot).attribute(window, target=target)
     by_lag = fine[0, :N_CHANNELS].detach().numpy().reshape(-1, len(LAGS), window.shape[1]).sum(axis=0)
-    to_plot = gate / max(float(gate.max()), float(np.finfo(np.float32).tiny)) * by_lag
+    to_plot = gate * by_lag
     to_time = smoothed(onto_time(to_plot))
     with torch.inference_mode():
         effect = float((forward(window) - forward(torch.zeros_like(window)))[0, target])
@@ -55,11 +54,13 @@ def grad_cam(net: RecurrenceNet, prepared_mv: NDArray[np.float32], superclass: S
 
 
 def coarse_map(net: RecurrenceNet, window: Tensor, target: int) -> NDArray[np.float64]:
-    """Grad-CAM of the last stage over (1, samples) -> (samples,), never negative."""
+    """Grad-CAM of the last stage over (1, samples) -> (samples,), its least value 0 and its greatest 1."""
     last: nn.Module = list(net.blocks)[-1]
     method = LayerGradCam(lambda ecg_mv: logits_of(net, ecg_mv), last)
-    cells = method.attribute(window, target=target, relu_attributions=True)[0, 0].detach().numpy()  # (cells,)
-    return stretched(cells, window.shape[1])
+    cells = method.attribute(window, target=target)[0, 0].detach().numpy()  # (cells,)
+    span = float(np.ptp(cells))
+    gate = (cells - cells.min()) / span if span > 0 else np.ones_like(cells)  # all alike: nothing is gated
+    return stretched(gate, window.shape[1])
 
 
 def stretched(cells: NDArray[np.floating], samples: int) -> NDArray[np.float64]:
@@ -79,14 +80,3 @@ def onto_time(by_lag: NDArray[np.floating]) -> NDArray[np.float64]:
         to_time[:-lag] += row[lag:] / 2
         to_time[:lag] += row[:lag] / 2  # no partner there: all of it stays (it is 0 in the plot)
     return to_time
-
-
-def smoothed(to_time: NDArray[np.float64], width: int = SMOOTHING) -> NDArray[np.float64]:
-    """(samples,) -> (samples,) with the same total: a Hann window that is folded back at both ends."""
-    kernel = np.hanning(width + 2)[1:-1] / np.hanning(width + 2).sum()
-    edge = width // 2
-    full = np.convolve(to_time, kernel)  # (samples + 2 * edge,)
-    inside = full[edge:-edge].copy()
-    inside[:edge] += full[:edge][::-1]
-    inside[-edge:] += full[-edge:][::-1]
-    return inside

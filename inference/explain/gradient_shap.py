@@ -8,13 +8,16 @@ from captum.attr import GradientShap
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inference.explain.attribution import Attribution
+from inference.explain.attribution import Attribution, smoothed
 from inference.explain.saved_network import logits_of
 from inference.verdict import Superclass
 
-SAMPLES = 20  # random points of the way from a baseline to the window
-PART = 5  # points at a time, so that whoever waits hears how far it is
-SEED = 1953
+# Random points of the way from a baseline to the window, five for each seed. Of the seeds below 300,000 these
+# are the ones whose points together lie most evenly, each within 0.015 of (i + 1/2) / 20: twenty points of an
+# arbitrary seed miss 17 to 29 % of the effect (median over 24 windows), evenly spread ones 3 %.
+SEEDS = (70_257, 23_467, 114_508, 285_352)
+PART = 5
+BASELINE_SEED = 1953
 BASELINES = 20
 BASELINE_NOISE_MV = 0.01  # what an amplifier and the skin leave on a line without a heart
 
@@ -26,8 +29,9 @@ def gradient_shap(
 
     GradientShap (Lundberg & Lee 2017; Erion et al. 2021; captum): the mean of gradient * (window - baseline)
     at random points between baselines and the window. A baseline is the isoelectric line with noise of 10 uV
-    rms: everything in its plot has come back, and nothing speaks for or against any heart. Other patients' ECGs
-    are no baselines, as attributions would then fall where *their* QRS stood.
+    rms: everything in its plot has come back, and nothing speaks for or against any heart. Other patients'
+    ECGs are no baselines, as attributions would then fall where *their* QRS stood. Single samples are no
+    evidence (5 % of noise reorders them), so that the map is smoothed; its total stays.
 
     Completeness: `effect` is logit(window) - mean logit(baselines drawn). With infinitely many points
     attributions add up to it (Sundararajan et al. 2017); `completeness_error` is what 20 points miss.
@@ -44,18 +48,17 @@ def gradient_shap(
         The attribution; it has no map on the plot.
     """
     window = torch.from_numpy(prepared_mv[None].astype(np.float32))  # (1, 1000)
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(BASELINE_SEED)
     baselines = BASELINE_NOISE_MV * torch.randn(BASELINES, window.shape[1], generator=generator)
     method = GradientShap(lambda ecg_mv: logits_of(net, ecg_mv))
-    parts = SAMPLES // PART
-    sums: list[NDArray[np.float64]] = []
+    attributions: list[NDArray[np.float64]] = []
     errors: list[float] = []
-    for part in range(parts):
-        attributed, delta = _attribute(method, window, baselines, superclass, SEED + part)
-        sums.append(attributed)
+    for seed in SEEDS:
+        attributed, delta = _attribute(method, window, baselines, superclass, seed)
+        attributions.append(attributed)
         errors.append(delta)
-        yield (part + 1) / parts
-    to_time = np.mean(sums, axis=0)
+        yield len(errors) / len(SEEDS)
+    to_time = smoothed(np.mean(attributions, axis=0))
     delta = float(np.mean(errors))
     return Attribution(
         to_time=to_time.astype(np.float32),

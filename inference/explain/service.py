@@ -282,7 +282,7 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if missing := missing_packages():
-        raise SystemExit(f"Explanations need {' and '.join(missing)}, which are not installed: {REMEDY}")
+        raise SystemExit(f"Explanations need what is not installed here ({', '.join(missing)}): {REMEDY}")
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     from inference.explain.explainer import Explainer  # noqa: PLC0415 - torch, which may be missing
