@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from inference.card import CARD_NAME, MODEL_NAME, RELEASED_WEIGHTS, Card, decode_card
 from inference.preprocess import is_supported, prepare_window, prepare_windows
 from inference.quality_gate import refuse_each
-from inference.verdict import Finding, Indeterminate, Superclass, Verdict
+from inference.rhythm import RhythmError, RhythmReader
+from inference.verdict import Finding, Indeterminate, RhythmFinding, Superclass, Verdict
 from ingest.window import Window
 
 MAX_BATCH = 32  # windows a run: more gains nothing on one core and delays the first verdict
@@ -28,13 +29,18 @@ class ClassifierError(Exception):
 class Classifier:
     """The released model. One instance serves every device; it keeps no state between windows."""
 
-    def __init__(self, session: ort.InferenceSession, card: Card) -> None:
+    def __init__(
+        self, session: ort.InferenceSession, card: Card, rhythm_reader: RhythmReader | None = None
+    ) -> None:
         self._session = session
         self.card = card
+        self.rhythm_reader = rhythm_reader  # None: verdicts tell no rhythm
 
     @classmethod
     def load(cls, weights_dir: Path | None = None) -> "Classifier":
         """Open a folder with model.onnx and card.json; None means the released one.
+
+        Verdicts tell the rhythm where the folder holds a rhythm network too.
 
         Raises:
             ClassifierError: a file is missing, damaged or of another model.
@@ -56,7 +62,10 @@ class Classifier:
             session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ClassifierError(f"{folder / MODEL_NAME} cannot be opened ({error}): {_REMEDY}") from error
-        return cls(session, card)
+        try:
+            return cls(session, card, RhythmReader.find(folder))
+        except RhythmError as error:
+            raise ClassifierError(str(error)) from error
 
     @property
     def version(self) -> str:
@@ -88,12 +97,24 @@ class Classifier:
         prepared = prepare_windows([one.samples_mv for one in candidates], [one.fs for one in candidates])
         for row, reason in zip(rows, refuse_each(candidates, prepared), strict=True):
             reasons[row] = reason
+        rhythms: list[tuple[RhythmFinding, ...]] = [()] * len(windows)
+        if self.rhythm_reader is not None:
+            passed = [reasons[row] is None for row in rows]
+            read = [row for row in rows if reasons[row] is None]
+            for row, shares in zip(read, self.rhythm_reader.probabilities(prepared[passed]), strict=True):
+                rhythms[row] = self.rhythm_reader.findings(shares)
+                if self.rhythm_reader.is_noisy(shares):
+                    reasons[row] = Indeterminate.NOISY
         logits = iter(self.logits(prepared[[reasons[row] is None for row in rows]]))
         return [
             self._verdict(
-                window, reason, () if reason else self._findings(next(logits), window.lead.name), decided_us
+                window,
+                reason,
+                () if reason else self._findings(next(logits), window.lead.name),
+                rhythm,
+                decided_us,
             )
-            for window, reason in zip(windows, reasons, strict=True)
+            for window, reason, rhythm in zip(windows, reasons, rhythms, strict=True)
         ]
 
     def _refuse_untouched(self, window: Window) -> Indeterminate | None:
@@ -118,6 +139,7 @@ class Classifier:
         window: Window,
         reason: Indeterminate | None,
         findings: tuple[Finding, ...],
+        rhythm: tuple[RhythmFinding, ...],
         decided_us: int,
     ) -> Verdict:
         return Verdict(
@@ -130,6 +152,7 @@ class Classifier:
             historic=window.historic,
             findings=findings,
             indeterminate=reason,
+            rhythm=rhythm,
         )
 
 

@@ -116,6 +116,12 @@ class RhythmReader:
             raise RhythmError(f"{folder / MODEL_NAME} cannot be opened ({error}): {_REMEDY}") from error
         return cls(session, card)
 
+    @classmethod
+    def find(cls, folder: Path) -> "RhythmReader | None":
+        """The folder's rhythm network; None where it holds neither its file nor its card."""
+        has_any = (folder / MODEL_NAME).exists() or (folder / CARD_NAME).exists()
+        return cls.load(folder) if has_any else None
+
     def logits(self, prepared_mv: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, 1000) windows as `preprocess` prepares them, mV -> (n, 4) logits in Rhythm order."""
         parts = [

@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference import card as classifier_card
 from inference.card import RELEASED_WEIGHTS
+from inference.classifier import Classifier, ClassifierError
 from inference.preprocess import prepare_batch
 from inference.rhythm import CARD_NAME, MODEL_NAME, RhythmError, RhythmReader, aggregate
-from inference.verdict import Rhythm
+from inference.verdict import Indeterminate, Rhythm
+from ingest.chunk import Lead
+from ingest.window import Window
 
 AF, NOISY = tuple(Rhythm).index(Rhythm.AF), tuple(Rhythm).index(Rhythm.NOISY)
 
@@ -31,6 +35,22 @@ def beats(rr_s: np.ndarray, noise_mv: float = 0.01, seed: int = 0) -> np.ndarray
             -(((time_s - r_s + 0.16) / 0.025) ** 2)
         )
     return np.asarray(prepare_batch(ecg[None])[0])
+
+
+def window(samples_mv: np.ndarray) -> Window:
+    return Window(
+        device="ward/1",
+        session=7,
+        first_sample=0,
+        wall_time_us=0,
+        fs=100.0,
+        lead=Lead.I,
+        samples_mv=samples_mv.astype(np.float32),
+        coverage=1.0,
+        lead_off=0.0,
+        clipped=0.0,
+        historic=False,
+    )
 
 
 REGULAR = beats(np.full(12, 0.8))
@@ -120,6 +140,50 @@ def test_the_card_describes_the_weights(reader: RhythmReader) -> None:
 
 def test_the_cross_validated_f1_stays_above_its_floor(reader: RhythmReader) -> None:
     assert reader.card.figures["mean_f1"] >= 0.76
+
+
+def test_a_verdict_tells_the_rhythm_of_its_window_wherever_it_stands_in_a_batch() -> None:
+    classifier = Classifier.load()
+    irregular = beats(np.random.default_rng(5).uniform(0.4, 1.2, 25))
+    flat = np.zeros(1000)
+    verdicts = classifier.classify([window(each) for each in (flat, REGULAR, flat, irregular)], 0)
+    assert [bool(verdict.rhythm) for verdict in verdicts] == [False, True, False, True]
+    for verdict, each in ((verdicts[1], REGULAR), (verdicts[3], irregular)):
+        alone = classifier.classify([window(each)], 0)[0].rhythm
+        assert [f.rhythm for f in verdict.rhythm] == list(Rhythm)
+        np.testing.assert_allclose(
+            [f.probability for f in verdict.rhythm], [f.probability for f in alone], atol=1e-4
+        )
+    assert verdicts[1].rhythm[AF].probability < verdicts[3].rhythm[AF].probability
+
+
+def test_a_window_that_only_the_rhythm_network_finds_noisy_is_refused_and_says_why() -> None:
+    classifier = Classifier.load()
+    assert classifier.rhythm_reader is not None
+    rng = np.random.default_rng(0)
+    spiky = [window(0.2 * rng.standard_t(2.5, 1000).clip(-8, 8)) for _ in range(40)]  # passes as an ECG would
+    gate_only = Classifier.load()
+    gate_only.rhythm_reader = None
+    through = [i for i, verdict in enumerate(gate_only.classify(spiky, 0)) if verdict.findings]
+    assert through
+    limit = classifier.rhythm_reader.card.calibration.noisy_limit
+    for verdict in classifier.classify([spiky[i] for i in through], 0):
+        is_noisy = verdict.rhythm[NOISY].probability >= limit
+        assert (verdict.indeterminate is Indeterminate.NOISY) == is_noisy
+        assert bool(verdict.findings) != is_noisy
+    refused = [bool(verdict.indeterminate) for verdict in classifier.classify(spiky, 0)]
+    assert sum(refused) > len(spiky) - len(through)
+
+
+def test_a_folder_without_a_rhythm_network_tells_none_and_half_of_one_is_refused(tmp_path: Path) -> None:
+    for name in (classifier_card.MODEL_NAME, classifier_card.CARD_NAME):
+        shutil.copy(RELEASED_WEIGHTS / name, tmp_path)
+    verdict = Classifier.load(tmp_path).classify([window(REGULAR)], 0)[0]
+    assert verdict.findings
+    assert verdict.rhythm == ()
+    shutil.copy(RELEASED_WEIGHTS / MODEL_NAME, tmp_path)
+    with pytest.raises(ClassifierError, match=f"{CARD_NAME} cannot be read"):
+        Classifier.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", [MODEL_NAME, CARD_NAME])
