@@ -106,9 +106,8 @@ def train(
         drawn = rng.choice(whole, size=steps * recipe.batch, p=share, replace=True)
         order = drawn.reshape(steps, recipe.batch)
         for step, chosen in enumerate(tqdm(order, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False)):
-            lr = one_cycle(epoch * steps + step, recipe.epochs * steps, recipe)
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = one_cycle(epoch * steps + step, recipe.epochs * steps, recipe)
             ecg, targets = batch_of(recordings, chosen, rng, recipe)
             loss = nn.functional.cross_entropy(net(ecg), targets, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
