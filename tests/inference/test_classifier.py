@@ -16,6 +16,7 @@ from scipy.signal import resample_poly
 
 from inference.card import CARD_NAME, MODEL_NAME, RELEASED_WEIGHTS
 from inference.classifier import MAX_BATCH, Classifier, ClassifierError
+from inference.preprocess import prepare_windows
 from inference.verdict import Indeterminate, Presence, Superclass, Verdict
 from ingest.chunk import Lead
 from ingest.window import Window
@@ -113,6 +114,37 @@ def test_a_batch_of_any_mix_equals_single_windows(classifier: Classifier) -> Non
         if alone.findings:
             np.testing.assert_allclose(probabilities(alone), probabilities(verdict), atol=1e-5)
     assert sum(verdict.indeterminate is not None for verdict in together) == 2
+
+
+def test_a_batch_across_devices_and_rates_equals_single_windows(classifier: Classifier) -> None:
+    ratios = {125.0: (1, 4), 250.0: (1, 2), 300.0: (3, 5), 500.0: (1, 1), 512.0: (128, 125)}
+    rng = np.random.default_rng(2)
+    mixed = []
+    for k, (fs, (up, down)) in enumerate([*ratios.items()] * 3):
+        again = resample_poly(
+            rng.uniform(0.7, 1.4) * golden_mv().astype(np.float64), up, down, padtype="line"
+        )
+        again += rng.normal(0, 0.005, len(again))
+        if k % 4 == 1:
+            again[200:230] = np.nan
+        mixed.append(replace(window(again, fs), device=f"ward/{k}"))
+    mixed.insert(2, window(np.zeros(5000)))
+    mixed.insert(7, window(np.zeros(1000), 100.0))
+    mixed.insert(8, window(golden_mv()[:2500]))
+    together = classifier.classify(mixed, 0)
+    assert [verdict.device for verdict in together] == [one.device for one in mixed]
+    for one, verdict in zip(mixed, together, strict=True):
+        alone = classifier.classify([one], 0)[0]
+        assert alone.indeterminate == verdict.indeterminate
+        if alone.findings:
+            np.testing.assert_allclose(probabilities(alone), probabilities(verdict), atol=1e-5)
+    judged = [one for one, verdict in zip(mixed, together, strict=True) if verdict.findings]
+    assert len(judged) >= len(ratios)
+    logits = classifier.logits(
+        prepare_windows([one.samples_mv for one in judged], [one.fs for one in judged])
+    )
+    for one, row in zip(judged, logits, strict=True):
+        np.testing.assert_allclose(row, classifier.logits(classifier.prepare(one)[None])[0], atol=1e-5)
 
 
 def test_no_windows_no_verdicts(classifier: Classifier) -> None:
