@@ -1,7 +1,7 @@
 """Every English word on the pages. `{...}` is filled in; scripts get `SCRIPT` as JSON with the page."""
 
 from inference.alarms.alarm import AlarmPriority
-from inference.verdict import SUPERCLASS_NAMES
+from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 
 PRODUCT = "Wristlead"
 UNKNOWN = "--"
@@ -41,6 +41,7 @@ ACKNOWLEDGE = "Acknowledge"
 LIVE_TITLE = "Live trace"
 MINUTE_TITLE = "Last minute"
 MINUTE_SCALE = "5 mm/mV"
+RHYTHM_LABEL = "Rhythm"
 VERDICT_TITLE = "What the model finds"
 VERDICT_HELP = "The line is the threshold. Between a clear yes and a clear no, a finding is uncertain."
 RECURRENCE_TITLE = "Recurrence plot of this window"
@@ -53,6 +54,19 @@ RECURRENCE_INCOMPLETE = "No plot: samples of this window are missing."
 RECURRENCE_LIVE = "Drawn from the newest 10 s; the window itself is not stored yet."
 RECURRENCE_AXIS = "seconds"
 RECURRENCE_HOVER = "%{x:.2f} s and %{y:.2f} s differ by %{z:.2f} mV<extra></extra>"
+
+# What to do where the model cannot tell; the reason itself is the value of `Indeterminate`.
+REMEDIES = {
+    Indeterminate.MISSING_DATA: "Samples of this window never came. Check the connection.",
+    Indeterminate.LEAD_OFF: "Check the contact of the electrodes.",
+    Indeterminate.FLAT: "Check the contact of the electrodes.",
+    Indeterminate.SATURATED: "Check the contact of the electrodes, and keep still.",
+    Indeterminate.NOISY: "Keep still, and check the contact of the electrodes.",
+    Indeterminate.UNSUPPORTED_LEAD: "The model reads leads I and II only.",
+    Indeterminate.UNKNOWN_LEAD: "The device does not say which lead this is, and the model is not sure.",
+    Indeterminate.INVERTED: "The trace looks upside down. Check left and right.",
+    Indeterminate.UNSUPPORTED_RATE: "The device samples too slowly, or in windows of another length.",
+}
 
 STARS = {
     AlarmPriority.HIGH: "***",
@@ -70,6 +84,8 @@ SCRIPT = {
     "superclass": {str(superclass): name for superclass, name in SUPERCLASS_NAMES.items()},
     "source": {"replay": "replay", "synthetic": "simulated"},
     "lead": "lead {lead}",
+    "lead_inferred": "lead {lead}, inferred",
+    "lead_title": "The device does not say which lead it sends; the model recognised it",
     "complete": "{share} %",
     "complete_title": "Share of the last 10 s that arrived",
     "battery": "battery {battery} %",
@@ -84,10 +100,17 @@ SCRIPT = {
         "no data": "No data",
     },
     "indeterminate": "Cannot tell: {reason}",
+    "question": {str(Indeterminate.INVERTED): "electrodes swapped?"},  # a guess is put as a question
+    "remedy": {str(reason): words for reason, words in REMEDIES.items()},
+    "rhythm_af": str(Rhythm.AF),
+    "rhythm_short": {str(rhythm): "AF" if rhythm is Rhythm.AF else str(rhythm) for rhythm in Rhythm},
+    "rhythm_found": "found",
+    "rhythm_title": "The most probable rhythm",
     "uncertain": "uncertain",
     "verdict_none": "no verdict yet",
     "verdict_old": "{age} ago",
     "verdict_of": "Window that began {time}, model {model}",
+    "verdict_of_lead": "Window that began {time}, read as {lead}, model {model}",
     "no_alarms": "No alarms",
     "alarm_ack": "acknowledged",
     "alarm_ack_by": "acknowledged by {who}",

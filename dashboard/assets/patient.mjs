@@ -1,8 +1,10 @@
 // The patient page: fills what dashboard/pages/patient.py laid out.
 
-import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
+import { alarmRemark, alarmText, reasonOf, rhythmOf, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
-import { element, facts, probability, say, setData, setHidden, setText, texts, timeOfDay } from "./words.mjs";
+import {
+  element, facts, probability, say, setData, setHidden, setText, setTitle, texts, timeOfDay,
+} from "./words.mjs";
 
 const HISTORY_S = 60;
 const LIVE = { mmPerS: 25, mmPerMv: 10, pulse: 5, paper: true, lineWidth: 1.8 };
@@ -44,7 +46,8 @@ export class PatientPage {
     setText(field.name, patient.name);
     setHidden(field.source, view.source === null);
     setText(field.source, view.source ?? "");
-    setText(field.lead, view.lead);
+    setText(field.lead, view.lead.text);
+    setTitle(field.lead, view.lead.title);
     setText(field.complete, view.complete);
     setText(field.battery, view.battery);
     setText(field.rate, view.rate);
@@ -121,15 +124,26 @@ export class PatientPage {
     if (verdict === null) return;
     const { field, root } = this;
     setHidden(field.indeterminate, verdict.indeterminate === null);
-    setText(field.indeterminate, say(texts.indeterminate, { reason: verdict.indeterminate }));
-    setText(field["verdict-of"], say(texts.verdict_of, {
-      time: timeOfDay(verdict.wall_time_us), model: verdict.model,
+    setText(field.reason, verdict.indeterminate === null ? "" : reasonOf(verdict));
+    setText(field.remedy, texts.remedy[verdict.indeterminate] ?? "");
+    this.#fillRhythm(rhythmOf(verdict));
+    const lead = say(verdict.lead_inferred ? texts.lead_inferred : texts.lead, { lead: verdict.lead });
+    setText(field["verdict-of"], say(verdict.lead === null ? texts.verdict_of : texts.verdict_of_lead, {
+      time: timeOfDay(verdict.wall_time_us), lead, model: verdict.model,
     }));
     for (const row of root.querySelectorAll(".finding")) {
       fillFinding(row, verdict.findings.find((finding) => finding.superclass === row.dataset.superclass));
     }
     this.verdict = verdict;
     this.#askForPlot();
+  }
+
+  #fillRhythm(rhythm) {
+    const { field } = this;
+    setData(field.rhythm, "found", String(rhythm?.isFound ?? false));
+    setText(field["rhythm-name"], rhythm?.name ?? "");
+    setText(field["rhythm-value"], rhythm?.value ?? texts.unknown);
+    setText(field["rhythm-word"], rhythm?.word ?? "");
   }
 }
 

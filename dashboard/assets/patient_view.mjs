@@ -24,10 +24,12 @@ export function viewOf(patient, live) {
     isGrey: isStale || signal === "lead off",
     note: noteOf(patient, isLive, dataAge, signal),
     battery: say(texts.battery, { battery: isLive && patient.battery !== null ? patient.battery : texts.unknown }),
-    lead: patient.lead === null ? "" : say(texts.lead, { lead: patient.lead }),
+    lead: leadOf(patient, nowUs),
     source: texts.source[patient.source] ?? null,
     complete: completeOf(live.streams.get(patient.device), isStale),
     verdict: chipOf(patient.verdict, nowUs),
+    rhythm: isOldVerdict(patient.verdict, nowUs) || patient.verdict.indeterminate !== null
+      ? null : rhythmOf(patient.verdict), // of windows that vote
     alarms: patient.alarms,
   };
 }
@@ -44,14 +46,51 @@ function completeOf(stream, isStale) {
   return say(texts.complete, { share: share === null ? texts.unknown : Math.floor(share * 100) });
 }
 
+function isOldVerdict(verdict, nowUs) {
+  return verdict === null || (nowUs - verdict.decided_us) / 1e6 > VERDICT_OLD_S;
+}
+
+// What the device says; where it says nothing, as what the model reads the newest window.
+function leadOf(patient, nowUs) {
+  const { verdict } = patient;
+  if (!isOldVerdict(verdict, nowUs) && verdict.lead_inferred) {
+    return { text: say(texts.lead_inferred, { lead: verdict.lead }), title: texts.lead_title };
+  }
+  return { text: patient.lead === null ? "" : say(texts.lead, { lead: patient.lead }), title: "" };
+}
+
+// The most probable rhythm; `isFound` where it is a fibrillation above its limit, which is what may alarm.
+export function rhythmOf(verdict) {
+  if (verdict === null || verdict.rhythm.length === 0) return null;
+  const [most] = verdict.rhythm.toSorted((a, b) => b.probability - a.probability);
+  const isAf = most.rhythm === texts.rhythm_af && most.threshold !== null;
+  const isFound = isAf && most.probability >= most.threshold;
+  const isUncertain = isAf && !isFound;
+  const value = probability(most.probability);
+  const text = `${texts.rhythm_short[most.rhythm]} ${value}`;
+  return {
+    name: most.rhythm,
+    value,
+    text: isUncertain ? `${texts.uncertain} ${text}` : text,
+    word: isFound ? texts.rhythm_found : isUncertain ? texts.uncertain : "",
+    isFound,
+  };
+}
+
+// Why the model cannot tell, as words.
+export function reasonOf(verdict) {
+  const reason = texts.question[verdict.indeterminate] ?? verdict.indeterminate;
+  return say(texts.indeterminate, { reason });
+}
+
 // The finding a person should read first: present and not normal, then normal, then what is uncertain.
 function chipOf(verdict, nowUs) {
   if (verdict === null) return { text: texts.verdict_none, isOld: true };
+  const isOld = isOldVerdict(verdict, nowUs);
   const ageS = (nowUs - verdict.decided_us) / 1e6;
-  const isOld = ageS > VERDICT_OLD_S;
   const suffix = isOld ? ` · ${say(texts.verdict_old, { age: age(ageS) })}` : "";
   if (verdict.indeterminate !== null) {
-    return { text: say(texts.indeterminate, { reason: verdict.indeterminate }) + suffix, isOld };
+    return { text: reasonOf(verdict) + suffix, isOld, title: texts.remedy[verdict.indeterminate] };
   }
   const strongest = (findings) => findings.toSorted((a, b) => b.probability - a.probability);
   const present = strongest(verdict.findings.filter((finding) => finding.presence === "present"));

@@ -2,7 +2,7 @@
 
 import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
-import { element, facts, navigate, say, setData, setHidden, setText, texts } from "./words.mjs";
+import { element, facts, navigate, say, setData, setHidden, setText, setTitle, texts } from "./words.mjs";
 
 const SWEEP = { mmPerS: 25, mmPerMv: 10, pulse: 2, baseline: 0.66 };
 const HISTORY_S = 10;
@@ -91,7 +91,8 @@ export class Wall {
       note: part("div", "trace-note"),
       rate: part("span", "rate-value num"),
       verdict: part("span", "chip"),
-      battery: part("span", "dim num"),
+      rhythm: element("span", "chip rhythm-chip", { title: texts.rhythm_title }),
+      battery: part("span", "dim num push"),
     };
     const limits = element("div", "limits num", {}, [facts.limits.map(Math.round).join("-")]);
     const unit = element("div", "unit", {}, [texts.bpm]);
@@ -101,7 +102,7 @@ export class Wall {
         element("div", "trace-box", {}, [panel.trace, panel.strip, panel.note]),
         element("div", "rate", {}, [panel.rate, unit, limits]),
       ]),
-      element("div", "panel-foot", {}, [panel.verdict, panel.battery]),
+      element("div", "panel-foot", {}, [panel.verdict, panel.rhythm, panel.battery]),
     ]);
     panel.node.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -120,7 +121,8 @@ export class Wall {
     setText(panel.site, patient.device.split("/")[0]);
     setHidden(panel.source, view.source === null);
     setText(panel.source, view.source ?? "");
-    setText(panel.lead, view.lead);
+    setText(panel.lead, view.lead.text);
+    setTitle(panel.lead, view.lead.title);
     setText(panel.complete, view.complete);
     setText(panel.rate, view.rate);
     setData(panel.node, "rate", view.isRateKnown ? "known" : "unknown");
@@ -129,6 +131,10 @@ export class Wall {
     setHidden(panel.note, view.note === "");
     setText(panel.verdict, view.verdict.text);
     setData(panel.verdict, "old", String(view.verdict.isOld));
+    setTitle(panel.verdict, view.verdict.title ?? "");
+    setHidden(panel.rhythm, view.rhythm === null);
+    setText(panel.rhythm, view.rhythm?.text ?? "");
+    setData(panel.rhythm, "found", String(view.rhythm?.isFound ?? false));
     setText(panel.battery, view.battery);
     this.#fillStrip(panel, view.alarms);
     const rate = view.isRateKnown ? `${view.rate} ${texts.bpm}` : `${texts.unknown} ${view.note}`;

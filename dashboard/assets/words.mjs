@@ -29,6 +29,10 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+export function setTitle(node, title) {
+  if (node.title !== title) node.title = title;
+}
+
 export function setHidden(node, isHidden) {
   if (node.hidden !== isHidden) node.hidden = isHidden;
 }

@@ -102,13 +102,40 @@ def _verdict() -> Component:
     return html.Section(
         [
             html.H2(texts.VERDICT_TITLE),
-            html.P(className="indeterminate", hidden=True, **_field("indeterminate")),
-            html.Div([_finding(superclass) for superclass in Superclass], className="findings"),
+            _rhythm(),
+            html.Div(
+                [
+                    *(_finding(superclass) for superclass in Superclass),
+                    html.Div(
+                        [
+                            html.P(className="reason", **_field("reason")),
+                            html.P(className="dim", **_field("remedy")),
+                        ],
+                        className="indeterminate",
+                        hidden=True,
+                        **_field("indeterminate"),
+                    ),
+                ],
+                className="findings",
+            ),
             html.P(texts.VERDICT_HELP, className="dim small"),
             html.P(className="dim small", **_field("verdict-of")),
         ],
         className="card area-verdict",
         **attributes(aria_label=texts.VERDICT_TITLE),
+    )
+
+
+def _rhythm() -> Component:
+    return html.Div(
+        [
+            html.Span(texts.RHYTHM_LABEL, className="rhythm-label dim"),
+            html.Span(className="rhythm-name", **_field("rhythm-name")),
+            html.Span(texts.UNKNOWN, className="num", **_field("rhythm-value")),
+            html.Span(className="finding-word", **_field("rhythm-word")),
+        ],
+        className="rhythm",
+        **_field("rhythm"),
     )
 
 

@@ -26,6 +26,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
 
 BED, OTHER = "ward/bed-1", "ward/bed-2"
 FS = 250.0
+AF = [
+    {"rhythm": "normal rhythm", "probability": 0.04},
+    {"rhythm": "atrial fibrillation", "probability": 0.9, "threshold": 0.42},
+    {"rhythm": "other rhythm", "probability": 0.05},
+    {"rhythm": "noisy", "probability": 0.01},
+]
 CHUNK = 63  # about a quarter of a second
 READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 # The pen's column: the newest drawn sample of a panel; and the pixels of its trace.
@@ -83,7 +89,8 @@ class Ward:
         alarm |= {"text": text, "since_us": now_us, "at_us": now_us}
         self.publish(f"wl/v1/alarm/{device}/{kind}", alarm, retain=True)
 
-    def decide(self, device: str) -> None:
+    def decide(self, device: str, **more: object) -> None:
+        """A verdict with MI present; `more` replaces or adds fields."""
         now_us = time.time_ns() // 1000
         findings = [
             {
@@ -101,7 +108,7 @@ class Ward:
             "wall_time_us": now_us,
             "model": "m1",
         }
-        verdict |= {"decided_us": now_us, "historic": False, "findings": findings}
+        verdict |= {"decided_us": now_us, "historic": False, "findings": findings} | more
         self.publish(f"wl/v1/verdict/{device}", verdict)
 
     def _run(self) -> None:
@@ -261,6 +268,13 @@ def test_a_patient_page_on_a_phone_acknowledges_and_shows_the_verdict(
     finding = page.locator(".finding[data-superclass=MI]")
     expect(finding).to_contain_text("present", timeout=5_000)
     expect(finding).to_contain_text(".91")
+    expect(page.locator("[data-field=rhythm-value]")).to_have_text("--")
+    ward.decide(BED, rhythm=AF, lead="II", lead_inferred=True)
+    expect(page.locator(".rhythm[data-found=true]")).to_contain_text("atrial fibrillation", timeout=5_000)
+    expect(page.locator("[data-field=lead]")).to_have_text("lead II, inferred")
+    ward.decide(BED, findings=[], indeterminate="electrodes swapped", lead="I")
+    expect(page.locator(".indeterminate")).to_contain_text("electrodes swapped?", timeout=5_000)
+    expect(page.locator(".indeterminate")).to_contain_text("Check left and right")
     page.wait_for_function("() => document.querySelector('#recurrence-plot .js-plotly-plot') !== null")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator(".back").click()

@@ -11,7 +11,7 @@ from dashboard import app as app_module
 from dashboard import figures, ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
-from inference.verdict import Superclass
+from inference.verdict import Indeterminate, Superclass
 from ingest.vitals import SignalState
 
 ASSETS = Path(app_module.__file__).parent / "assets"
@@ -60,7 +60,9 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
 
 def test_every_field_that_patient_mjs_fills_is_laid_out() -> None:
     fields = {p["data-field"] for p in tree(patient_layout("a/b")) if "data-field" in p}
-    filled = set(re.findall(r"field\.(\w+)", SCRIPTS["patient.mjs"])) | {"verdict-of"}
+    filled = set(re.findall(r"field\.(\w+)", SCRIPTS["patient.mjs"])) | set(
+        re.findall(r'field\["([\w-]+)"\]', SCRIPTS["patient.mjs"])
+    )
     assert filled == fields
 
 
@@ -112,3 +114,8 @@ def test_the_recurrence_figure_has_seconds_on_both_axes_and_a_symmetric_scale() 
 
 def test_every_state_of_the_signal_has_its_words() -> None:
     assert set(texts.SCRIPT["signal"]) == {str(state) for state in SignalState} - {"good"}
+
+
+def test_every_reason_that_the_model_cannot_tell_says_what_to_do() -> None:
+    assert set(texts.SCRIPT["remedy"]) == {str(reason) for reason in Indeterminate}
+    assert set(texts.SCRIPT["question"]) <= set(texts.SCRIPT["remedy"])
