@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from inference.training.export import onnx_bytes, parity_error
 from inference.training.labels import DatasetError
 from inference.training.rhythm.__main__ import main
 from inference.training.rhythm.calibrate import AF, NOISY, Unseen, challenge_f1, fit, recordings_of
-from inference.training.rhythm.dataset import Recordings, load_recordings, prepare_recordings, split
+from inference.training.rhythm.dataset import LABELS, Recordings, load_recordings, prepare_recordings, split
 from inference.training.rhythm.evaluate import figures, served_figures, unseen_windows
 from inference.training.rhythm.export import rounded, stored_as_half
+from inference.training.rhythm.gate import gate_figures
 from inference.training.rhythm.train import LOG_NAME, Recipe, batch_of, logits_of, sampling, train
 from inference.training.rhythm.validate import cross_validate, unseen_of
 
@@ -98,6 +100,16 @@ def test_cross_validation_judges_each_window_once_and_in_order(tmp_path: Path) -
     again, fold_again = unseen_of(recordings, tmp_path, folds=2)
     np.testing.assert_array_equal(again.logits, unseen.logits)
     np.testing.assert_array_equal(fold_again, fold)
+
+
+def test_a_gate_of_two_refuses_what_either_refuses() -> None:
+    recordings = synthetic(16)
+    unseen = unseen_windows(recordings, np.arange(16), partial(logits_of, RhythmNet()))
+    shown = gate_figures(recordings, unseen, np.arange(16) // 8)
+    for name in LABELS:
+        alone = shown[name]["signal_alone"], shown[name]["network_alone"]
+        assert max(alone) <= shown[name]["either"] <= sum(alone) + 1e-4
+    assert sum(shown[name]["windows"] for name in LABELS) == len(unseen.owner)
 
 
 def test_limits_are_reached_by_no_more_windows_than_allowed() -> None:
@@ -236,7 +248,7 @@ def test_the_network_is_small_enough_to_run_beside_the_classifier() -> None:
 
 def test_judging_windows_is_the_same_as_judging_their_arrays() -> None:
     recordings, net = synthetic(4), RhythmNet().eval()
-    unseen = unseen_windows(recordings, np.array([2]), lambda ecg: logits_of(net, ecg))
+    unseen = unseen_windows(recordings, np.array([2]), partial(logits_of, net))
     raw_mv = np.stack([recordings.window_mv(2, start) for start in recordings.starts(2, 500)])
     np.testing.assert_array_equal(unseen.logits, logits_of(net, raw_mv))
 

@@ -22,6 +22,7 @@ from inference.training.rhythm.dataset import load_recordings, prepare_recording
 from inference.training.rhythm.evaluate import figures, served_figures, unseen_windows
 from inference.training.rhythm.export import export
 from inference.training.rhythm.external import external_figures
+from inference.training.rhythm.gate import gate_figures
 from inference.training.rhythm.train import Recipe, train
 from inference.training.rhythm.validate import cross_validate
 
@@ -55,7 +56,8 @@ def _train(options: argparse.Namespace) -> None:
 
 def _cross_validate(options: argparse.Namespace) -> dict[str, Any]:
     recordings = load_recordings(options.data, options.run)
-    return figures(*cross_validate(recordings, _recipe(options), options.run))
+    unseen, fold = cross_validate(recordings, _recipe(options), options.run)
+    return figures(unseen, fold) | {"gate": gate_figures(recordings, unseen, fold)}
 
 
 def _export(options: argparse.Namespace) -> dict[str, Any]:

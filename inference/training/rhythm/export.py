@@ -29,6 +29,7 @@ from inference.training.export import MAX_PARITY_ERROR, ExportError, onnx_bytes,
 from inference.training.rhythm.calibrate import LIMITS_CHOSEN, fit
 from inference.training.rhythm.dataset import Recordings
 from inference.training.rhythm.evaluate import figures
+from inference.training.rhythm.gate import gate_figures
 from inference.training.rhythm.train import load_trained, recipe_of
 from inference.training.rhythm.validate import unseen_of
 from inference.verdict import Rhythm
@@ -74,7 +75,7 @@ def export(recordings: Recordings, run: Path, weights_dir: Path) -> dict[str, An
         parity=parity,
         rounding=change_by_rounding(net, served, prepared),
         recipe=recipe_of(run) | {"n_train": len(recordings)},
-        figures=figures(unseen, fold),
+        figures=figures(unseen, fold) | {"gate": gate_figures(recordings, unseen, fold)},
     )
     weights_dir.mkdir(parents=True, exist_ok=True)
     (weights_dir / MODEL_NAME).write_bytes(model)
