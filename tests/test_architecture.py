@@ -23,7 +23,13 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "types", "misc"}
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_SUPPRESSIONS = 60
-WITHOUT_TORCH = ("ingest.service", "dashboard.service", "inference.service", "inference.alarms.service")
+WITHOUT_TORCH = (
+    "ingest.service",
+    "dashboard.service",
+    "inference.service",
+    "inference.alarms.service",
+    "inference.explain.service",
+)
 
 
 def sources() -> list[Path]:

@@ -65,6 +65,21 @@ def test_a_service_that_ran_once_is_started_again_even_when_it_refuses(
     assert eventually(lambda: bool(supervisor.watch()) and supervisor.restarts()["broken"] == 3)
 
 
+def test_an_optional_service_that_refuses_stays_down_and_the_others_go_on(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor.add("needed", SLEEPER)
+    refusing = [sys.executable, "-c", f"raise SystemExit({EXIT_REFUSED})"]
+    supervisor.add("extra", refusing, is_optional=True)
+    assert eventually(lambda: not supervisor.watch() and supervisor.pid("extra") is None)
+    assert supervisor.watch() == []
+    assert supervisor.restarts() == {"needed": 0, "extra": 0}
+    assert supervisor.pid("needed") is not None
+    assert [r.message for r in caplog.records] == [
+        "extra cannot work here (see above); everything else goes on without it"
+    ]
+
+
 def test_waits_between_restarts_grow(supervisor: Supervisor) -> None:
     supervisor.add("crasher", [sys.executable, "-c", "raise SystemExit(3)"])
     began = time.monotonic()

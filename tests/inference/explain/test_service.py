@@ -45,7 +45,7 @@ GRAD_CAM, GRADIENT_SHAP = ExplanationMethod
 
 def window(number: int) -> Window:
     with np.load(RECORDINGS) as stored:
-        samples_mv = np.cumsum(stored["dx_uv"][1, 0], dtype=np.int16) / np.float32(1000)
+        samples_uv = np.cumsum(stored["dx_uv"][1, 0], dtype=np.int16)
     begin_us = START_US + number * WINDOW_US
     return Window(
         DEVICE,
@@ -54,7 +54,7 @@ def window(number: int) -> Window:
         begin_us,
         500.0,
         Lead.I,
-        samples_mv,
+        samples_uv.astype(np.float32) / 1000,
         1.0,
         0.0,
         0.0,
