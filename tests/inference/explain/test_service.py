@@ -54,7 +54,7 @@ def window(number: int) -> Window:
         begin_us,
         500.0,
         Lead.I,
-        samples_uv.astype(np.float32) / 1000,
+        np.asarray(samples_uv / 1000, dtype=np.float32),
         1.0,
         0.0,
         0.0,
