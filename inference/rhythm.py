@@ -32,13 +32,14 @@ class RhythmCalibration:
     """Fitted on windows and recordings that the network had not seen (see `training.rhythm.calibrate`)."""
 
     temperature: float  # logits are divided by it (Guo et al. 2017)
+    biases: tuple[float, float, float, float]  # then added: rare rhythms were drawn more often in training
     af_limit: float  # a window at or above it speaks for atrial fibrillation, if that is most probable too
     noisy_limit: float  # a window at or above it is too noisy to classify
     offsets: tuple[float, float, float, float]  # added to log probabilities where one rhythm must be named
 
     def probabilities(self, logits: Floats) -> NDArray[np.float64]:
         """(n, 4) logits -> (n, 4) probabilities, each row of sum 1."""
-        scaled = np.asarray(logits, dtype=np.float64) / self.temperature
+        scaled = np.asarray(logits, dtype=np.float64) / self.temperature + np.array(self.biases)
         exponential = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
         return np.asarray(exponential / exponential.sum(axis=1, keepdims=True))
 

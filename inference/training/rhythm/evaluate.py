@@ -65,7 +65,7 @@ def figures(unseen: Unseen, fold: NDArray[np.int64], rounds: int = BOOTSTRAP_ROU
     probability, scores, limits = cross_fitted(unseen, fold)
     return _figures(unseen, probability, scores, limits, rounds) | {
         "folds": len(np.unique(fold)),
-        "fitted": "temperature, limits and offsets of a fold come from the other folds",
+        "fitted": "temperature, biases, limits and offsets of a fold come from the other folds",
     }
 
 
