@@ -1,4 +1,4 @@
-"""The training's command: prepare, train, calibrate, export, evaluate, in this order.
+"""The training's command: prepare, train, calibrate, export (and card), evaluate, in this order.
 
 python -m inference.training train --data DIR --run runs/first
 """
@@ -16,6 +16,7 @@ from inference.card import RELEASED_WEIGHTS
 from inference.classifier import Classifier, ClassifierError
 from inference.training.calibrate import calibrate, save_calibrations
 from inference.training.dataset import LEADS, load_records, save_records
+from inference.training.describe import describe
 from inference.training.evaluate import evaluate
 from inference.training.export import ExportError, export
 from inference.training.labels import DatasetError
@@ -73,6 +74,11 @@ def _export(options: argparse.Namespace) -> dict[str, Any]:
     return export(options.data, options.run, options.weights)
 
 
+def _card(options: argparse.Namespace) -> dict[str, Any]:
+    records = load_records(options.data)
+    return describe(options.weights, records, options.data, options.run).figures
+
+
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     classifier = Classifier.load(options.weights)
     records = load_records(options.data).of_folds(options.folds)
@@ -95,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         ("train", _train, "train on folds 1-8, or go on from the checkpoint in --run"),
         ("calibrate", _calibrate, "fit probabilities, thresholds and limits on fold 9"),
         ("export", _export, "write the weights and their card"),
+        ("card", _card, "judge weights that are there and write their card anew"),
         ("evaluate", _evaluate, "print the figures of released weights as JSON; fits nothing"),
     ):
         one = steps.add_parser(name, help=what, description=what)

@@ -1,144 +1,226 @@
 """A card with its figures becomes the page people read (model card; Mitchell et al. 2019), never by hand."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from inference.card import Card
+from inference.training.card_pictures import RELIABILITY_NAME, RISK_NAME, ROC_NAME
+from inference.training.card_tables import each_value, markdown, number, share, span
 
 CARD_TEXT_NAME = "card.md"
 
-_PAGE = """\
+_HEAD = """\
 # Model card: {version}
 
-Written by `python -m inference.training export`; every figure comes from the evaluation.
+Written by the training's `card` step; every figure comes from the evaluation.
 
 **Research and education only. Not a medical device; nothing here is a diagnosis.**
 
 ## What it is
-Ten seconds of lead {leads} in, five probabilities out: the PTB-XL diagnostic superclasses (multi-label).
-The signal is resampled to {fs:g} Hz with anti-aliasing, filtered {low:g}-{high:g} Hz without phase shift, and
-kept in mV. A recurrence plot in lag form, x[t] - x[t - k] for
-k = {lags} samples,
-signed, and softly thresholded at two scales, is built inside the graph; a one-dimensional residual network
-reads the plot and nothing else. {parameters:,} parameters, {mmac:g} million multiply-adds a window.
-Greatest difference of a logit between the trained network and this file: {parity:.1e}.
+Ten seconds of one lead ({leads}) in, five probabilities out: the PTB-XL diagnostic superclasses, multi-label
+(NORM normal, MI infarction, STTC ST/T change, CD conduction disturbance, HYP hypertrophy). The signal is
+resampled to {fs:g} Hz with anti-aliasing, filtered {low:g}-{high:g} Hz without phase shift, and kept in mV.
+Recurrence plots are built inside the graph and the network reads nothing else; the lags of the lag plot are
+{lags} samples. {parameters:,} parameters, {mmac:g} million multiply-adds a
+window. Greatest difference of a logit between the trained network and this file: {parity:.1e}.
 
-## Data
-PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), CC BY 4.0: clinical 12-lead recordings at rest. Lead {leads} is
-used; the other leads as single leads in the first {pretrain_epochs} of {epochs_done} epochs. Trained on the
-{n_train} recordings of folds 1-8 that have a superclass, split by patient. The last epoch was taken: none was
-picked by a figure. Fold {folds} served to watch the training and choose between recipes, and to calibrate.
-Fold 10 was not read.
+## Intended use
+To learn, to teach and to do research on live single-lead ECG: what a model says, how sure it may be, and when
+it must say nothing. Findings are advisory. Not for diagnosis, not for deciding on treatment, not for watching
+a patient; not for children (PTB-XL has hardly any), leads other than {leads}, or less than 10 s.
 
-## Figures on fold {folds}
-{n} recordings of {patients} patients; 95 % intervals over patients. Whatever depends on calibration is
-cross-fitted: each patient is judged by a calibration fitted on other patients only. As recipes
-were compared on this fold, expect slightly less on new patients of the same hospitals.
-
-Macro-AUROC **{macro:.3f}** ({macro_low:.3f} to {macro_high:.3f}).
-The quality gate lets {coverage:.1%} of the recordings through.
-
-| | prevalence | AUROC (95 %) | AUPRC | F1 | ECE | Brier | uncertain | missed | false |
-|---|---|---|---|---|---|---|---|---|---|
-{rows}
-
-*uncertain*: between the limits; *missed*: called absent, of those with the finding; *false*: called present,
-of those without. The limits are set for 10 % of each.
-
-{handheld}## Limits, plainly
-- Infarction from one lead is weak: AUROC {mi:.2f}, and {mi_found:.0%} of those with it are called present.
-  Lead I sees the lateral wall; an inferior or anterior infarction can leave it normal. "MI absent" rules
-  nothing out.
-- Hypertrophy rests on few examples ({hyp:.0%} of recordings): AUROC {hyp_area:.2f}, with a wide interval.
-- Trained on clinical resting recordings with gel electrodes, from one group of hospitals. Wearables have dry
-  electrodes and move; no AUROC here was measured on a wearable.
-- Rhythm is not among the five: atrial fibrillation without a superclass has no right answer here.
-- Lead {leads} only: other leads are refused. An inverted lead (swapped electrodes) is not detected.
-- Probabilities hold for the mix of findings in this fold, where half of the patients are ill. At home far
-  fewer are, and the true share among "present" is lower than stated.
+## Data and licences
+Trained and calibrated on PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet; CC BY 4.0): clinical 12-lead
+recordings at rest, each lead read on its own, patients apart: folds 1-8 to train and choose with ({n_train}
+recordings with a superclass), fold {folds} to calibrate on and to report once. Fold 10 was not read. Handheld
+recordings: PhysioNet/CinC Challenge 2017 (Clifford et al. 2017; ODC-By 1.0). Weights: GPL-3.0.
 """
 
+_PICTURES = f"""\
+![Reliability: stated probability against observed share, by class and lead]({RELIABILITY_NAME})
+
+Bars: what chance allows each point with perfect probabilities (95 %).
+
+![ROC curves by class and lead]({ROC_NAME})
+
+![Share of wrong answers against the share of windows decided, by class and lead]({RISK_NAME})
+
+The likelier answer of each class, given only where it is most certain: what is gained by refusing the rest.
+"""
+
+_CALIBRATION = """\
+*ECE* is over ten equally full bins, *wide* over fifteen equally wide ones. *Chance* is the ECE that perfect
+probabilities would show at this number of recordings (mean of 1,000 draws, and what 95 % of them stay below):
+an ECE below it only says that nothing is known to be wrong. *Uncertain*: between the limits; *missed*: called
+absent, of those with the finding; *false*: called present, of those without. The limits promise at most 10 %
+of each. *Error*: wrong, of those decided.
+"""
 
 _HANDHELD = """\
 ## Off the ward
-The middle 10 s of {n} handheld recordings (PhysioNet/CinC Challenge 2017; Clifford et al. 2017, ODC-By 1.0),
-never trained on. Their labels are rhythms, so only two things can be asked: does the gate refuse the noisy
-ones, and is a normal rhythm called a normal ECG?
+The middle 10 s of {n} handheld recordings (CinC 2017). Their labels are rhythms, so only this can be asked:
+does the gate refuse the noisy ones, and how often is a normal rhythm called abnormal? *Abnormal*: a normal
+ECG is called absent, or any of the other four present.
 
-| label | n | refused | largest waves up | NORM present | uncertain | absent | of upright: present | absent |
-|---|---|---|---|---|---|---|---|---|
 {rows}
 
-Read it as a warning: fewer normal recordings are called normal here than on the ward, and those taken upside
-down (waves pointing down) are mostly called abnormal.
+**Of recordings labelled normal, {abnormal} are called abnormal once the gate has refused {refused} of them;
+without the gate {without}.** A normal rhythm can still have an abnormal ECG, so not all of these are errors;
+upside-down recordings (largest waves down) are.
+"""
 
+_LIMITS = """\
+## Limits, plainly
+{infarction}
+- Hypertrophy rests on few examples ({hyp} of recordings): AUROC {hyp_area}, with a wide interval.
+- Trained on clinical resting recordings with gel electrodes, from one group of hospitals. Wearables have dry
+  electrodes and move; no AUROC here was measured on a wearable.
+- Rhythm is not among the five: atrial fibrillation without a superclass has no right answer here.
+- Probabilities hold for the mix of findings in this fold, where half of the patients are ill. At home far
+  fewer are, and the true share among "present" is lower than stated.
+- At a few hundred recordings chance alone gives a calibration error like those above: see *chance*.
 """
 
 
-def card_text(card: Card) -> str:
-    """Card with figures -> Markdown page."""
-    figures = next(iter(card.figures.values()))
-    low, high = figures["ci95"]["macro_auroc"]
-    return _PAGE.format(
-        version=card.version,
-        leads=" and ".join(card.by_lead),
-        fs=card.fs,
-        low=card.band_hz[0],
-        high=card.band_hz[1],
-        lags=", ".join(str(lag) for lag in card.lags),
-        parameters=card.parameters,
-        mmac=card.mmac,
-        parity=card.parity,
-        pretrain_epochs=card.recipe["pretrain_epochs"],
-        epochs_done=card.recipe["epochs_done"],
-        folds=", ".join(str(fold) for fold in card.calibration_folds),
-        n=figures["n"],
-        patients=figures["patients"],
-        macro=figures["macro_auroc"],
-        macro_low=low,
-        macro_high=high,
-        coverage=figures["coverage"],
-        n_train=card.recipe["n_train"],
-        handheld=_handheld(card.external.get("handheld")),
-        mi=figures["auroc"]["MI"],
-        mi_found=figures["called_present_of_those_with"]["MI"],
-        hyp_area=figures["auroc"]["HYP"],
-        hyp=figures["prevalence"]["HYP"],
-        rows="\n".join(_row(figures, name) for name in card.classes),
-    )
+def card_text(card: Card, ablation: Any = None, rhythm: Any = None) -> str:
+    """Card with figures -> Markdown page.
 
-
-def _row(figures: dict[str, Any], name: str) -> str:
-    low, high = figures["ci95"]["auroc"][name]
-    cells = (
-        name,
-        f"{figures['prevalence'][name]:.2f}",
-        f"{figures['auroc'][name]:.3f} ({low:.3f} to {high:.3f})",
-        *(f"{figures[key][name]:.3f}" for key in ("auprc", "f1", "ece", "brier")),
-        *(
-            f"{figures[key][name]:.0%}"
-            for key in ("uncertain", "called_absent_of_those_with", "called_present_of_those_without")
+    Args:
+        card: its `figures` by lead and its `external` figures are printed.
+        ablation: rows of the ablation table, a list of objects; None where there is none.
+        rhythm: figures of the rhythm head, objects of numbers; None where there are none.
+    """
+    leads = list(card.figures)
+    first = card.figures[leads[0]]
+    handheld = card.external.get("handheld")
+    parts = [
+        _HEAD.format(
+            version=card.version,
+            leads=" or ".join(card.by_lead),
+            fs=card.fs,
+            low=card.band_hz[0],
+            high=card.band_hz[1],
+            lags=", ".join(str(lag) for lag in card.lags),
+            parameters=card.parameters,
+            mmac=card.mmac,
+            parity=card.parity,
+            folds=", ".join(str(fold) for fold in card.calibration_folds),
+            n_train=card.recipe.get("n_train", "?"),
         ),
+        *(_lead_section(lead, card.figures[lead]) for lead in leads),
+        _CALIBRATION,
+        _PICTURES,
+        _subgroups(card.figures),
+        _handheld(handheld) if handheld else "",
+        f"## What each part of the plots is worth\n{each_value(ablation)}\n" if ablation else "",
+        f"## Rhythm\n{each_value(rhythm)}\n" if rhythm else "",
+        _LIMITS.format(
+            infarction="\n".join(_infarction(lead, figures) for lead, figures in card.figures.items()),
+            hyp=share(first["prevalence"]["HYP"]),
+            hyp_area=" and ".join(
+                f"{number(one['auroc']['HYP'], 2)} from lead {lead}" for lead, one in card.figures.items()
+            ),
+        ),
+        f"## Recipe\n{each_value(card.recipe)}",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _lead_section(lead: str, figures: Mapping[str, Any]) -> str:
+    risk, folds = figures["risk"], ", ".join(str(fold) for fold in figures["folds"])
+    of_passed, of_refused = (share(risk["gate"][key]) for key in ("error_of_passed", "error_of_refused"))
+    decided, error = (share(risk["served"][key]) for key in ("decided", "error"))
+    header = (
+        *("", "prevalence", "AUROC (95 %)", "AUPRC", "F1", "Brier"),
+        *("ECE", "chance: mean, 95 %", "wide", "uncertain", "missed", "false", "error"),
     )
-    return f"| {' | '.join(cells)} |"
+    rows = [_class_row(figures, name) for name in figures["auroc"]]
+    return f"""\
+## Lead {lead}: fold {folds}
+{figures["n"]} recordings of {figures["patients"]} patients; 95 % intervals over patients.
+Calibration: {figures["calibration"]}.
+
+Macro-AUROC **{number(figures["macro_auroc"])}** {span(figures["ci95"]["macro_auroc"])}.
+The quality gate lets {share(figures["coverage"])} of the recordings through; the likelier answer is wrong in
+{of_passed} of the questions (recording and class) on these, and in {of_refused} on the refused. With gate and
+limits {decided} of all questions are answered present or absent, {error} of the answers wrong.
+
+{markdown(header, rows)}
+"""
 
 
-def _handheld(figures: dict[str, Any] | None) -> str:
-    if not figures:
+def _class_row(figures: Mapping[str, Any], name: str) -> list[str]:
+    return [
+        name,
+        number(figures["prevalence"][name], 2),
+        f"{number(figures['auroc'][name])} {span(figures['ci95']['auroc'][name])}",
+        *(number(figures[key][name]) for key in ("auprc", "f1", "brier", "ece")),
+        f"{number(figures['ece_floor'][name])}, {number(figures['ece_floor95'][name])}",
+        number(figures["ece_equal_width"][name]),
+        share(figures["uncertain"][name]),
+        share(figures["called_absent_of_those_with"][name]),
+        share(figures["called_present_of_those_without"][name]),
+        share(figures["risk"]["error_of_decided"][name]),
+    ]
+
+
+def _subgroups(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row a group; macro-AUROC and its interval, and the five classes, for each lead."""
+    leads = list(figures)
+    names = list(figures[leads[0]]["auroc"])
+    header = ["", "n", *(cell for lead in leads for cell in (f"lead {lead}: macro (95 %)", *names))]
+    rows = []
+    for row in zip(*(figures[lead]["subgroups"] for lead in leads), strict=True):
+        cells = [f"{row[0]['by']}: {row[0]['group']}", str(row[0]["n"])]
+        for one in row:
+            cells.append(f"{number(one['macro_auroc'])} {span(one['ci95']['macro_auroc'])}".strip())
+            cells += [number(one["auroc"][name]) for name in names]
+        rows.append(cells)
+    return f"""\
+## Whom does it serve worse?
+AUROC; `--` with fewer than ten recordings with or without the finding. Those of whom age, sex or pacemaker is
+unknown are in no such group. The number of recordings is of lead {leads[0]}: rate and quality differ by lead.
+
+{markdown(header, rows)}
+"""
+
+
+def _handheld(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    header = (
+        *("label", "n", "refused", "largest waves up", "NORM present", "NORM absent", "abnormal"),
+        *("abnormal without gate", "abnormal, upright only"),
+    )
+    rows = [
+        [
+            label,
+            str(one["n"]),
+            share(one["refused"]),
+            share(one["upright"]),
+            *(share(one["with_gate"][key]) for key in ("norm_present", "norm_absent", "abnormal")),
+            share(one["without_gate"]["abnormal"]),
+            share(one["with_gate_upright"]["abnormal"]),
+        ]
+        for label, one in figures.items()
+    ]
+    normal = figures.get("normal rhythm")
+    if normal is None:
         return ""
-    rows = "\n".join(_handheld_row(label, one) for label, one in figures.items())
-    return _HANDHELD.format(n=sum(one["n"] for one in figures.values()), rows=rows)
-
-
-def _handheld_row(label: str, one: dict[str, Any]) -> str:
-    norm, upright = one["norm"] or {}, one["norm_upright"] or {}
-    shares = (
-        one["refused"],
-        one["upright"],
-        norm.get("present"),
-        norm.get("uncertain"),
-        norm.get("absent"),
-        upright.get("present"),
-        upright.get("absent"),
+    return _HANDHELD.format(
+        n=sum(one["n"] for one in figures.values()),
+        rows=markdown(header, rows),
+        abnormal=share(normal["with_gate"]["abnormal"]),
+        refused=share(normal["refused"]),
+        without=share(normal["without_gate"]["abnormal"]),
     )
-    cells = (label, str(one["n"]), *("--" if share is None else f"{share:.0%}" for share in shares))
-    return f"| {' | '.join(cells)} |"
+
+
+def _infarction(lead: str, figures: Mapping[str, Any]) -> str:
+    area, precision, prevalence, uncertain = (
+        figures[key]["MI"] for key in ("auroc", "auprc", "prevalence", "uncertain")
+    )
+    present, absent = (figures[f"called_{answer}_of_those_with"]["MI"] for answer in ("present", "absent"))
+    return f"""\
+- Infarction from lead {lead} is weak: AUROC {number(area, 2)} {span(figures["ci95"]["auroc"]["MI"], 2)},
+  AUPRC {number(precision, 2)} where {share(prevalence)} have it. Of those with it {share(present)} are called
+  present and {share(absent)} absent; {share(uncertain)} of all recordings stay uncertain. An infarction that
+  faces other leads can leave this one normal: "MI absent" rules nothing out."""

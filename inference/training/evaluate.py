@@ -38,7 +38,13 @@ def evaluate(
     AUROC, AUPRC, F1, ECE and Brier are over all `n` recordings, also those the quality gate would refuse;
     `coverage` is the share it lets through. Intervals are 95 % over patients.
     """
-    judged = judge(classifier, records, lead)
+    return figures_of(classifier, records, lead, judge(classifier, records, lead), rounds)
+
+
+def figures_of(
+    classifier: Classifier, records: Records, lead: str, judged: Judged, rounds: int = BOOTSTRAP_ROUNDS
+) -> dict[str, Any]:
+    """The same from what `judge` gave."""
     return {
         "n": len(records),
         "patients": len(np.unique(records.patient)),

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from inference.card import CARD_NAME, MODEL_NAME, Card, encode_card
-from inference.classifier import Classifier
 from inference.model import count_macs, count_parameters
 from inference.preprocess import BAND_HZ, MODEL_FS, MODEL_SAMPLES, prepare_batch
 from inference.recurrence import LAGS
 from inference.training.calibrate import load_calibrations
-from inference.training.card_text import CARD_TEXT_NAME, card_text
 from inference.training.dataset import load_records
-from inference.training.evaluate import evaluate
-from inference.training.handheld import handheld_figures
+from inference.training.describe import describe
 from inference.training.train import TRAIN_FOLDS, load_trained, recipe_of
 from inference.verdict import Superclass
 
@@ -71,11 +67,10 @@ def parity_error(net: nn.Module, model: bytes, prepared_mv: NDArray[np.float32])
 
 
 def export(data: Path, run: Path, weights_dir: Path) -> dict[str, Any]:
-    """Write model.onnx, card.json and card.md from a run's checkpoint and calibration; returns the figures.
+    """Write the weights and their card from a run's checkpoint and calibration; returns the figures by lead.
 
     Args:
-        data: directory of the recordings trained and calibrated on; cross-fitted figures of the latter go
-            into the card, and figures on handheld recordings where it holds those.
+        data: directory of the recordings trained and calibrated on, and of the handheld ones; see `describe`.
         run: directory that `train` and `calibrate` wrote.
         weights_dir: made if absent.
 
@@ -114,21 +109,9 @@ def export(data: Path, run: Path, weights_dir: Path) -> dict[str, Any]:
     weights_dir.mkdir(parents=True, exist_ok=True)
     (weights_dir / MODEL_NAME).write_bytes(model)
     (weights_dir / CARD_NAME).write_bytes(encode_card(card))
-    classifier = Classifier.load(weights_dir)
-    finished = replace(
-        card,
-        figures={lead: evaluate(classifier, judged, lead) for lead in card.by_lead},
-        external={"handheld": handheld_figures(classifier, data)},
-    )
-    write_card(finished, weights_dir)
+    figures = describe(weights_dir, records, data, run).figures
     size = sum(path.stat().st_size for path in weights_dir.iterdir())
     if size > MAX_WEIGHTS_BYTES:
         raise ExportError(f"{weights_dir} holds {size} bytes, at most {MAX_WEIGHTS_BYTES} may be shipped")
     log.info("wrote %s: %d bytes, parity %.1e", weights_dir, size, parity)
-    return finished.figures
-
-
-def write_card(card: Card, weights_dir: Path) -> None:
-    """Store a card that has its figures, for programs and for people."""
-    (weights_dir / CARD_NAME).write_bytes(encode_card(card))
-    (weights_dir / CARD_TEXT_NAME).write_text(card_text(card), encoding="utf-8")
+    return figures

@@ -127,12 +127,15 @@ def patient_bootstrap(
     Returns:
         k intervals; None for a figure that was undefined in more than 5 % of the rounds.
     """
-    patients, owner = np.unique(patient, return_inverse=True)
-    rows_of = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
+    _, owner, count = np.unique(patient, return_inverse=True, return_counts=True)
+    order = np.argsort(owner, kind="stable")  # rows of one patient lie together ...
+    begin = np.cumsum(count) - count  # ... from here
     drawn = []
     for _ in range(rounds):
-        chosen = rng.integers(0, len(patients), size=len(patients))
-        drawn.append(figures(np.concatenate([rows_of[i] for i in chosen])))
+        chosen = rng.integers(0, len(count), size=len(count))
+        taken = count[chosen]
+        shift = np.repeat(begin[chosen] - (np.cumsum(taken) - taken), taken)
+        drawn.append(figures(order[shift + np.arange(len(shift))]))
     table = np.array(drawn, dtype=np.float64)  # None becomes NaN
     return [_interval(column) for column in table.transpose()]
 

@@ -90,6 +90,19 @@ def test_the_risk_of_the_surest_decisions_is_their_share_of_errors() -> None:
     np.testing.assert_allclose(risks, [0.5, 0.5, 0.0, 0.0])
 
 
+def test_patients_are_drawn_whole() -> None:
+    patient = np.array([7, 3, 7, 5, 7])
+
+    def is_whole(rows: NDArray[np.int64]) -> list[float | None]:
+        times = np.bincount(rows, minlength=5)
+        assert times[0] == times[2] == times[4]
+        assert times[0] + times[1] + times[3] == 3  # three patients, as many as there are
+        return [float(times[0])]
+
+    (limits,) = patient_bootstrap(patient, is_whole, np.random.default_rng(0), 100)
+    assert limits == (0, 3)
+
+
 def test_the_interval_holds_the_figure_and_widens_when_patients_repeat() -> None:
     def mean_of(rows: NDArray[np.int64]) -> list[float | None]:
         return [float(SCORES[rows].mean())]
