@@ -7,7 +7,7 @@ A real 10 s recording at 512 Hz, in as many gains and noises as the batch is lon
 - `starting_project` and `starting_project_onnx`: the pipeline of benchmarks/peers/starting_project.py, by
   eager torch as it ran, and by onnxruntime so that the ratio is not only the runtime's,
 - `twin`: the same path with the trunk on the waveform instead of plots (benchmarks/peers/twin.py),
-- `bare_onnxruntime`: the exported network alone, on prepared windows: the floor.
+- `bare_onnxruntime`: the exported networks alone, findings and rhythm, on prepared windows: the floor.
 
 One thread on one core, pinned where the system allows. Every round gives each its turn; figures are medians
 over rounds by CPU time, so that a busy neighbour counts little, with the least and the most, and by the wall
@@ -38,6 +38,7 @@ from inference.card import MODEL_NAME, RELEASED_WEIGHTS
 from inference.classifier import Classifier
 from inference.preprocess import prepare_windows
 from inference.quality_gate import refuse_each
+from inference.rhythm import MODEL_NAME as RHYTHM_NAME
 from ingest.chunk import Lead
 from ingest.window import Window
 
@@ -47,7 +48,7 @@ ROUNDS = 9
 WARM_UP = 3  # runs before the first round
 WORKER_START_S = 120.0
 PEERS = ("starting_project", "starting_project_onnx", "twin", "bare_onnxruntime")
-PARTS = ("prepare", "gate", "network")
+PARTS = ("prepare", "gate", "rhythm_network", "network")
 
 
 @dataclass
@@ -84,12 +85,15 @@ class Field:
         from benchmarks.peers import starting_project, twin  # noqa: PLC0415 - torch, not for the workers
 
         self.classifier = Classifier.load(weights_dir)
-        self._bare = session_of((weights_dir / MODEL_NAME).read_bytes())
+        self._rhythm = self.classifier.rhythm_reader
+        networks = [MODEL_NAME] + ([RHYTHM_NAME] if self._rhythm else [])
+        self._bare = [session_of((weights_dir / name).read_bytes()) for name in networks]
         self._starting = starting_project
         self._net = starting_project.build()
         self.starting_mmac = starting_project.count_macs(self._net) / 1e6
         self._net_onnx = session_of(starting_project.onnx_bytes(self._net))
-        self._twin = Classifier(session_of(twin.onnx_bytes(twin.build())), self.classifier.card)
+        network = session_of(twin.onnx_bytes(twin.build()))
+        self._twin = Classifier(network, self.classifier.card, self._rhythm)
 
     def contenders(self, batch: int) -> dict[str, Contender]:
         """The product, its parts and its peers on the same windows."""
@@ -105,6 +109,7 @@ class Field:
             "wristlead": lambda: self.classifier.classify(windows, 0),
             "prepare": lambda: prepare_windows(samples, fs),
             "gate": lambda: refuse_each(windows, prepared),
+            "rhythm_network": lambda: self._rhythm and self._rhythm.logits(prepared),
             "network": lambda: self.classifier.logits(prepared),
             "starting_project": lambda: self._starting.run_eager(
                 self._net, self._starting.plots_of(samples, FS)
@@ -113,7 +118,7 @@ class Field:
                 None, {"plots": self._starting.plots_of(samples, FS)}
             ),
             "twin": lambda: self._twin.classify(windows, 0),
-            "bare_onnxruntime": lambda: self._bare.run(None, {"ecg_mv": prepared}),
+            "bare_onnxruntime": lambda: [each.run(None, {"ecg_mv": prepared}) for each in self._bare],
         }
         return {name: Contender(run) for name, run in runs.items()}
 

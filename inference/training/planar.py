@@ -17,9 +17,11 @@ _AXIS_NAME = "planar_height_axis"
 def planar(model: ModelProto) -> ModelProto:
     """A copy whose convolutions and pools are two-dimensional; inputs and outputs stay as they are.
 
+    Those which are two-dimensional already are left alone, so that doing it twice changes nothing more.
+
     Raises:
-        ValueError: a convolution whose weights are not stored in the file or not one-dimensional; an output
-            of the network that is the output of a convolution.
+        ValueError: a convolution whose weights are not stored in the file as they are used; an output of the
+            network that is the output of a convolution.
     """
     changed = ModelProto()
     changed.CopyFrom(model)
@@ -28,7 +30,7 @@ def planar(model: ModelProto) -> ModelProto:
     rewriting = _Rewriting()
     for node in graph.node:
         rewriting.push(node)
-        if node.op_type in WINDOWED:
+        if is_along_time(node):
             _raise_window(node, weights)
     for output in graph.output:
         if output.name in rewriting.raised:
@@ -40,6 +42,12 @@ def planar(model: ModelProto) -> ModelProto:
     return changed
 
 
+def is_along_time(node: NodeProto) -> bool:
+    """Whether a node is a convolution or pool with a one-dimensional kernel."""
+    kernels = [attribute.ints for attribute in node.attribute if attribute.name == "kernel_shape"]
+    return node.op_type in WINDOWED and len(kernels) == 1 and len(kernels[0]) == 1
+
+
 class _Rewriting:
     """Nodes in order, with a view in between wherever a tensor gets or loses its height."""
 
@@ -49,11 +57,10 @@ class _Rewriting:
         self._views: dict[str, str] = {}  # a tensor -> its name with or without height
 
     def push(self, node: NodeProto) -> None:
-        is_windowed = node.op_type in WINDOWED
-        rises = is_windowed or (
-            node.op_type in ELEMENTWISE and all(name in self.raised for name in node.input)
-        )
-        for i, name in enumerate(node.input[:1] if is_windowed else node.input):  # beside it only weights
+        """Keep a node; one along time, or elementwise on tensors that have a height, gets a height itself."""
+        is_raised = [name in self.raised for name in node.input]
+        rises = is_along_time(node) or (node.op_type in ELEMENTWISE and all(is_raised))
+        for i, name in enumerate(node.input[:1] if node.op_type in WINDOWED else node.input):  # no weights
             if name and rises != (name in self.raised):
                 node.input[i] = self._view(name, "Unsqueeze" if rises else "Squeeze")
         if rises:
@@ -78,10 +85,8 @@ def _raise_window(node: NodeProto, weights: dict[str, TensorProto]) -> None:
     if node.op_type != "Conv":
         return
     tensor = weights.get(node.input[1])
-    if tensor is None or len(tensor.dims) not in (3, 4):
-        raise ValueError(
-            f"{node.name} has no stored one-dimensional weights ({node.input[1]}): export it anew"
-        )
+    if tensor is None:
+        raise ValueError(f"{node.name} has no stored weights ({node.input[1]}): change rank before type")
     if len(tensor.dims) == 3:  # not yet raised by another convolution that shares them
         array = numpy_helper.to_array(tensor)[:, :, None, :]
         tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
