@@ -45,6 +45,7 @@ def _save(judged: Mapping[str, Judged], path: Path, draw: Draw, across: str, up:
         if panel.lines:
             panel.legend(fontsize=6, loc="best", frameon=False)
     panels[0].set_ylabel(up, fontsize=7)
+    panels[0].set_ylim(bottom=0)  # of all panels, once everything is drawn
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})  # the same figures give the same file
     return path
@@ -76,7 +77,6 @@ def _risk(panel: Axes, judged: Judged, c: int, label: str, colour: str) -> None:
     wrong = likelier != judged.has[:, c]
     risk = risk_at_coverage(np.abs(judged.probability[:, c] - 0.5), wrong, coverage)
     panel.plot(coverage, risk, color=colour, linewidth=1.1, label=label)
-    panel.set_ylim(bottom=0)
 
 
 def _roc_points(

@@ -66,7 +66,7 @@ ECG is called absent, or any of the other four present.
 
 **Of recordings labelled normal, {abnormal} are called abnormal once the gate has refused {refused} of them;
 without the gate {without}.** A normal rhythm can still have an abnormal ECG, so not all of these are errors;
-upside-down recordings (largest waves down) are.
+the last column leaves out what looks upside down (largest waves pointing down).
 """
 
 _LIMITS = """\

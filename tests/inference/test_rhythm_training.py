@@ -224,6 +224,7 @@ def test_the_lag_plot_is_0_where_there_is_no_partner() -> None:
         assert float(plot[:, row, lag:].abs().min()) >= 0
 
 
+@pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # from inside the exporter
 def test_the_exported_file_is_the_rounded_network_and_half_its_size() -> None:
     torch.manual_seed(0)
     net = RhythmNet()
