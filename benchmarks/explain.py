@@ -24,8 +24,7 @@ from inference.classifier import Classifier
 from inference.explain.attribution import Attribution
 from inference.explain.explainer import attribute
 from inference.explain.explanation import ExplanationMethod
-from inference.explain.saved_network import load_network, logits_of
-from inference.model import RecurrenceNet
+from inference.explain.saved_network import LeadReader, load_network
 from inference.preprocess import MODEL_FS, prepare_batch
 from inference.training.dataset import load_records
 from inference.verdict import Superclass
@@ -37,6 +36,7 @@ STEPS = 10
 SEED = 11
 
 Floats = NDArray[np.floating]
+LEAD = "I"
 
 
 def main() -> None:
@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    net, version = load_network()
+    network, version = load_network()
+    net = LeadReader(network, LEAD)
     cases = found_cases(options.data, options.windows)
     figures = {"model": version, "windows": len(cases), **measure(net, cases)}
     print(json.dumps(figures, indent=None if options.json else 2))
@@ -60,10 +61,10 @@ def found_cases(data: Path, each: int) -> list[tuple[NDArray[np.float32], Superc
     records = load_records(data).of_folds(FOLDS)
     rng = np.random.default_rng(SEED)
     some = np.sort(rng.permutation(len(records))[: 60 * each])
-    prepared = prepare_batch(records.lead_mv("I")[some])
+    prepared = prepare_batch(records.lead_mv(LEAD)[some])
     classifier = Classifier.load()
-    calibration = classifier.card.by_lead["I"].served
-    probability = calibration.probabilities(classifier.logits(prepared))
+    calibration = classifier.card.by_lead[LEAD].served
+    probability = calibration.probabilities(classifier.logits(prepared, LEAD))
     cases = []
     for superclass in ABNORMAL:
         column = list(Superclass).index(superclass)
@@ -74,7 +75,7 @@ def found_cases(data: Path, each: int) -> list[tuple[NDArray[np.float32], Superc
 
 
 def measure(
-    net: RecurrenceNet, cases: list[tuple[NDArray[np.float32], Superclass]]
+    net: LeadReader, cases: list[tuple[NDArray[np.float32], Superclass]]
 ) -> dict[str, dict[str, float]]:
     """Figures by method, each score with its lead over the two orders that know nothing of the model."""
     rng = np.random.default_rng(SEED)
@@ -112,7 +113,7 @@ def finished(work: Generator[float, None, Attribution]) -> Attribution:
             return attribution
 
 
-def score(net: RecurrenceNet, ecg_mv: NDArray[np.float32], superclass: Superclass, worth: Floats) -> float:
+def score(net: LeadReader, ecg_mv: NDArray[np.float32], superclass: Superclass, worth: Floats) -> float:
     """Insertion less deletion of (1000,) samples in falling order of `worth`: mean logits along the way."""
     order = np.argsort(-worth, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
@@ -120,7 +121,7 @@ def score(net: RecurrenceNet, ecg_mv: NDArray[np.float32], superclass: Superclas
     counts = np.linspace(0, len(order), STEPS + 1)[:, None]
     kept = np.concatenate([rank >= counts, rank < counts])  # (2 * (STEPS + 1), 1000)
     with torch.inference_mode():
-        logits = logits_of(net, torch.from_numpy(np.where(kept, ecg_mv, np.float32(0.0))))
+        logits = net(torch.from_numpy(np.where(kept, ecg_mv, np.float32(0.0))))
     of_class = logits[:, list(Superclass).index(superclass)].numpy()
     deletion, insertion = of_class.reshape(2, -1).mean(axis=1)
     return float(insertion - deletion)

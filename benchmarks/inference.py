@@ -110,7 +110,7 @@ class Field:
             "prepare": lambda: prepare_windows(samples, fs),
             "gate": lambda: refuse_each(windows, prepared),
             "rhythm_network": lambda: self._rhythm and self._rhythm.logits(prepared),
-            "network": lambda: self.classifier.logits(prepared),
+            "network": lambda: self.classifier.answers(prepared),
             "starting_project": lambda: self._starting.run_eager(
                 self._net, self._starting.plots_of(samples, FS)
             ),

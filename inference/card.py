@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from inference.calibration import LeadCalibration
+from inference.lead_view import LeadLimits
 
 CARD_NAME = "card.json"
 MODEL_NAME = "model.onnx"
@@ -25,10 +26,12 @@ class Card:
     lags: tuple[int, ...]  # samples
     classes: tuple[str, ...]  # in the order of the logits
     by_lead: dict[str, LeadCalibration]  # the leads it was calibrated for; others get no findings
+    lead_limits: LeadLimits
     calibration_folds: tuple[int, ...]
     parameters: int
     mmac: float  # million multiply-adds a window
     parity: float  # greatest logit difference between torch and the exported file, on real windows
+    rounding: float  # greatest change of a logit by keeping the weights at half precision
     recipe: dict[str, Any]
     figures: dict[str, dict[str, Any]]  # by lead: of `evaluate` on the calibration folds, cross-fitted
     external: dict[str, Any]  # figures on recordings of other sources, by source

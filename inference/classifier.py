@@ -1,10 +1,14 @@
 """Windows become verdicts: quality gate, preparation, one batched run of the exported network, calibration.
 
+The device says which lead a window is of, and the network checks it: a told lead that looks upside down gets
+no findings. Where the device does not say, the network recognises the lead or no findings are given.
+
 No torch here: the recurrence plots are built inside the exported graph, which onnxruntime runs.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,12 +17,15 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from inference.card import CARD_NAME, MODEL_NAME, RELEASED_WEIGHTS, Card, decode_card
+from inference.lead_view import SERVED_LEADS, VIEWS, softmax
 from inference.preprocess import is_supported, prepare_window, prepare_windows
 from inference.quality_gate import refuse_each
 from inference.rhythm import RhythmError, RhythmReader
 from inference.verdict import Finding, Indeterminate, RhythmFinding, Superclass, Verdict
+from ingest.chunk import Lead
 from ingest.window import Window
 
+OUTPUTS = ("logits", "lead_logits")  # of the exported network
 MAX_BATCH = 32  # windows a run: more gains nothing on one core and delays the first verdict
 
 
@@ -76,13 +83,26 @@ class Classifier:
         """Window -> (1000,) mV at 100 Hz, what the model sees of it; ValueError for a rate it cannot use."""
         return prepare_window(window.samples_mv, window.fs)
 
-    def logits(self, prepared_mv: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, 1000) prepared windows in mV -> (n, 5) logits in Superclass order."""
-        parts = [
-            self._session.run(["logits"], {"ecg_mv": prepared_mv[i : i + MAX_BATCH]})[0]
-            for i in range(0, len(prepared_mv), MAX_BATCH)
-        ]
-        return np.concatenate([np.zeros((0, len(Superclass)), dtype=np.float32), *parts])
+    def answers(self, prepared_mv: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the network says of prepared windows.
+
+        Args:
+            prepared_mv: (n, 1000) mV at 100 Hz.
+
+        Returns:
+            (n, 2, 5) superclass logits in SERVED_LEADS and Superclass order, (n, 5) in LeadView order.
+        """
+        superclasses = [np.zeros((0, len(SERVED_LEADS), len(Superclass)), dtype=np.float32)]
+        leads = [np.zeros((0, len(VIEWS)), dtype=np.float32)]
+        for i in range(0, len(prepared_mv), MAX_BATCH):
+            one, other = self._session.run(list(OUTPUTS), {"ecg_mv": prepared_mv[i : i + MAX_BATCH]})
+            superclasses.append(one)
+            leads.append(other)
+        return np.concatenate(superclasses), np.concatenate(leads)
+
+    def logits(self, prepared_mv: NDArray[np.float32], lead: str) -> NDArray[np.float32]:
+        """(n, 1000) prepared windows of one of SERVED_LEADS in mV -> (n, 5) logits in Superclass order."""
+        return self.answers(prepared_mv)[0][:, SERVED_LEADS.index(lead)]
 
     def classify(self, windows: Sequence[Window], decided_us: int) -> list[Verdict]:
         """One verdict a window, in the same order; windows of any devices and rates may be mixed.
@@ -97,33 +117,51 @@ class Classifier:
         prepared = prepare_windows([one.samples_mv for one in candidates], [one.fs for one in candidates])
         for row, reason in zip(rows, refuse_each(candidates, prepared), strict=True):
             reasons[row] = reason
-        rhythms: list[tuple[RhythmFinding, ...]] = [()] * len(windows)
-        if self.rhythm_reader is not None:
-            passed = [reasons[row] is None for row in rows]
-            read = [row for row in rows if reasons[row] is None]
-            for row, shares in zip(read, self.rhythm_reader.probabilities(prepared[passed]), strict=True):
-                rhythms[row] = self.rhythm_reader.findings(shares)
-                if self.rhythm_reader.is_noisy(shares):
-                    reasons[row] = Indeterminate.NOISY
-        logits = iter(self.logits(prepared[[reasons[row] is None for row in rows]]))
+        read = [row for row in rows if reasons[row] is None]
+        passed = prepared[[reasons[row] is None for row in rows]]
+        rhythms = dict(zip(read, self._rhythms(passed), strict=True))
+        answers = zip(read, *self.answers(passed), strict=True)
+        readings = {
+            row: self._read(windows[row], logits, softmax(views[None])[0], rhythms[row])
+            for row, logits, views in answers
+        }
         return [
-            self._verdict(
-                window,
-                reason,
-                () if reason else self._findings(next(logits), window.lead.name),
-                rhythm,
-                decided_us,
-            )
-            for window, reason, rhythm in zip(windows, reasons, rhythms, strict=True)
+            self._verdict(window, readings.get(row, _Reading(reason=reasons[row])), decided_us)
+            for row, window in enumerate(windows)
         ]
 
     def _refuse_untouched(self, window: Window) -> Indeterminate | None:
         """The reason for no findings that is known before the samples are looked at, or None."""
-        if window.lead.name not in self.card.by_lead:
+        if window.lead is not Lead.UNKNOWN and window.lead.name not in self.card.by_lead:
             return Indeterminate.UNSUPPORTED_LEAD
         if not is_supported(len(window.samples_mv), window.fs):
             return Indeterminate.UNSUPPORTED_RATE
         return None if window.is_eligible else Indeterminate.MISSING_DATA
+
+    def _rhythms(self, prepared_mv: NDArray[np.float32]) -> list[tuple[RhythmFinding, ...]]:
+        """(n, 1000) prepared windows in mV -> what the rhythm network finds in each, nothing without one."""
+        reader = self.rhythm_reader
+        if reader is None:
+            return [()] * len(prepared_mv)
+        return [reader.findings(shares) for shares in reader.probabilities(prepared_mv)]
+
+    def _read(
+        self,
+        window: Window,
+        logits: NDArray[np.float32],
+        views: NDArray[np.float64],
+        rhythm: tuple[RhythmFinding, ...],
+    ) -> "_Reading":
+        """(2, 5) logits, (5,) probabilities of the lead, the rhythm -> findings of that lead, or why not."""
+        shares = np.array([one.probability for one in rhythm])
+        if self.rhythm_reader is not None and self.rhythm_reader.is_noisy(shares):
+            return _Reading(reason=Indeterminate.NOISY, rhythm=rhythm)
+        told = None if window.lead is Lead.UNKNOWN else window.lead.name
+        view = self.card.lead_limits.read(views, told)
+        if isinstance(view, Indeterminate):
+            return _Reading(reason=view, rhythm=rhythm)
+        findings = self._findings(logits[SERVED_LEADS.index(view)], view)
+        return _Reading(findings=findings, rhythm=rhythm, lead=view.value, inferred=told is None)
 
     def _findings(self, logits: NDArray[np.float32], lead: str) -> tuple[Finding, ...]:
         """(5,) logits of a window of that lead -> findings in Superclass order."""
@@ -134,14 +172,7 @@ class Classifier:
             for superclass, p, limits in zip(Superclass, probabilities, calibration.classes, strict=True)
         )
 
-    def _verdict(
-        self,
-        window: Window,
-        reason: Indeterminate | None,
-        findings: tuple[Finding, ...],
-        rhythm: tuple[RhythmFinding, ...],
-        decided_us: int,
-    ) -> Verdict:
+    def _verdict(self, window: Window, reading: "_Reading", decided_us: int) -> Verdict:
         return Verdict(
             device=window.device,
             session=window.session,
@@ -150,10 +181,23 @@ class Classifier:
             model=self.version,
             decided_us=decided_us,
             historic=window.historic,
-            findings=findings,
-            indeterminate=reason,
-            rhythm=rhythm,
+            findings=reading.findings,
+            indeterminate=reading.reason,
+            rhythm=reading.rhythm,
+            lead=reading.lead,
+            lead_inferred=reading.inferred,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What came of one window: a reason, or findings and the lead they are of."""
+
+    reason: Indeterminate | None = None
+    findings: tuple[Finding, ...] = ()
+    rhythm: tuple[RhythmFinding, ...] = ()
+    lead: str | None = None
+    inferred: bool = False
 
 
 _REMEDY = "restore the released weights, or export your own with python -m inference.training export"

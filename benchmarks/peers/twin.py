@@ -5,30 +5,18 @@ speed does not need training; its verdicts mean nothing.
 """
 
 import torch
-from torch import Tensor, nn
 
-from inference.model import STEM_KERNEL, STEM_WIDTH, LagPlot, RecurrenceNet
-from inference.training.export import onnx_bytes as exported
-
-
-class Waveform(LagPlot):
-    """In the place of the plot: the waveform as the only channel."""
-
-    def forward(self, ecg_mv: Tensor) -> Tensor:
-        """(batch, time) -> (batch, 1, time)."""
-        return ecg_mv[:, None, :]
+from inference.model import RecurrenceNet
+from inference.training.export import shipped_bytes
+from inference.training.variants import TWIN, VARIANTS
 
 
 def build(seed: int = 0) -> RecurrenceNet:
     """The network with random weights."""
     torch.manual_seed(seed)
-    net = RecurrenceNet()
-    net.plot = Waveform()
-    net.plot_norm = nn.BatchNorm1d(1)
-    net.stem = nn.Conv1d(1, STEM_WIDTH, STEM_KERNEL, stride=2, padding=STEM_KERNEL // 2, bias=False)
-    return net.eval()
+    return VARIANTS[TWIN]().eval()
 
 
 def onnx_bytes(net: RecurrenceNet) -> bytes:
-    """As the released network is exported: input ecg_mv (batch, 1000), output logits (batch, 5)."""
-    return exported(net)
+    """As the released network is shipped."""
+    return shipped_bytes(net)

@@ -13,7 +13,7 @@ from inference.explain.attribution import Attribution
 from inference.explain.explanation import Explanation, ExplanationMethod, quantise
 from inference.explain.grad_cam import grad_cam
 from inference.explain.gradient_shap import gradient_shap
-from inference.explain.saved_network import SavedNetworkError, load_network
+from inference.explain.saved_network import LeadReader, SavedNetworkError, lead_of, load_network
 from inference.model import RecurrenceNet
 from inference.preprocess import MODEL_FS, prepare_window
 from inference.recurrence import PICTURE_POINTS
@@ -57,9 +57,9 @@ class Explainer:
         Raises ValueError for a window the model cannot take.
         """
         started_s = self._monotonic_s()
-        attribution = yield from attribute(
-            self._net, prepare_window(window.samples_mv, window.fs), superclass, method
-        )
+        prepared_mv = prepare_window(window.samples_mv, window.fs)
+        reader = LeadReader(self._net, lead_of(self._net, window, prepared_mv))
+        attribution = yield from attribute(reader, prepared_mv, superclass, method)
         plot = attribution.to_plot
         return Explanation(
             device=window.device,
@@ -80,7 +80,7 @@ class Explainer:
 
 
 def attribute(
-    net: RecurrenceNet, prepared_mv: NDArray[np.float32], superclass: Superclass, method: ExplanationMethod
+    net: LeadReader, prepared_mv: NDArray[np.float32], superclass: Superclass, method: ExplanationMethod
 ) -> Generator[float, None, Attribution]:
     """The method's attribution of one prepared window, (1000,) mV at 100 Hz, in parts."""
     if method is ExplanationMethod.GRAD_CAM:

@@ -4,16 +4,15 @@ import numpy as np
 import torch
 from captum.attr import LayerGradCam, LayerGradientXActivation
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from inference.explain.attribution import Attribution, smoothed
-from inference.explain.saved_network import logits_of
-from inference.model import RecurrenceNet
+from inference.explain.saved_network import LeadReader
 from inference.recurrence import LAGS, N_CHANNELS
 from inference.verdict import Superclass
 
 
-def grad_cam(net: RecurrenceNet, prepared_mv: NDArray[np.float32], superclass: Superclass) -> Attribution:
+def grad_cam(net: LeadReader, prepared_mv: NDArray[np.float32], superclass: Superclass) -> Attribution:
     """Where in the window, and at which returns of the plot, one logit comes from.
 
     Grad-CAM (Selvaraju et al. 2017, by captum) of the last stage says where, in coarse steps. As in the
@@ -35,16 +34,13 @@ def grad_cam(net: RecurrenceNet, prepared_mv: NDArray[np.float32], superclass: S
     window = torch.from_numpy(prepared_mv[None].astype(np.float32))  # (1, 1000)
     target = list(Superclass).index(superclass)
 
-    def forward(ecg_mv: Tensor) -> Tensor:
-        return logits_of(net, ecg_mv)
-
     gate = coarse_map(net, window, target)
-    fine = LayerGradientXActivation(forward, net.plot).attribute(window, target=target)
+    fine = LayerGradientXActivation(net, net.plot).attribute(window, target=target)
     by_lag = fine[0, :N_CHANNELS].detach().numpy().reshape(-1, len(LAGS), window.shape[1]).sum(axis=0)
     to_plot = gate * by_lag
     to_time = smoothed(onto_time(to_plot))
     with torch.inference_mode():
-        effect = float((forward(window) - forward(torch.zeros_like(window)))[0, target])
+        effect = float((net(window) - net(torch.zeros_like(window)))[0, target])
     return Attribution(
         to_time=to_time.astype(np.float32),
         to_plot=to_plot.astype(np.float32),
@@ -53,10 +49,9 @@ def grad_cam(net: RecurrenceNet, prepared_mv: NDArray[np.float32], superclass: S
     )
 
 
-def coarse_map(net: RecurrenceNet, window: Tensor, target: int) -> NDArray[np.float64]:
+def coarse_map(net: LeadReader, window: Tensor, target: int) -> NDArray[np.float64]:
     """Grad-CAM of the last stage over (1, samples) -> (samples,), its least value 0 and its greatest 1."""
-    last: nn.Module = list(net.blocks)[-1]
-    method = LayerGradCam(lambda ecg_mv: logits_of(net, ecg_mv), last)
+    method = LayerGradCam(net, net.last_stage)
     cells = method.attribute(window, target=target)[0, 0].detach().numpy()  # (cells,)
     span = float(np.ptp(cells))
     gate = (cells - cells.min()) / span if span > 0 else np.ones_like(cells)  # all alike: nothing is gated

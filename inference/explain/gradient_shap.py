@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inference.explain.attribution import Attribution, smoothed
-from inference.explain.saved_network import logits_of
 from inference.verdict import Superclass
 
 # Random points of the way from a baseline to the window, five for each seed. Of the seeds below 300,000 these
@@ -50,7 +49,7 @@ def gradient_shap(
     window = torch.from_numpy(prepared_mv[None].astype(np.float32))  # (1, 1000)
     generator = torch.Generator().manual_seed(BASELINE_SEED)
     baselines = BASELINE_NOISE_MV * torch.randn(BASELINES, window.shape[1], generator=generator)
-    method = GradientShap(lambda ecg_mv: logits_of(net, ecg_mv))
+    method = GradientShap(net)
     attributions: list[NDArray[np.float64]] = []
     errors: list[float] = []
     for seed in SEEDS:

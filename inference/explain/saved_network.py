@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from inference.card import MODEL_NAME, RELEASED_WEIGHTS
 from inference.classifier import Classifier
+from inference.lead_view import SERVED_LEADS, VIEWS, LeadView
 from inference.model import RecurrenceNet
 from inference.preprocess import MODEL_SAMPLES
-from inference.verdict import Superclass
+from ingest.window import Window
 
 MAX_PARITY_ERROR = 1e-4  # of a logit, torch against onnxruntime: what the export allows itself
 PROBE_WINDOWS = 4
@@ -63,11 +64,30 @@ def rebuild_network(model: bytes, place: str) -> RecurrenceNet:
     return net.requires_grad_(requires_grad=False)
 
 
-def logits_of(net: nn.Module, ecg_mv: Tensor) -> Tensor:
-    """(batch, 1000) mV -> (batch, 5) logits in Superclass order, whatever else the network answers."""
-    answer = net(ecg_mv)
-    logits: Tensor = answer[0] if isinstance(answer, tuple) else answer
-    return logits[:, : len(Superclass)]
+class LeadReader(nn.Module):
+    """The network as it reads one lead: what is explained."""
+
+    def __init__(self, net: RecurrenceNet, lead: str) -> None:
+        """Share the network's weights; `lead` is one of SERVED_LEADS."""
+        super().__init__()
+        self.net = net
+        self.plot: nn.Module = net.plot  # (batch, 1000) mV -> (batch, channels, 1000)
+        self.last_stage: nn.Module = list(net.blocks)[-1]  # where Grad-CAM looks
+        self._place = SERVED_LEADS.index(lead)
+
+    def forward(self, ecg_mv: Tensor) -> Tensor:
+        """(batch, 1000) mV -> (batch, 5) logits in Superclass order."""
+        superclasses: Tensor = self.net(ecg_mv)[0]
+        return superclasses[:, self._place]
+
+
+def lead_of(net: RecurrenceNet, window: Window, prepared_mv: NDArray[np.float32]) -> str:
+    """The lead the device told, or the served one the window most looks like."""
+    if window.lead.name in SERVED_LEADS:
+        return window.lead.name
+    with torch.inference_mode():
+        views = net(torch.from_numpy(prepared_mv[None]))[1][0]
+    return max(SERVED_LEADS, key=lambda lead: float(views[VIEWS.index(LeadView(lead))]))
 
 
 def _fill(module: nn.Module, name: str, stored: Constants, place: str) -> None:
@@ -83,6 +103,8 @@ def _fill(module: nn.Module, name: str, stored: Constants, place: str) -> None:
         if value is None:
             raise SavedNetworkError(f"{place} holds no {name}.{own}, which the network of this program has")
         tensor = torch.from_numpy(value.astype(np.float32))
+        if own == "weight" and isinstance(module, nn.Conv1d) and tensor.ndim == 4:
+            tensor = tensor.squeeze(2)  # stored as an image of height 1
         setattr(module, own, tensor if own.startswith("running") else nn.Parameter(tensor))
 
 
@@ -98,10 +120,10 @@ def _constants_of(graph: onnx.GraphProto) -> Constants:
 def _require_parity(net: RecurrenceNet, classifier: Classifier, place: str) -> None:
     probes = np.random.default_rng(PROBE_SEED).normal(0, 0.3, (PROBE_WINDOWS, MODEL_SAMPLES))
     probes_mv = np.asarray(probes * np.linspace(0, 3, PROBE_WINDOWS)[:, None], dtype=np.float32)
-    wanted = classifier.logits(probes_mv)[:, : len(Superclass)]
+    wanted, _ = classifier.answers(probes_mv)
     try:
         with torch.inference_mode():
-            given = logits_of(net, torch.from_numpy(probes_mv)).numpy()
+            given = net(torch.from_numpy(probes_mv))[0].numpy()
     except RuntimeError as error:
         raise SavedNetworkError(f"{place} does not fit the network of this program: {error}") from error
     apart = float(np.abs(given - wanted).max())

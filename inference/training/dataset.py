@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.preprocess import prepare_batch
 from inference.training.labels import (
     FORMS,
     RHYTHMS,
@@ -172,3 +173,8 @@ def _load_compact(arrays: list[Path], tables: list[Path]) -> Records:
     if not kept:
         raise DatasetError(f"none of {', '.join(p.name for p in arrays)} has labels in {len(tables)} tables")
     return records_of(np.concatenate(ecg), kept)
+
+
+def eight_leads_mv(records: Records) -> NDArray[np.float32]:
+    """Recordings -> (n, 8, 1000) windows in mV, prepared as the model sees them, leads as LEADS."""
+    return np.stack([prepare_batch(records.lead_mv(lead)) for lead in LEADS], axis=1)

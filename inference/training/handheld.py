@@ -97,7 +97,7 @@ def _judged(classifier: Classifier, windows: list[Window]) -> tuple[NDArray[np.f
         prepared = prepare_windows([one.samples_mv for one in part], [one.fs for one in part])
         passed += [reason is None for reason in refuse_each(part, prepared)]
         upright.append(skew(prepared, axis=1) > 0)
-        logits.append(classifier.logits(prepared))
+        logits.append(classifier.logits(prepared, LEAD.name))
     calibration = classifier.card.by_lead[LEAD.name].served
     return (
         calibration.probabilities(np.concatenate(logits)),

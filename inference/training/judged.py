@@ -45,7 +45,7 @@ def judge(classifier: Classifier, records: Records, lead: str) -> Judged:
     """One run of the network, the calibration that is fair to each recording, and the quality gate."""
     raw_mv = records.lead_mv(lead)
     prepared = prepare_batch(raw_mv)
-    logits = classifier.logits(prepared)
+    logits = classifier.logits(prepared, lead)
     calibration = classifier.card.by_lead[lead]
     seen = np.isin(records.fold, classifier.card.calibration_folds)
     parts = len(calibration.parts)

@@ -1,178 +1,272 @@
-"""Recordings become a trained network: one loop, one schedule, a checkpoint after each epoch.
+"""Recordings become a trained classifier: superclasses and lead, from recurrence plots of single leads.
 
-The first epochs draw a random lead for each recording, so that all eight are seen as single leads; the rest
-draw lead I. The last epoch's weights are the result: no epoch is picked by looking at fold 9, whose figures
-are logged for people only. Each epoch seeds its own random numbers: a resumed run equals an unbroken one.
+The first epochs draw a random lead of eight for each recording, the rest draw one of those that are served.
+Beside the five superclasses the features have to tell finer statements, age and sex, where these are known:
+more is learned from each recording, and those heads are thrown away. The targets are mixed with what a
+teacher that sees eight leads says of the recording (`teacher`), and, where assistants are given, with what
+they say of the very window the network sees (Beyer et al. 2022): several networks become one.
+
+Each batch is mixed with its mirror (mixup; Zhang et al. 2018). A few windows are turned upside down: of those
+only the lead is learned.
 """
 
-import json
-import logging
-import math
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from inference.lead_view import INVERTED, SERVED_LEADS, VIEWS, LeadView, softmax
 from inference.model import RecurrenceNet
 from inference.preprocess import prepare_batch
-from inference.training.augment import AugmentConfig, augment
-from inference.training.dataset import LEADS, UV_PER_MV, Records
+from inference.training.augment import AugmentConfig, NoiseBank, augment
+from inference.training.dataset import LEADS, Records, eight_leads_mv
+from inference.training.fit import Rows, Schedule, fit
 from inference.training.metrics import macro_auroc
+from inference.verdict import Superclass
 
-log = logging.getLogger(__name__)
+Floats = NDArray[np.float32]
 
 TRAIN_FOLDS = tuple(range(1, 9))
-SELECT_FOLD = 9  # watched while training, and calibrated on; fold 10 is never read here
-CHECKPOINT_NAME = "checkpoint.pt"
-LOG_NAME = "epochs.jsonl"
+SELECT_FOLD = 8  # held out of training while recipes are compared
+CALIBRATION_FOLD = 9  # fold 10 is never read here
+UPRIGHT = (LeadView.LEAD_I, LeadView.LEAD_II)
+STATEMENTS = frozenset({"sub_class", "form", "rhythm"})
+LIGHT = 0.3  # weight of lead, age and sex against a group of statements
+MEAN_AGE_YEARS, AGE_SPREAD_YEARS = 60.0, 17.0  # of PTB-XL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides a run beside the data."""
+    """Everything that decides a run beside the data and the schedule."""
 
-    epochs: int = 28
+    leads: tuple[str, ...] = ("I", "II")
     pretrain_epochs: int = 8  # with a random lead of eight for each recording
-    lead: str = "I"
-    batch: int = 64
-    peak_lr: float = 3e-3
-    weight_decay: float = 0.05
-    warm_up: float = 0.25  # share of all steps
     mixup: float = 0.3  # both parameters of the beta distribution
     label_smoothing: float = 0.05
-    seed: int = 1
+    teacher_share: float = 0.5  # of a target that the eight-lead teacher's word makes up
+    assistant_share: float = 0.5  # of a target that the assistants' word makes up, where there are any
+    side_weight: float = 0.3  # of the tasks beside the superclasses
+    flip_share: float = 0.03
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
-def one_cycle(step: int, total: int, recipe: Recipe) -> float:
-    """Step 0..total-1 -> learning rate: cosine up from 1/25 and down to 1/10,000 of the peak (Smith 2018)."""
-    rising = recipe.warm_up * total
-    if step < rising:
-        return recipe.peak_lr * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * step / rising)) / 2)
-    left = (step - rising) / (total - rising)
-    return recipe.peak_lr * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * left)) / 2)
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a step sees: mixed windows and mixed targets; weight 0 where the superclasses must not count."""
+
+    ecg_mv: Tensor  # (batch, 1000)
+    leads: Tensor  # (batch,) numbers in LEADS
+    targets: Tensor  # (batch, 5)
+    lead: Tensor  # (batch, 5) in LeadView order
+    side: Mapping[str, tuple[Tensor, Tensor]]  # name -> (batch, k) targets, (batch,) weights
+    weight: Tensor  # (batch,)
 
 
-def train(records: Records, recipe: Recipe, run: Path, *, stop_after: int | None = None) -> RecurrenceNet:
-    """Train, or go on where the checkpoint in `run` stands.
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What there is to learn from."""
 
-    Args:
-        records: all folds; 1-8 are trained on, 9 is only watched.
-        recipe: what to do; a checkpoint of another recipe is refused with ValueError.
-        run: directory of checkpoint and log, made if absent.
-        stop_after: leave after so many epochs in all, as an interruption would.
+    training: Records
+    watched: Records  # their AUROC is logged
+    taught: Floats | None = None  # (n, 5) probabilities of a teacher for the training recordings
+    assistants: Sequence[RecurrenceNet] = ()  # trained networks, in eval mode
 
-    Returns:
-        The network after its last epoch, in eval mode.
-    """
-    run.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    net = RecurrenceNet()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.peak_lr, weight_decay=recipe.weight_decay)
-    first_epoch = _resume(run, recipe, net, optimizer)
-    training, watched = records.of_folds(TRAIN_FOLDS), records.of_folds([SELECT_FOLD])
-    steps = len(training) // recipe.batch
-    if steps == 0:
-        raise ValueError(f"{len(training)} training recordings do not fill one batch of {recipe.batch}")
-    for epoch in range(first_epoch, min(recipe.epochs, stop_after or recipe.epochs)):
-        started_s = time.monotonic()
-        rng = np.random.default_rng([recipe.seed, epoch])
-        torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout
-        net.train()
-        losses = []
-        order = rng.permutation(len(training))[: steps * recipe.batch].reshape(steps, recipe.batch)
-        for step, rows in enumerate(tqdm(order, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False)):
-            lr = one_cycle(epoch * steps + step, recipe.epochs * steps, recipe)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            ecg, targets = batch_of(training, rows, rng, recipe, pretraining=epoch < recipe.pretrain_epochs)
-            loss = nn.functional.binary_cross_entropy_with_logits(net(ecg), targets)
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            losses.append(float(loss.detach()))
-        line = {
-            "epoch": epoch + 1,
-            "loss": round(float(np.mean(losses)), 4),
-            "macro_auroc": macro_auroc(watched.targets, logits_of(net, watched.lead_mv(recipe.lead))),
-            "seconds": round(time.monotonic() - started_s, 1),
+
+class SideHeads(nn.Module):
+    """A network with the heads that only training needs: side tasks, and the leads that are not served."""
+
+    def __init__(self, core: RecurrenceNet, sizes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.core = core
+        self.heads = nn.ModuleDict({name: nn.Linear(core.width, size) for name, size in sizes.items()})
+        self.other_leads = nn.Linear(core.width, (len(LEADS) - len(SERVED_LEADS)) * len(Superclass))
+
+    def forward(self, ecg_mv: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """(batch, 1000) mV -> superclass logits (batch, 8, 5) as LEADS, lead logits, and each side task's."""
+        pooled = self.core.features(ecg_mv)
+        side = {name: head(pooled) for name, head in self.heads.items()}
+        every = torch.cat([self.core.head(pooled), self.other_leads(pooled)], dim=1)
+        return every.reshape(-1, len(LEADS), len(Superclass)), self.core.lead_head(pooled), side
+
+
+class ClassifierTask:
+    """The classifier's part of the loop."""
+
+    def __init__(self, core: RecurrenceNet, lesson: Lesson, recipe: Recipe, bank: NoiseBank) -> None:
+        """Prepare every window once; the core's weights may come from a pre-training."""
+        self.core = core
+        self._lesson = lesson
+        self._recipe = recipe
+        self._bank = bank
+        training = lesson.training
+        self._ecg_mv = eight_leads_mv(training)
+        self._targets = training.targets
+        if lesson.taught is not None:
+            share = np.float32(recipe.teacher_share)
+            self._targets = (1 - share) * training.targets + share * lesson.taught
+        self._side = _side_targets(training)
+        self._net = SideHeads(core, {name: values.shape[1] for name, (values, _) in self._side.items()})
+
+    @property
+    def net(self) -> nn.Module:
+        """Core and side heads."""
+        return self._net
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Recipe, data size and who teaches."""
+        return {
+            "recipe": asdict(self._recipe),
+            "n_train": len(self),
+            "taught": self._lesson.taught is not None,
+            "assistants": len(self._lesson.assistants),
         }
-        log.info("%s", line)
-        with (run / LOG_NAME).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-        _save(run, recipe, net, optimizer, epoch + 1)
-    return net.eval()
+
+    def __len__(self) -> int:
+        """Training recordings."""
+        return len(self._targets)
+
+    def loss(self, rows: Rows, epoch: int, rng: np.random.Generator) -> Tensor:
+        """Binary cross-entropy of superclasses, and the side tasks at their weight."""
+        batch = self.batch_of(rows, rng, pretraining=epoch < self._recipe.pretrain_epochs)
+        every, lead, side = self._net(batch.ecg_mv)
+        superclasses = every[torch.arange(len(rows)), batch.leads]
+        each = nn.functional.binary_cross_entropy_with_logits(superclasses, batch.targets, reduction="none")
+        total = (each.mean(dim=1) * batch.weight).sum() / batch.weight.sum().clamp(min=1)
+        beside = -LIGHT * (batch.lead * nn.functional.log_softmax(lead, dim=1)).sum(dim=1).mean()
+        for name, (target, weight) in batch.side.items():
+            factor = 1.0 if name in STATEMENTS else LIGHT
+            beside = beside + factor * _side_loss(name, side[name], target, weight)
+        loss: Tensor = total + self._recipe.side_weight * beside
+        return loss
+
+    def watch(self) -> Mapping[str, float | None]:
+        """Macro-AUROC of the watched recordings in each served lead."""
+        watched = self._lesson.watched
+        if len(watched) == 0:
+            return {}
+        return {
+            f"macro_auroc_{lead}": macro_auroc(
+                watched.targets, logits_of(self.core, watched.lead_mv(lead), lead)[0]
+            )
+            for lead in self._recipe.leads
+        }
+
+    def batch_of(self, rows: Rows, rng: np.random.Generator, *, pretraining: bool) -> Batch:
+        """Numbers of training recordings -> augmented, mixed windows and their targets."""
+        recipe, n = self._recipe, len(rows)
+        served = np.array([LEADS.index(lead) for lead in recipe.leads])
+        leads = rng.integers(0, len(LEADS), n) if pretraining else rng.choice(served, n)
+        leads[n - n // 2 :] = leads[: n // 2][
+            ::-1
+        ]  # what is mixed is of one lead: each has a head of its own
+        ecg = augment(self._ecg_mv[rows, leads], rng, recipe.augment, self._bank)
+        flipped = rng.random(n) < recipe.flip_share
+        ecg[flipped] *= -1
+        share = np.float32(rng.beta(recipe.mixup, recipe.mixup)) if recipe.mixup > 0 else np.float32(1)
+
+        def mixed(values: Floats) -> Tensor:
+            return torch.from_numpy(share * values + (1 - share) * values[::-1])  # a shuffled batch's mirror
+
+        ecg_mv = mixed(ecg)
+        targets = mixed(self._targets[rows])
+        if self._lesson.assistants:
+            said = _mean_word(self._lesson.assistants, ecg_mv, leads)
+            weight = recipe.assistant_share * torch.from_numpy(np.isin(leads, served))[:, None]
+            targets = (1 - weight) * targets + weight * said
+        upright = np.minimum(~flipped, ~flipped[::-1]).astype(np.float32)
+        side = {}
+        for name, (values, known) in self._side.items():
+            both = known[rows] & known[rows][::-1]
+            side[name] = (mixed(values[rows]), torch.from_numpy(both * upright))
+        return Batch(
+            ecg_mv=ecg_mv,
+            leads=torch.from_numpy(leads),
+            targets=targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2,
+            lead=mixed(_view_targets(leads, flipped)),
+            side=side,
+            weight=torch.from_numpy(upright),
+        )
 
 
-def batch_of(
-    records: Records, rows: NDArray[np.int64], rng: np.random.Generator, recipe: Recipe, *, pretraining: bool
-) -> tuple[Tensor, Tensor]:
-    """Row numbers -> (batch, 1000) augmented, prepared, mixed windows in mV, and (batch, 5) soft targets."""
-    leads = np.full(len(rows), LEADS.index(recipe.lead))
-    if pretraining:
-        leads = rng.integers(0, len(LEADS), size=len(rows))
-    raw_mv = (records.ecg_uv[rows, leads] / UV_PER_MV).astype(np.float32)
-    ecg = prepare_batch(augment(raw_mv, rng, recipe.augment))
-    targets = records.targets[rows]
-    share = np.float32(rng.beta(recipe.mixup, recipe.mixup)) if recipe.mixup > 0 else np.float32(1)
-    ecg = share * ecg + (1 - share) * ecg[::-1]  # the batch is shuffled: its mirror is a random partner
-    targets = share * targets + (1 - share) * targets[::-1]
-    targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-    return torch.from_numpy(ecg), torch.from_numpy(targets)
+def train(
+    task: ClassifierTask, schedule: Schedule, run: Path, *, stop_after: int | None = None
+) -> RecurrenceNet:
+    """Train, or go on where `run` stands; returns the network after its last epoch, in eval mode."""
+    fit(task, schedule, run, stop_after=stop_after)
+    return task.core.eval()
 
 
-def logits_of(net: RecurrenceNet, raw_mv: NDArray[np.float32], batch: int = 128) -> NDArray[np.float32]:
-    """(n, 1000) recordings at 100 Hz in mV, as stored -> (n, 5) logits of the network in eval mode."""
+def logits_of(net: RecurrenceNet, raw_mv: Floats, lead: str, batch: int = 128) -> tuple[Floats, Floats]:
+    """(n, 1000) recordings of one lead at 100 Hz in mV -> (n, 5) superclass and (n, 5) lead logits."""
     net.eval()
+    place = SERVED_LEADS.index(lead)
+    superclasses = np.zeros((len(raw_mv), 5), dtype=np.float32)
+    leads = np.zeros((len(raw_mv), len(VIEWS)), dtype=np.float32)
     with torch.inference_mode():
-        parts = [
-            net(torch.from_numpy(prepare_batch(raw_mv[i : i + batch]))).numpy()
-            for i in range(0, len(raw_mv), batch)
-        ]
-    return np.concatenate(parts) if parts else np.zeros((0, 5), dtype=np.float32)
+        for i in range(0, len(raw_mv), batch):
+            one, other = net(torch.from_numpy(prepare_batch(raw_mv[i : i + batch])))
+            superclasses[i : i + batch], leads[i : i + batch] = one[:, place].numpy(), other.numpy()
+    return superclasses, leads
 
 
-def load_trained(run: Path) -> RecurrenceNet:
-    """The network of a run's checkpoint, in eval mode; FileNotFoundError without one."""
-    net = RecurrenceNet()
-    net.load_state_dict(torch.load(run / CHECKPOINT_NAME, weights_only=True)["net"])
-    return net.eval()
+def view_probabilities(net: RecurrenceNet, records: Records) -> dict[LeadView, NDArray[np.float64]]:
+    """(k, 5) lead probabilities of windows that are of each view; all six chest leads are other."""
+    asked = {LeadView(lead): records.lead_mv(lead) for lead in SERVED_LEADS}
+    asked |= {INVERTED[view]: -raw_mv for view, raw_mv in asked.items()}
+    asked[LeadView.OTHER] = np.concatenate(
+        [records.lead_mv(lead) for lead in LEADS if lead not in SERVED_LEADS]
+    )
+    return {view: softmax(logits_of(net, raw_mv, SERVED_LEADS[0])[1]) for view, raw_mv in asked.items()}
 
 
-def recipe_of(run: Path) -> dict[str, object]:
-    """The recipe and the number of epochs done, as stored with the checkpoint."""
-    stored = torch.load(run / CHECKPOINT_NAME, weights_only=True)
-    return {**stored["recipe"], "epochs_done": stored["epochs_done"]}
+def core_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the core in a stored `SideHeads`."""
+    return {name.removeprefix("core."): w for name, w in state.items() if name.startswith("core.")}
 
 
-def _save(
-    run: Path, recipe: Recipe, net: RecurrenceNet, optimizer: torch.optim.Optimizer, epochs_done: int
-) -> None:
-    state = {
-        "net": net.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "recipe": asdict(recipe),
-        "epochs_done": epochs_done,
+def _mean_word(assistants: Sequence[RecurrenceNet], ecg_mv: Tensor, leads: Rows) -> Tensor:
+    """What the assistants say of a batch on average, (batch, 5) probabilities.
+
+    They know the served leads only; what they say of another is not to be used.
+    """
+    place = torch.from_numpy(np.where(leads < len(SERVED_LEADS), leads, 0))
+    row = torch.arange(len(leads))
+    with torch.no_grad():
+        return torch.stack([net(ecg_mv)[0][row, place].sigmoid() for net in assistants]).mean(dim=0)
+
+
+def _view_targets(leads: Rows, flipped: NDArray[np.bool_]) -> Floats:
+    """(batch,) lead numbers and flips -> (batch, 5) one-hot in LeadView order."""
+    views = []
+    for lead, flip in zip(leads, flipped, strict=True):
+        name = LEADS[lead]
+        view = LeadView(name) if name in UPRIGHT else LeadView.OTHER
+        views.append(VIEWS.index(INVERTED.get(view, view) if flip else view))
+    return np.eye(len(VIEWS), dtype=np.float32)[views]
+
+
+def _side_targets(records: Records) -> dict[str, tuple[Floats, NDArray[np.bool_]]]:
+    """Name -> (n, k) targets, (n,) known."""
+    age = (records.age_years - MEAN_AGE_YEARS) / AGE_SPREAD_YEARS
+    return {
+        "sub_class": (records.sub_class, records.sub_class_known),
+        "form": (records.form, records.form_known),
+        "rhythm": (records.rhythm, records.rhythm_known),
+        "age": (np.nan_to_num(age)[:, None].astype(np.float32), ~np.isnan(age)),
+        "male": (np.nan_to_num(records.male)[:, None].astype(np.float32), ~np.isnan(records.male)),
     }
-    unfinished = run / f"{CHECKPOINT_NAME}.part"
-    torch.save(state, unfinished)
-    unfinished.replace(run / CHECKPOINT_NAME)  # a killed run never leaves half a checkpoint
 
 
-def _resume(run: Path, recipe: Recipe, net: RecurrenceNet, optimizer: torch.optim.Optimizer) -> int:
-    """Load a checkpoint if there is one; returns the number of epochs done."""
-    path = run / CHECKPOINT_NAME
-    if not path.is_file():
-        return 0
-    state = torch.load(path, weights_only=True)
-    if state["recipe"] != asdict(recipe):
-        raise ValueError(f"{path} was trained with another recipe; train into another directory")
-    net.load_state_dict(state["net"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["epochs_done"])
+def _side_loss(name: str, output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over known windows; age by a Huber loss, the rest by binary cross-entropy."""
+    if name == "age":
+        each = nn.functional.smooth_l1_loss(output, target, reduction="none")
+    else:
+        each = nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
+    return (each.mean(dim=1) * weight).sum() / weight.sum().clamp(min=1)

@@ -19,6 +19,7 @@ from inference.calibration import (
     patient_part,
     sigmoid,
 )
+from inference.lead_view import VIEWS
 from inference.training.calibrate import calibrate, load_calibrations, save_calibrations
 from inference.training.dataset import Records
 from inference.training.metrics import expected_calibration_error, f1
@@ -165,7 +166,8 @@ def test_calibrations_come_back_as_they_were(tmp_path: Path, synthetic: Callable
     records = synthetic(400).of_folds([9, 8])
     noise = np.random.default_rng(0).normal(0, 1, records.targets.shape)
     logits = (2 * records.targets - 1 + noise).astype(np.float32)
-    calibrations = calibrate(records, {"I": logits, "II": logits * np.float32(0.5)})
+    by_view = {view: np.full((3, len(VIEWS)), 0.2) for view in VIEWS}
+    calibrations = calibrate(records, {"I": logits, "II": logits * np.float32(0.5)}, by_view)
     assert calibrations.folds == (8, 9)
     save_calibrations(calibrations, tmp_path)
     assert load_calibrations(tmp_path) == calibrations

@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from inference.classifier import OUTPUTS
+from inference.explain.saved_network import rebuild_network
+from inference.lead_view import SERVED_LEADS, LeadView
 from inference.model import LagPlot, RecurrenceNet, count_macs, count_parameters
 from inference.recurrence import lag_plot
-from inference.training.export import MAX_PARITY_ERROR, onnx_bytes, parity_error
+from inference.training.export import MAX_PARITY_ERROR, MAX_ROUNDING, onnx_bytes, parity_error, shipped_bytes
 
 torch.set_num_threads(1)
 ECG = np.random.default_rng(4).normal(0, 0.6, (6, 1000)).astype(np.float32)
@@ -25,18 +28,19 @@ def test_the_plot_in_the_graph_equals_its_numpy_twin() -> None:
 def test_nothing_but_the_plot_enters_the_network(net: RecurrenceNet) -> None:
     """Two signals with the same plot have the same logits: an offset is all that the plot leaves out."""
     with torch.inference_mode():
-        logits = net(torch.from_numpy(ECG))
-        shifted = net(torch.from_numpy(ECG + np.float32(0.5)))
-        inverted = net(torch.from_numpy(-ECG))
-    assert logits.shape == (6, 5)
+        logits, lead = net(torch.from_numpy(ECG))
+        shifted, _ = net(torch.from_numpy(ECG + np.float32(0.5)))
+        inverted, _ = net(torch.from_numpy(-ECG))
+    assert logits.shape == (6, len(SERVED_LEADS), 5)
+    assert lead.shape == (6, len(LeadView))
     by_offset, by_sign = (logits - shifted).abs().max(), (logits - inverted).abs().max()
     assert by_offset < 1e-5
     assert by_sign > 50 * by_offset
 
 
 def test_the_network_keeps_its_budget(net: RecurrenceNet) -> None:
-    assert count_parameters(net) <= 900_000
-    assert count_macs(net) <= 60e6
+    assert count_parameters(net) <= 400_000
+    assert count_macs(net) <= 25e6
 
 
 def test_every_relu_is_its_own_and_leaves_its_input_alone(net: RecurrenceNet) -> None:
@@ -54,7 +58,10 @@ def test_every_relu_is_its_own_and_leaves_its_input_alone(net: RecurrenceNet) ->
 
 @pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # from inside the exporter
 def test_the_exported_graph_equals_torch_at_any_batch(net: RecurrenceNet) -> None:
-    model = onnx_bytes(net)
+    model = onnx_bytes(net, OUTPUTS)
     assert parity_error(net, model, ECG) <= MAX_PARITY_ERROR
-    assert len(model) <= 4_000_000
+    shipped = shipped_bytes(net)
+    assert len(shipped) <= 800_000
+    assert parity_error(rebuild_network(shipped, "shipped"), shipped, ECG) <= MAX_PARITY_ERROR
+    assert parity_error(net, shipped, ECG) <= MAX_ROUNDING
     assert b"site-packages" not in model  # no traces of the machine that exported it

@@ -9,14 +9,15 @@ import torch
 
 from inference.preprocess import prepare_batch
 from inference.rhythm_model import LAGS, LagPlot, RhythmNet, RhythmPlot, count_macs
-from inference.training.augment import AugmentConfig
 from inference.training.export import onnx_bytes, parity_error
+from inference.training.half import stored_as_half
 from inference.training.labels import DatasetError
 from inference.training.rhythm.__main__ import main
+from inference.training.rhythm.augment import RawAugmentConfig
 from inference.training.rhythm.calibrate import AF, NOISY, Unseen, challenge_f1, fit, recordings_of
 from inference.training.rhythm.dataset import LABELS, Recordings, load_recordings, prepare_recordings, split
 from inference.training.rhythm.evaluate import figures, served_figures, unseen_windows
-from inference.training.rhythm.export import rounded, stored_as_half
+from inference.training.rhythm.export import rounded
 from inference.training.rhythm.gate import gate_figures
 from inference.training.rhythm.train import LOG_NAME, Recipe, batch_of, logits_of, sampling, train
 from inference.training.rhythm.validate import cross_validate, unseen_of
@@ -164,7 +165,7 @@ def test_rare_rhythms_are_drawn_more_often_but_not_more_often_than_asked() -> No
 
 def test_batches_show_both_polarities() -> None:
     recordings = synthetic()
-    plain = AugmentConfig(
+    plain = RawAugmentConfig(
         gain=(1.0, 1.0), stretch_share=0, wander_share=0, emg_share=0, mains_share=0, mask_share=0
     )
     recipe = replace(TINY, augment=plain, mixup=0.0)

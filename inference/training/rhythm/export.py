@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -26,6 +25,7 @@ from inference.preprocess import BAND_HZ, MODEL_FS, MODEL_SAMPLES, prepare_batch
 from inference.rhythm import CARD_NAME, MODEL_NAME, RhythmCard
 from inference.rhythm_model import LAGS, RHYTHM_LAGS, RhythmNet, count_macs
 from inference.training.export import MAX_PARITY_ERROR, ExportError, onnx_bytes, parity_error
+from inference.training.half import stored_as_half
 from inference.training.rhythm.calibrate import LIMITS_CHOSEN, fit
 from inference.training.rhythm.dataset import Recordings
 from inference.training.rhythm.evaluate import figures
@@ -113,24 +113,6 @@ def _fold(module: nn.Module) -> None:
             conv, norm = module[index], module[index + 1]
             if isinstance(conv, nn.Conv1d | nn.Conv2d) and isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
                 module[index], module[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
-
-
-def stored_as_half(model: bytes) -> bytes:
-    """The same ONNX graph with its float32 weights kept as float16 and cast when it is opened."""
-    proto = onnx.load_from_string(model)
-    casts = []
-    for weight in proto.graph.initializer:
-        values = onnx.numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.ndim < 2:
-            continue
-        name = weight.name
-        weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *proto.graph.node]
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
-    onnx.checker.check_model(proto)
-    return bytes(proto.SerializeToString())
 
 
 def change_by_rounding(net: RhythmNet, served: RhythmNet, prepared_mv: NDArray[np.float32]) -> float:

@@ -21,14 +21,14 @@ from tqdm import tqdm
 
 from inference.preprocess import prepare_batch
 from inference.rhythm_model import RhythmNet
-from inference.training.augment import AugmentConfig, augment
+from inference.training.rhythm.augment import RawAugmentConfig, augment_raw
 from inference.training.rhythm.dataset import LABELS, Recordings
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "epochs.jsonl"
-HANDHELD = AugmentConfig(
+HANDHELD = RawAugmentConfig(
     gain=(0.5, 2.0),
     stretch_share=0.3,
     stretch=0.1,
@@ -53,7 +53,7 @@ class Recipe:
     mixup: float = 0.0  # both parameters of the beta distribution
     label_smoothing: float = 0.05
     seed: int = 1
-    augment: AugmentConfig = field(default_factory=lambda: HANDHELD)
+    augment: RawAugmentConfig = field(default_factory=lambda: HANDHELD)
 
 
 def one_cycle(step: int, total: int, recipe: Recipe) -> float:
@@ -140,7 +140,7 @@ def batch_of(
     starts = [int(rng.integers(0, recordings.last_start(row) + 1)) for row in chosen]
     raw_mv = np.stack([recordings.window_mv(row, start) for row, start in zip(chosen, starts, strict=True)])
     raw_mv *= rng.choice(np.array([-1, 1], dtype=np.float32), size=(len(raw_mv), 1))
-    ecg = prepare_batch(augment(raw_mv, rng, recipe.augment))
+    ecg = prepare_batch(augment_raw(raw_mv, rng, recipe.augment))
     targets = np.eye(len(LABELS), dtype=np.float32)[recordings.rhythm[chosen]]
     share = np.float32(rng.beta(recipe.mixup, recipe.mixup)) if recipe.mixup > 0 else np.float32(1)
     ecg = share * ecg + (1 - share) * ecg[::-1]  # the batch is in random order: its mirror is another one

@@ -7,8 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inference.explain.saved_network import load_network
-from inference.model import RecurrenceNet
+from inference.explain.saved_network import LeadReader, load_network
 from inference.preprocess import prepare_window
 from inference.verdict import Superclass
 
@@ -21,8 +20,8 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def net() -> RecurrenceNet:
-    return load_network()[0]
+def net() -> LeadReader:
+    return LeadReader(load_network()[0], "I")
 
 
 @pytest.fixture(scope="session")

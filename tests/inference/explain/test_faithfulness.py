@@ -15,7 +15,7 @@ from inference.explain.attribution import Attribution
 from inference.explain.explainer import attribute, for_picture
 from inference.explain.explanation import ExplanationMethod
 from inference.explain.grad_cam import onto_time, stretched
-from inference.model import RecurrenceNet
+from inference.explain.saved_network import LeadReader
 from inference.recurrence import LAGS
 from tests.inference.explain.conftest import Case
 
@@ -25,7 +25,7 @@ GRAD_CAM, GRADIENT_SHAP = ExplanationMethod
 Maps = list[NDArray[np.float32]]
 
 
-def explain(net: RecurrenceNet, cases: list[Case], method: ExplanationMethod) -> list[Attribution]:
+def explain(net: LeadReader, cases: list[Case], method: ExplanationMethod) -> list[Attribution]:
     return [finished(attribute(net, ecg, superclass, method)) for ecg, superclass in cases]
 
 
@@ -41,11 +41,12 @@ def likeness(before: Maps, after: Maps) -> NDArray[np.float64]:
     return np.array(found)
 
 
-def weakened(net: RecurrenceNet, seed: int) -> Iterator[RecurrenceNet]:
+def weakened(net: LeadReader, seed: int) -> Iterator[LeadReader]:
     """The network with ever more layers forgotten, from the answer down to the plot (Adebayo et al. 2018)."""
     torch.manual_seed(seed)
     weak = deepcopy(net)
-    layers = [m for m in weak.modules() if isinstance(m, torch.nn.Conv1d | torch.nn.Linear)]
+    kinds = torch.nn.Conv1d | torch.nn.Linear
+    layers = [m for name, m in weak.named_modules() if isinstance(m, kinds) and "lead_head" not in name]
     for n, layer in enumerate(reversed(layers)):
         layer.reset_parameters()
         if n in {0, len(layers) // 2, len(layers) - 1}:
@@ -54,7 +55,7 @@ def weakened(net: RecurrenceNet, seed: int) -> Iterator[RecurrenceNet]:
 
 @pytest.mark.parametrize("method", ExplanationMethod)
 def test_forgetting_the_weights_destroys_the_map(
-    net: RecurrenceNet, cases: list[Case], method: ExplanationMethod
+    net: LeadReader, cases: list[Case], method: ExplanationMethod
 ) -> None:
     some = cases[::2]
     before = maps(explain(net, some, method))
@@ -65,7 +66,7 @@ def test_forgetting_the_weights_destroys_the_map(
 
 @pytest.mark.parametrize("method", ExplanationMethod)
 def test_five_per_cent_of_noise_leaves_the_map(
-    net: RecurrenceNet, cases: list[Case], method: ExplanationMethod
+    net: LeadReader, cases: list[Case], method: ExplanationMethod
 ) -> None:
     rng = np.random.default_rng(5)
     noisy = [
@@ -77,7 +78,7 @@ def test_five_per_cent_of_noise_leaves_the_map(
 
 
 @pytest.mark.skipif(not PTBXL.is_dir(), reason="needs the recordings in ../shared/data")
-def test_maps_lead_to_what_the_answer_rests_on(net: RecurrenceNet) -> None:
+def test_maps_lead_to_what_the_answer_rests_on(net: LeadReader) -> None:
     """On average over recordings: better than any order that does not know the model."""
     cases = found_cases(PTBXL, 5)
     assert len(cases) == 20
@@ -90,7 +91,7 @@ def test_maps_lead_to_what_the_answer_rests_on(net: RecurrenceNet) -> None:
         assert np.mean(scores) > max(random, r_peaks), method
 
 
-def test_gradient_shap_adds_up_to_what_it_explains(net: RecurrenceNet, cases: list[Case]) -> None:
+def test_gradient_shap_adds_up_to_what_it_explains(net: LeadReader, cases: list[Case]) -> None:
     found = explain(net, cases[::2], GRADIENT_SHAP)
     for each in found:
         assert abs(each.to_time.sum() - each.effect) == pytest.approx(each.completeness_error, abs=1e-3)
@@ -99,13 +100,13 @@ def test_gradient_shap_adds_up_to_what_it_explains(net: RecurrenceNet, cases: li
     assert errors.sum() <= 0.25 * effects.sum()
 
 
-def test_the_same_window_has_the_same_map(net: RecurrenceNet, cases: list[Case]) -> None:
+def test_the_same_window_has_the_same_map(net: LeadReader, cases: list[Case]) -> None:
     for method in ExplanationMethod:
         first, again = (explain(net, cases[:1], method)[0] for _ in range(2))
         np.testing.assert_array_equal(first.to_time, again.to_time)
 
 
-def test_grad_cam_lies_on_the_plot_and_keeps_its_total_on_time(net: RecurrenceNet, cases: list[Case]) -> None:
+def test_grad_cam_lies_on_the_plot_and_keeps_its_total_on_time(net: LeadReader, cases: list[Case]) -> None:
     for found in explain(net, cases, GRAD_CAM):
         assert found.to_plot is not None
         assert found.to_plot.shape == (len(LAGS), 1000)
@@ -122,13 +123,13 @@ def test_a_place_of_the_plot_is_shared_by_the_two_moments_it_compares() -> None:
 
 
 @pytest.mark.parametrize("at", [96, 480, 800])
-def test_the_coarse_map_stands_where_its_stage_looks(net: RecurrenceNet, at: int) -> None:
+def test_the_coarse_map_stands_where_its_stage_looks(net: LeadReader, at: int) -> None:
     """A bump in the window moves the last stage most around its own moment."""
     quiet = torch.zeros(1, 1000)
     bump = quiet.clone()
     bump[0, at - 4 : at + 5] = torch.from_numpy(np.hanning(11)[1:-1].astype(np.float32))
     features: list[torch.Tensor] = []
-    hook = net.blocks.register_forward_hook(lambda _module, _inputs, output: features.append(output))
+    hook = net.last_stage.register_forward_hook(lambda _module, _inputs, output: features.append(output))
     with torch.inference_mode():
         net(quiet)
         net(bump)

@@ -13,12 +13,11 @@ from inference.classifier import Classifier, ClassifierError
 from inference.explain.explainer import Explainer
 from inference.explain.saved_network import (
     MAX_PARITY_ERROR,
+    LeadReader,
     SavedNetworkError,
     load_network,
-    logits_of,
     rebuild_network,
 )
-from inference.model import RecurrenceNet
 from inference.verdict import Superclass
 from tests.inference.explain.conftest import Case
 
@@ -34,17 +33,17 @@ def write_weights(folder: Path, model: onnx.ModelProto) -> None:
     (folder / CARD_NAME).write_text(json.dumps(card))
 
 
-def test_the_network_answers_as_the_file_does(net: RecurrenceNet, cases: list[Case]) -> None:
+def test_the_network_answers_as_the_file_does(net: LeadReader, cases: list[Case]) -> None:
     ecg_mv = np.stack([ecg for ecg, _ in cases])
     with torch.inference_mode():
-        given = logits_of(net, torch.from_numpy(ecg_mv)).numpy()
-    wanted = Classifier.load().logits(ecg_mv)
+        given = net(torch.from_numpy(ecg_mv)).numpy()
+    wanted = Classifier.load().logits(ecg_mv, "I")
     assert given.shape == (len(cases), len(Superclass))
     assert np.abs(given - wanted).max() <= MAX_PARITY_ERROR
 
 
 def test_weights_of_half_precision_are_read_through_their_conversion(
-    net: RecurrenceNet, cases: list[Case]
+    net: LeadReader, cases: list[Case]
 ) -> None:
     model = onnx.load(RELEASED)
     for stored in list(model.graph.initializer):
@@ -57,7 +56,7 @@ def test_weights_of_half_precision_are_read_through_their_conversion(
     ecg = torch.from_numpy(cases[0][0][None])
     halved = rebuild_network(model.SerializeToString(), "halved")
     with torch.inference_mode():
-        apart = (logits_of(halved, ecg) - logits_of(net, ecg)).abs().max()
+        apart = (LeadReader(halved, "I")(ecg) - net(ecg)).abs().max()
     assert apart < 0.05
 
 
