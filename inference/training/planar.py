@@ -35,7 +35,8 @@ def planar(model: ModelProto) -> ModelProto:
     for output in graph.output:
         if output.name in rewriting.raised:
             raise ValueError(f"the output {output.name} would get a height: end the network in a head")
-    graph.initializer.append(helper.make_tensor(_AXIS_NAME, TensorProto.INT64, [1], [HEIGHT_AXIS]))
+    if _AXIS_NAME not in weights:
+        graph.initializer.append(helper.make_tensor(_AXIS_NAME, TensorProto.INT64, [1], [HEIGHT_AXIS]))
     del graph.node[:], graph.value_info[:]
     graph.node.extend(rewriting.nodes)
     onnx.checker.check_model(changed)
