@@ -19,7 +19,8 @@ SERVED_LEADS = ("I", "II")  # each has superclass logits of its own
 
 FALSE_INVERSION = 0.01  # share of upright windows of a told lead that may be called upside down
 RECOGNITION_ERROR = 0.05  # share of recognised windows that may be of another lead
-MIN_LIMIT = 0.5  # never believe what is less likely than everything else together
+MIN_RECOGNISED = 0.5  # never believe in a lead that is less likely than everything else together
+MIN_INVERTED = 0.05  # windows upside down are rare in training, so their probability stays low
 
 
 class LeadView(StrEnum):
@@ -74,28 +75,29 @@ def fit_limits(by_view: Mapping[LeadView, Floats]) -> LeadLimits:
 
     Returns:
         For a told lead the limit that at most 1 % of its upright windows pass as upside down; for an untold
-        one the lowest limit above which at least 95 % of all given windows are of that lead.
+        one the lowest limit above which 95 % of windows are of that lead, were all views as frequent.
     """
     inverted, recognised = {}, {}
     for view, opposite in INVERTED.items():
         upright = by_view[view][:, VIEWS.index(opposite)]
-        inverted[view.value] = max(MIN_LIMIT, float(np.quantile(upright, 1 - FALSE_INVERSION)))
+        inverted[view.value] = max(MIN_INVERTED, float(np.quantile(upright, 1 - FALSE_INVERSION)))
         column = VIEWS.index(view)
         score = np.concatenate([probabilities[:, column] for probabilities in by_view.values()])
         right = np.concatenate(
             [np.full(len(probabilities), of is view) for of, probabilities in by_view.items()]
         )
-        recognised[view.value] = _lowest_limit(score, right)
+        weight = np.concatenate([np.full(len(one), 1 / len(one)) for one in by_view.values()])
+        recognised[view.value] = _lowest_limit(score, right, weight)
     return LeadLimits(inverted, recognised)
 
 
-def _lowest_limit(score: Floats, right: NDArray[np.bool_]) -> float:
-    """The lowest limit, MIN_LIMIT or more, whose windows above are right often enough; 1 without one."""
+def _lowest_limit(score: Floats, right: NDArray[np.bool_], weight: Floats) -> float:
+    """The lowest limit, MIN_RECOGNISED or more, above which windows are right often enough; 1 without one."""
     order = np.argsort(-score, kind="stable")
-    share_right = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero((share_right >= 1 - RECOGNITION_ERROR) & (score[order] > MIN_LIMIT))
+    share_right = np.cumsum((right * weight)[order]) / np.cumsum(weight[order])
+    good = np.flatnonzero((share_right >= 1 - RECOGNITION_ERROR) & (score[order] > MIN_RECOGNISED))
     if len(good) == 0:
         return 1.0
     last = int(good[-1])
-    below = score[order[last + 1]] if last + 1 < len(order) else MIN_LIMIT
-    return float(max(MIN_LIMIT, (score[order[last]] + below) / 2))
+    below = score[order[last + 1]] if last + 1 < len(order) else MIN_RECOGNISED
+    return float(max(MIN_RECOGNISED, (score[order[last]] + below) / 2))

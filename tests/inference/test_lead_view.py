@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from inference.lead_view import (
     FALSE_INVERSION,
     INVERTED,
-    MIN_LIMIT,
+    MIN_INVERTED,
     RECOGNITION_ERROR,
     VIEWS,
     LeadLimits,
@@ -70,7 +70,7 @@ def test_fitted_limits_keep_their_promise_where_they_were_fitted(spread: float) 
     for view, opposite in INVERTED.items():
         upright = seen[view][:, VIEWS.index(opposite)]
         assert (upright > limits.inverted[view]).mean() <= FALSE_INVERSION + 1 / len(upright)
-        assert limits.inverted[view] >= MIN_LIMIT
+        assert limits.inverted[view] >= MIN_INVERTED
         recognised = everything[:, VIEWS.index(view)] > limits.recognised[view]
         if recognised.any():
             assert (truth[recognised] == view).mean() >= 1 - RECOGNITION_ERROR
