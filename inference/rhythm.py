@@ -4,6 +4,7 @@ No torch here: the recurrence plots (see `rhythm_model`) are built inside the ex
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from inference.verdict import Rhythm, RhythmFinding
 MODEL_NAME = "rhythm.onnx"
 CARD_NAME = "rhythm.json"
 MAX_BATCH = 32  # windows a run, as in the classifier
+LEAST_SHARE = 1e-9  # keeps logarithms finite
+NEARLY_GEOMETRIC = 1e-3  # exponents below it are taken as their limit 0
 _REMEDY = "restore the released weights, or export your own with python -m inference.training.rhythm export"
 
 Floats = NDArray[np.floating]
@@ -35,6 +38,7 @@ class RhythmCalibration:
     biases: tuple[float, float, float, float]  # then added: rare rhythms were drawn more often in training
     af_limit: float  # a window at or above it speaks for atrial fibrillation, if that is most probable too
     noisy_limit: float  # a window at or above it is too noisy to classify
+    exponents: tuple[float, float, float, float]  # of the power means over the windows of a recording
     offsets: tuple[float, float, float, float]  # added to log probabilities where one rhythm must be named
 
     def probabilities(self, logits: Floats) -> NDArray[np.float64]:
@@ -66,23 +70,54 @@ class RhythmCard:
     figures: dict[str, Any]  # cross-validated by recording
 
 
-def aggregate(probabilities: Floats) -> NDArray[np.float64]:
-    """Windows of one recording -> the recording.
-
-    The geometric mean, scaled to sum 1: a window that rules a rhythm out counts for more than one that is
-    merely unsure, and one doubtful window cannot outvote the others.
+def aggregate(probabilities: Floats, exponents: Sequence[float]) -> NDArray[np.float64]:
+    """Windows of one recording -> the recording; see `aggregate_each`.
 
     Args:
         probabilities: (k, 4) in any order of windows, overlapping or not.
+        exponents: of the four power means.
+
+    Returns:
+        (4,) of sum 1; one window, or several equal ones, are the recording.
 
     Raises:
         ValueError: no window.
     """
     if len(probabilities) == 0:
         raise ValueError("a recording needs at least one window to have a rhythm, got none")
-    mean = np.log(np.maximum(probabilities, 1e-9)).mean(axis=0)
-    shares = np.exp(mean - mean.max())
-    return np.asarray(shares / shares.sum(), dtype=np.float64)
+    recording: NDArray[np.float64] = aggregate_each(probabilities, np.zeros(1, np.int64), exponents)[0]
+    return recording
+
+
+def aggregate_each(
+    probabilities: Floats, first: NDArray[np.int64], exponents: Sequence[float]
+) -> NDArray[np.float64]:
+    """Windows of many recordings -> the recordings.
+
+    A rhythm's share is the power mean M_r(p) = (mean of p^r)^(1/r) over the windows, then the four are scaled
+    to sum 1. Rhythms differ in what a recording of them looks like: one window with an early beat makes it
+    `other` (r > 1), normal rhythm holds in all (r < 0), fibrillation stays (r about 0: the geometric mean).
+
+    Args:
+        probabilities: (windows, 4), those of a recording side by side.
+        first: (n,) row of each recording's first window, rising from 0.
+        exponents: r of each rhythm.
+
+    Returns:
+        (n, 4), each row of sum 1.
+    """
+    logs = np.log(np.maximum(probabilities, LEAST_SHARE))
+    windows = np.diff(first, append=len(logs))
+    means = np.empty((len(first), len(Rhythm)))
+    for column, exponent in enumerate(exponents):
+        values = logs[:, column]
+        if abs(exponent) < NEARLY_GEOMETRIC:
+            means[:, column] = np.add.reduceat(values, first) / windows
+        else:
+            total = np.logaddexp.reduceat(exponent * values, first)
+            means[:, column] = (total - np.log(windows)) / exponent
+    shares = np.exp(means - means.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 class RhythmReader:
@@ -148,9 +183,13 @@ class RhythmReader:
         noisy = tuple(Rhythm).index(Rhythm.NOISY)
         return bool(probabilities[noisy] >= self.card.calibration.noisy_limit)
 
+    def aggregate(self, probabilities: Floats) -> NDArray[np.float64]:
+        """(k, 4) probabilities of a recording's windows -> (4,) of the recording; ValueError without one."""
+        return aggregate(probabilities, self.card.calibration.exponents)
+
     def decide(self, probabilities: Floats) -> Rhythm:
         """The one rhythm of a recording from its (4,) aggregated probabilities, fair to the rare ones."""
-        scores = np.log(np.maximum(probabilities, 1e-9)) + self.card.calibration.offsets
+        scores = np.log(np.maximum(probabilities, LEAST_SHARE)) + self.card.calibration.offsets
         return tuple(Rhythm)[int(np.argmax(scores))]
 
 

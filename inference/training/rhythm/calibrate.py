@@ -1,15 +1,16 @@
-"""Logits of unseen windows become what the rhythm network needs to be served: probabilities, limits, offsets.
+"""Logits of unseen windows become what serving needs: probabilities, limits, exponents and offsets.
 
 Everything here is fitted on out-of-fold logits. A figure for a fold is made by what the other folds gave.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from inference.rhythm import RhythmCalibration, aggregate
+from inference.rhythm import RhythmCalibration, aggregate_each
 from inference.training.metrics import f1
 from inference.training.rhythm.dataset import LABELS
 from inference.verdict import Rhythm
@@ -19,6 +20,7 @@ NOISY = tuple(Rhythm).index(Rhythm.NOISY)
 SCORED = 3  # normal, AF and other count in the challenge's mean F1; noisy does not
 MAX_FALSE_AF = 0.01  # of windows of normal and other recordings
 MAX_REFUSED = 0.03  # of windows of normal, AF and other recordings
+MAX_EXPONENT = 4.0  # beyond it a power mean is nearly the extreme window
 MAX_OFFSET = 1.5  # of a log probability: a factor of 4.5
 OFFSET_STEP = 0.05
 OFFSET_REACH = 3  # grid points to either side that are averaged
@@ -27,6 +29,7 @@ OFFSET_ROUNDS = 3
 LIMITS_CHOSEN = {
     "af_limit": f"out of fold: at most {MAX_FALSE_AF:.0%} of 10 s windows of normal and other recordings",
     "noisy_limit": f"out of fold: at most {MAX_REFUSED:.0%} of 10 s windows of the three readable rhythms",
+    "exponents": "out of fold: greatest likelihood of the recordings' rhythms",
     "offsets": "out of fold: greatest mean F1 of normal, AF and other over recordings",
 }
 
@@ -52,22 +55,30 @@ def fit(unseen: Unseen) -> RhythmCalibration:
     truth = unseen.rhythm[unseen.owner]
     temperature, biases = _scaling(unseen.logits, truth)
     draft = RhythmCalibration(
-        temperature=temperature, biases=biases, af_limit=1.0, noisy_limit=1.0, offsets=(0.0, 0.0, 0.0, 0.0)
+        temperature=temperature,
+        biases=biases,
+        af_limit=1.0,
+        noisy_limit=1.0,
+        exponents=(0.0, 0.0, 0.0, 0.0),
+        offsets=(0.0, 0.0, 0.0, 0.0),
     )
     probability = draft.probabilities(unseen.logits)
     without_af = (truth != AF) & (truth != NOISY)
+    exponents = _exponents(probability, unseen)
     return replace(
         draft,
         af_limit=_upper_limit(probability[without_af, AF], MAX_FALSE_AF),
         noisy_limit=_upper_limit(probability[truth != NOISY, NOISY], MAX_REFUSED),
-        offsets=_offsets(recordings_of(probability, unseen.owner), unseen.rhythm),
+        exponents=exponents,
+        offsets=_offsets(recordings_of(probability, unseen.owner, exponents), unseen.rhythm),
     )
 
 
-def recordings_of(probability: Floats, owner: NDArray[np.int64]) -> NDArray[np.float64]:
+def recordings_of(
+    probability: Floats, owner: NDArray[np.int64], exponents: Sequence[float]
+) -> NDArray[np.float64]:
     """(windows, 4) and the rising owner of each -> (n, 4) aggregated."""
-    borders = np.flatnonzero(np.diff(owner)) + 1
-    return np.stack([aggregate(part) for part in np.split(probability, borders)])
+    return aggregate_each(probability, np.flatnonzero(np.diff(owner, prepend=-1)), exponents)
 
 
 def challenge_f1(decided: NDArray[np.int64], rhythm: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -84,6 +95,22 @@ def _scaling(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, tuple[flo
 
     inverse, *biases = minimize(loss, np.zeros(4), method="BFGS").x
     return float(np.exp(-inverse)), (0.0, float(biases[0]), float(biases[1]), float(biases[2]))
+
+
+def _exponents(probability: Floats, unseen: Unseen) -> tuple[float, float, float, float]:
+    """Exponents under which the recordings' rhythms are most likely; biases are fitted beside and dropped."""
+
+    def loss(parameters: Floats) -> float:
+        scores = np.log(recordings_of(probability, unseen.owner, list(parameters[:4])))
+        scores[:, 1:] += parameters[4:]
+        right = scores[np.arange(len(scores)), unseen.rhythm]
+        return float(np.mean(np.logaddexp.reduce(scores, axis=1) - right))
+
+    bounds = [(-MAX_EXPONENT, MAX_EXPONENT)] * 4 + [(-3.0, 3.0)] * 3
+    start = np.array([-0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0])  # not 0: the slope there is not seen
+    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+    normal, af, other, noisy = (round(float(value), 2) for value in found[:4])
+    return normal, af, other, noisy
 
 
 def _upper_limit(values: Floats, share: float) -> float:

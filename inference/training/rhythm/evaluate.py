@@ -5,6 +5,7 @@ their mean, as in the challenge (Clifford et al. 2017). Intervals are 95 % over 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,32 +41,43 @@ def unseen_windows(recordings: Recordings, rows: NDArray[np.int64], logits_of: J
     return Unseen(logits_of(raw_mv), numbers, recordings.rhythm[rows])
 
 
-def cross_fitted(unseen: Unseen, fold: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Judge each fold by what the other folds gave.
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What calibrations made of unseen windows."""
 
-    Returns:
-        (windows, 4) probabilities, (n, 4) aggregated logarithms with the offsets added, and (windows, 2)
-        limits of AF and noisy.
-    """
-    probability = np.zeros(unseen.logits.shape)
-    limits = np.zeros((len(probability), 2))
-    offsets = np.zeros((len(unseen.rhythm), len(LABELS)))
+    probability: Floats  # (windows, 4)
+    recording: Floats  # (n, 4) aggregated
+    scores: Floats  # (n, 4) logarithms of these with the offsets added; the greatest names the rhythm
+    limits: Floats  # (windows, 2) of AF and noisy
+
+
+def cross_fitted(unseen: Unseen, fold: NDArray[np.int64]) -> Judged:
+    """Judge each fold by what the other folds gave."""
+    probability, limits = np.zeros(unseen.logits.shape), np.zeros((len(unseen.logits), 2))
+    recording, scores = np.zeros((2, len(unseen.rhythm), len(LABELS)))
     for each in np.unique(fold):
-        calibration = fit(unseen.of_recordings(fold != each))
-        windows = fold[unseen.owner] == each
-        probability[windows] = calibration.probabilities(unseen.logits[windows])
-        limits[windows] = calibration.af_limit, calibration.noisy_limit
-        offsets[fold == each] = calibration.offsets
-    scores = np.log(recordings_of(probability, unseen.owner)) + offsets
-    return probability, scores, limits
+        inside = fold == each
+        windows = inside[unseen.owner]
+        judged = as_served(unseen.of_recordings(inside), fit(unseen.of_recordings(~inside)))
+        probability[windows], limits[windows] = judged.probability, judged.limits
+        recording[inside], scores[inside] = judged.recording, judged.scores
+    return Judged(probability, recording, scores, limits)
+
+
+def as_served(unseen: Unseen, calibration: RhythmCalibration) -> Judged:
+    """Judge everything by one calibration."""
+    probability = calibration.probabilities(unseen.logits)
+    recording = recordings_of(probability, unseen.owner, calibration.exponents)
+    scores = np.log(recording) + np.array(calibration.offsets)
+    limits = np.tile([calibration.af_limit, calibration.noisy_limit], (len(probability), 1))
+    return Judged(probability, recording, scores, limits)
 
 
 def figures(unseen: Unseen, fold: NDArray[np.int64], rounds: int = BOOTSTRAP_ROUNDS) -> dict[str, Any]:
     """Cross-validated figures, ready for JSON."""
-    probability, scores, limits = cross_fitted(unseen, fold)
-    return _figures(unseen, probability, scores, limits, rounds) | {
+    return _figures(unseen, cross_fitted(unseen, fold), rounds) | {
         "folds": len(np.unique(fold)),
-        "fitted": "temperature, biases, limits and offsets of a fold come from the other folds",
+        "fitted": "everything that is calibrated comes from the other folds",
     }
 
 
@@ -73,18 +85,14 @@ def served_figures(
     unseen: Unseen, calibration: RhythmCalibration, rounds: int = BOOTSTRAP_ROUNDS
 ) -> dict[str, Any]:
     """The same for recordings of any origin and a calibration as served; nothing is fitted."""
-    probability = calibration.probabilities(unseen.logits)
-    scores = np.log(recordings_of(probability, unseen.owner)) + np.array(calibration.offsets)
-    limits = np.tile([calibration.af_limit, calibration.noisy_limit], (len(probability), 1))
-    return _figures(unseen, probability, scores, limits, rounds)
+    return _figures(unseen, as_served(unseen, calibration), rounds)
 
 
-def _figures(
-    unseen: Unseen, probability: Floats, scores: Floats, limits: Floats, rounds: int
-) -> dict[str, Any]:
+def _figures(unseen: Unseen, judged: Judged, rounds: int) -> dict[str, Any]:
+    probability, limits = judged.probability, judged.limits
     rhythm, owner = unseen.rhythm, unseen.owner
     truth = rhythm[owner]
-    decided = np.argmax(scores, axis=1)
+    decided = np.argmax(judged.scores, axis=1)
     readable = truth != NOISY
 
     def f1_among(rows: NDArray[np.int64]) -> list[float | None]:
@@ -109,8 +117,7 @@ def _figures(
         "mean_f1": round(float(f1_of[:SCORED].mean()), 4),
         "ci95": {"mean_f1": intervals[0], "f1": dict(zip(LABELS, intervals[1:], strict=True))},
         "mean_f1_greatest_probability": round(
-            float(challenge_f1(np.argmax(recordings_of(probability, owner), axis=1), rhythm)[:SCORED].mean()),
-            4,
+            float(challenge_f1(np.argmax(judged.recording, axis=1), rhythm)[:SCORED].mean()), 4
         ),
         "window": {
             "f1": _by_label(lambda code: float(window_f1[code])),

@@ -24,8 +24,8 @@ def gate_figures(recordings: Recordings, unseen: Unseen, fold: NDArray[np.int64]
         unseen: their windows as `evaluate.unseen_windows` cut and judged them, in order.
         fold: (n,) of each recording; the limit for a fold comes from the other folds.
     """
-    probability, _, limits = cross_fitted(unseen, fold)
-    network = probability[:, NOISY] >= limits[:, 1]
+    judged = cross_fitted(unseen, fold)
+    network = judged.probability[:, NOISY] >= judged.limits[:, 1]
     signal = _refused_by_signal(recordings)
     label = unseen.rhythm[unseen.owner]
     shares: dict[str, Any] = {
