@@ -12,7 +12,8 @@ A real 10 s recording at 512 Hz, in as many gains and noises as the batch is lon
 One thread on one core, pinned where the system allows. Every round gives each its turn; figures are medians
 over rounds by CPU time, so that a busy neighbour counts little, with the least and the most, and by the wall
 clock beside. Ratios are of medians at the same batch, and for the starting project also to its best batch.
-Two processes on two cores against one are by the wall clock, and mean little when the cores are not free.
+Two processes on two cores against one are by the wall clock, which means little when the cores are not free,
+and by CPU time.
 """
 
 import argparse
@@ -243,10 +244,12 @@ def compare_workers(load: Load, cores: Sequence[int]) -> dict[str, Any] | None:
         return None
     one, two = (work_together(load, cores[:n]) for n in (1, 2))
     alone_per_s, together_per_s = (sum(per_s for per_s, _ in each) for each in (one, two))
+    alone_by_cpu, together_by_cpu = (sum(per_s / share for per_s, share in each) for each in (one, two))
     return {
         "one": round(alone_per_s, 1),
         "two": round(together_per_s, 1),
         "ratio": round(together_per_s / alone_per_s, 2),
+        "ratio_by_cpu_time": round(together_by_cpu / alone_by_cpu, 2),
         "share_of_core": [round(share, 2) for _, share in (*one, *two)],  # below 0.95 a neighbour was busy
     }
 
