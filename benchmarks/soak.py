@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-SERVICES = ("ingest", "inference", "alarms", "dashboard", "simulate", "broker")
+SERVICES = ("ingest", "inference", "alarms", "explain", "dashboard", "simulate", "broker")
 SETTLE_BEFORE_KILLS_S = 25.0
 SETTLE_AFTER_KILLS_S = 20.0
 

@@ -27,14 +27,51 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def each_value(value: Any) -> str:
-    """Whatever a JSON file holds -> tables: a list of objects by row, an object by name."""
-    if isinstance(value, Mapping):
-        return markdown(["", ""], [[str(name), _cell(one)] for name, one in value.items()])
-    if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
-        columns = list(dict.fromkeys(name for one in value for name in one))
-        return markdown(columns, [[_cell(one.get(name)) for name in columns] for one in value])
-    return _cell(value)
+def each_value(value: Mapping[str, Any]) -> str:
+    """An object as a JSON file holds it -> a table by name; objects within it get a row for each name."""
+    rows: list[list[str]] = []
+    for name, one in value.items():
+        parts = one.items() if isinstance(one, Mapping) else [("", one)]
+        rows += [[f"{name} {part}".strip(), _cell(inner)] for part, inner in parts]
+    return markdown(["", ""], rows)
+
+
+def ablation_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of `ablation.json` -> table: each variant's size and macro-AUROC by lead."""
+    leads = [name for name, one in rows[0].items() if isinstance(one, Mapping)]
+    header = ["network", "parameters", "MMAC", *(f"lead {lead}: macro-AUROC (95 %)" for lead in leads)]
+    return markdown(
+        header,
+        [
+            [
+                row["variant"],
+                f"{row['parameters']:,}",
+                f"{row['mmac']:.0f}",
+                *(f"{number(row[lead]['macro_auroc'])} {span(row[lead]['ci95'])}" for lead in leads),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def rhythm_table(figures: Mapping[str, Any]) -> str:
+    """Figures of `rhythm.json` -> table: F1 of recordings and windows by rhythm."""
+    names = list(figures["f1"])
+    window = figures["window"]
+    return markdown(
+        ["out of fold", *names, "mean of the first three"],
+        [
+            [
+                "recordings: F1 (95 %)",
+                *(f"{number(figures['f1'][n])} {span(figures['ci95']['f1'][n])}" for n in names),
+                f"{number(figures['mean_f1'])} {span(figures['ci95']['mean_f1'])}",
+            ],
+            ["10 s windows: F1", *(number(window["f1"][n]) for n in names), number(window["mean_f1"])],
+            ["10 s windows: AUROC", *(number(window["auroc"][n]) for n in names), NOTHING],
+            ["10 s windows: called AF", *(share(window["called_af"][n]) for n in names), NOTHING],
+            ["10 s windows: called noisy", *(share(window["called_noisy"][n]) for n in names), NOTHING],
+        ],
+    )
 
 
 def _cell(value: Any) -> str:

@@ -36,7 +36,7 @@ FIGURES = {
     "peak_rss_mb": dict,
     "broker": str,
 }
-SERVICES = {"broker", "ingest", "inference", "alarms", "dashboard", "simulators"}
+SERVICES = {"broker", "ingest", "inference", "alarms", "explain", "dashboard", "simulators"}
 LIVE_WITHIN_S = 75.0  # a busy CI machine; `python -m benchmarks.start` measures the 30 s that we promise
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 

@@ -56,6 +56,29 @@ def card(records: Records, weights: Path) -> Card:
     return replace(both.card, figures=figures, external={"handheld": {"normal rhythm": normal}})
 
 
+ABLATION: list[dict[str, Any]] = [
+    {
+        "variant": "lag only",
+        "parameters": 1234,
+        "mmac": 24.3,
+        "I": {"macro_auroc": 0.8512, "ci95": [0.84, 0.86]},
+        "II": {"macro_auroc": 0.87, "ci95": [0.86, 0.88]},
+    }
+]
+_EACH = dict.fromkeys("NAO~", 0.7)
+RHYTHM: dict[str, Any] = {
+    "version": "rhythm-1-x",
+    "parameters": 5678,
+    "mmac": 13.3,
+    "recordings": 90,
+    "folds": 5,
+    "f1": _EACH,
+    "mean_f1": 0.8034,
+    "ci95": {"mean_f1": [0.79, 0.81], "f1": {key: [0.6, 0.8] for key in "NAO~"}},
+    "window": {"f1": _EACH, "mean_f1": 0.7, "auroc": _EACH, "called_af": _EACH, "called_noisy": _EACH},
+}
+
+
 def test_a_card_survives_its_file(card: Card) -> None:
     again = decode_card(encode_card(card))
     assert again.by_lead == card.by_lead
@@ -63,14 +86,12 @@ def test_a_card_survives_its_file(card: Card) -> None:
 
 
 def test_the_page_prints_both_leads_what_is_weak_and_what_it_was_given(card: Card) -> None:
-    page = card_text(
-        card, [{"plot": "lag only", "macro_auroc": 0.8512}], {"mean_f1": 0.8034, "f1": {"A": 0.7}}
-    )
+    page = card_text(card, ABLATION, RHYTHM)
     for lead, figures in card.figures.items():
         assert f"## Lead {lead}: fold 9" in page
         assert f"Infarction from lead {lead} is weak: AUROC {figures['auroc']['MI']:.2f}" in page
-    assert "| lag only | 0.8512 |" in page
-    assert "| mean_f1 | 0.8034 |" in page
+    assert "| lag only | 1,234 | 24 | 0.851 (0.840 to 0.860) | 0.870 (0.860 to 0.880) |" in page
+    assert "0.803 (0.790 to 0.810)" in page
     assert "labelled normal, 62% are called abnormal once the gate has refused 0%" in page
     assert "sex: female" in page
     for name in PICTURES:
@@ -88,7 +109,7 @@ def test_the_page_leaves_out_what_there_is_not(card: Card) -> None:
 
 def test_every_table_of_the_page_is_whole(card: Card) -> None:
     width = 0
-    for line in card_text(card).splitlines():
+    for line in card_text(card, ABLATION, RHYTHM).splitlines():
         cells = line.count("|") if line.startswith("|") else 0
         assert not (width and cells) or cells == width, line
         width = cells
@@ -110,7 +131,7 @@ def test_weights_get_their_card_and_nothing_else_of_them_changes(
     run = tmp_path / "run"
     run.mkdir()
     weights = Path(shutil.copytree(weights, tmp_path / "weights"))
-    (run / ABLATION_NAME).write_text(json.dumps([{"plot": "lag only", "macro_auroc": 0.8512}]))
+    (run / ABLATION_NAME).write_text(json.dumps(ABLATION))
     before = Classifier.load(weights).card
     written = describe(weights, records, data=tmp_path, run=run, rounds=10)
     after = Classifier.load(weights).card  # still the file its card describes
@@ -127,5 +148,4 @@ def test_cells_say_what_is_not_known() -> None:
     assert (number(None), share(None), span(None)) == ("--", "--", "")
     assert (number(0.85339), share(0.125), span([0.1, 0.25], 2)) == ("0.853", "12%", "(0.10 to 0.25)")
     assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
-    assert each_value([{"a": 1.0}, {"b": None}]) == "| a | b |\n| --- | --- |\n| 1 | -- |\n| -- | -- |"
-    assert each_value({"x": {"y": [1, 2]}}) == "|  |  |\n| --- | --- |\n| x | y 1, 2 |"
+    assert each_value({"x": {"y": [1, 2]}, "z": None}) == "|  |  |\n| --- | --- |\n| x y | 1, 2 |\n| z | -- |"
