@@ -23,7 +23,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
@@ -37,6 +37,7 @@ from scipy.signal import resample_poly
 
 from inference.card import MODEL_NAME, RELEASED_WEIGHTS
 from inference.classifier import Classifier
+from inference.lead_view import SERVED_LEADS, LeadLimits
 from inference.preprocess import prepare_windows
 from inference.quality_gate import refuse_each
 from inference.rhythm import MODEL_NAME as RHYTHM_NAME
@@ -94,7 +95,9 @@ class Field:
         self.starting_mmac = starting_project.count_macs(self._net) / 1e6
         self._net_onnx = session_of(starting_project.onnx_bytes(self._net))
         network = session_of(twin.onnx_bytes(twin.build()))
-        self._twin = Classifier(network, self.classifier.card, self._rhythm)
+        any_way_up = LeadLimits(dict.fromkeys(SERVED_LEADS, 1.0), dict.fromkeys(SERVED_LEADS, 1.0))
+        card = replace(self.classifier.card, lead_limits=any_way_up)  # random weights see leads at random
+        self._twin = Classifier(network, card, self._rhythm)
 
     def contenders(self, batch: int) -> dict[str, Contender]:
         """The product, its parts and its peers on the same windows."""

@@ -80,7 +80,9 @@ def fit_limits(by_view: Mapping[LeadView, Floats]) -> LeadLimits:
     inverted, recognised = {}, {}
     for view, opposite in INVERTED.items():
         upright = by_view[view][:, VIEWS.index(opposite)]
-        inverted[view.value] = max(MIN_INVERTED, float(np.quantile(upright, 1 - FALSE_INVERSION)))
+        inverted[view.value] = max(
+            MIN_INVERTED, float(np.quantile(upright, 1 - FALSE_INVERSION, method="higher"))
+        )
         column = VIEWS.index(view)
         score = np.concatenate([probabilities[:, column] for probabilities in by_view.values()])
         right = np.concatenate(

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 
 from inference.alarms.alarm import AlarmKind
-from inference.verdict import Finding, RhythmFinding, Verdict
+from inference.verdict import Finding, Indeterminate, RhythmFinding, Verdict
 from ingest.vitals import SignalState, Vitals
 
 SECOND_US = 1_000_000
+RHYTHM_READABLE = (None, Indeterminate.UNKNOWN_LEAD, Indeterminate.INVERTED)
 CLOCK_STEP_S = (
     60.0  # a redelivered record is seconds old; one older than this means that the clock was set back
 )
@@ -50,6 +51,7 @@ class Observed:
     online: bool = True
     battery: int | None = None  # per cent
     votes: list[Vote] = field(default_factory=list)  # oldest first, at most VOTES_KEPT
+    rhythm_votes: list[Vote] = field(default_factory=list)  # likewise, of windows whose rhythm can be told
 
 
 def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
@@ -93,19 +95,28 @@ def observe_time(seen: Observed, at_us: int) -> None:
 
 
 def observe_verdict(seen: Observed, verdict: Verdict) -> bool:
-    """Take in a newer verdict that passed quality; False when it is late, indeterminate or a repetition."""
-    if verdict.historic or verdict.indeterminate is not None:
+    """Take in a newer verdict that passed quality; False when it is late, indeterminate or a repetition.
+
+    An unknown or inverted lead has no findings, but its rhythm is as good as any: it votes on that alone.
+    """
+    if verdict.historic or verdict.indeterminate not in RHYTHM_READABLE:
         return False
-    newest = seen.votes[-1] if seen.votes else None
-    place = (verdict.decided_us, verdict.first_sample)  # windows of one batch are decided at one moment
+    vote = Vote(verdict.first_sample, verdict.decided_us, verdict.model, verdict.findings, verdict.rhythm)
+    is_new = bool(vote.rhythm) and _cast(seen.rhythm_votes, vote)
+    return (verdict.indeterminate is None and _cast(seen.votes, vote)) or is_new
+
+
+def _cast(votes: list[Vote], vote: Vote) -> bool:
+    """Append a vote unless it is late or a repetition; after a clock step the older ones are forgotten."""
+    newest = votes[-1] if votes else None
+    place = (vote.decided_us, vote.first_sample)  # windows of one batch are decided at one moment
     if newest is not None and place <= (newest.decided_us, newest.first_sample):
-        is_clock_step = verdict.decided_us < newest.decided_us - CLOCK_STEP_S * SECOND_US
+        is_clock_step = vote.decided_us < newest.decided_us - CLOCK_STEP_S * SECOND_US
         if not is_clock_step:
             return False
-        seen.votes.clear()
-    vote = Vote(verdict.first_sample, verdict.decided_us, verdict.model, verdict.findings, verdict.rhythm)
-    seen.votes.append(vote)
-    del seen.votes[:-VOTES_KEPT]
+        votes.clear()
+    votes.append(vote)
+    del votes[:-VOTES_KEPT]
     return True
 
 

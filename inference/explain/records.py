@@ -9,7 +9,7 @@ from inference.alarms.alarm import AlarmKind, AlarmState
 from inference.alarms.observed import VOTES_KEPT
 from inference.alarms.rules import FINDINGS
 from inference.explain.explanation import Explanation, ExplanationKey, Place
-from inference.verdict import Finding, Superclass
+from inference.verdict import Finding, Presence, Superclass
 from ingest.store.insertion import insert_unknown
 from ingest.store.schema import alarm_transition_table, explanation_table, verdict_table, window_table
 
@@ -109,7 +109,8 @@ def raised_findings(engine: Engine, after_id: int, limit: int) -> tuple[list[Rai
 def windows_behind(engine: Engine, raised: RaisedFinding) -> list[tuple[Place, str]]:
     """The windows that spoke for an alarm when it came on, newest first, and the model that judged each.
 
-    They are those of the last five that passed quality in which the finding was at or above its threshold.
+    They are those of the last five that passed quality in which the finding was present and at or above its
+    threshold, as the alarm rule counts them.
     """
     window, verdict = window_table.c, verdict_table.c
     recent = (
@@ -132,7 +133,12 @@ def windows_behind(engine: Engine, raised: RaisedFinding) -> list[tuple[Place, s
     behind = []
     for row in rows:
         findings = msgspec.json.decode(row.findings, type=tuple[Finding, ...])
-        if any(f.superclass is raised.superclass and f.probability >= f.threshold for f in findings):
+        if any(
+            f.superclass is raised.superclass
+            and f.probability >= f.threshold
+            and f.presence is Presence.PRESENT
+            for f in findings
+        ):
             behind.append(((raised.device, row.session, row.first_sample), row.model))
     return behind
 

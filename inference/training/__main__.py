@@ -136,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
         one = steps.add_parser(name, help=what, description=what)
         one.set_defaults(step=step)
         one.add_argument("--data", type=Path, required=True, help="directory of recordings")
-        one.add_argument("--run", type=Path, default=DEFAULT_RUN, help="directory of the run")
+        run = DEFAULT_RUN.parent / "ablation" if name == "ablate" else DEFAULT_RUN
+        one.add_argument("--run", type=Path, default=run, help="directory of the run")
         if name in {"export", "card", "evaluate"}:
             one.add_argument(
                 "--weights", type=Path, default=RELEASED_WEIGHTS, help="directory of the weights"

@@ -43,7 +43,10 @@ a patient; not for children (PTB-XL has hardly any), leads other than {leads}, o
 Trained and calibrated on PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet; CC BY 4.0): clinical 12-lead
 recordings at rest, each lead read on its own, patients apart: folds 1-8 to train and choose with ({n_train}
 recordings with a superclass), fold {folds} to calibrate on and to report once. Fold 10 was not read. Handheld
-recordings: PhysioNet/CinC Challenge 2017 (Clifford et al. 2017; ODC-By 1.0). Weights: GPL-3.0.
+recordings: PhysioNet/CinC Challenge 2017 (Clifford et al. 2017; ODC-By 1.0). The trunk was pre-trained
+without labels on folds 1-8, these handheld recordings and the MIT-BIH Arrhythmia Database (Moody & Mark 2001;
+ODC-By 1.0), with noise of the MIT-BIH Noise Stress Test Database (Moody et al. 1984; ODC-By 1.0).
+Weights: GPL-3.0.
 """
 
 _PICTURES = f"""\
@@ -90,13 +93,14 @@ Windows called noisy get no findings.
 _HANDHELD = """\
 ## Off the ward
 The middle 10 s of {n} handheld recordings (CinC 2017). Their labels are rhythms, so only this can be asked:
-does the gate refuse the noisy ones, and how often is a normal rhythm called abnormal? *Abnormal*: a normal
-ECG is called absent, or any of the other four present.
+are the noisy ones refused, and how often is a normal rhythm called abnormal? *Refused*: by the quality gate,
+as noisy by the rhythm network, or as electrodes swapped. *Abnormal*: a normal ECG is called absent, or any of
+the other four present.
 
 {rows}
 
-**Of recordings labelled normal, {abnormal} are called abnormal once the gate has refused {refused} of them;
-without the gate {without}.** A normal rhythm can still have an abnormal ECG, so not all of these are errors;
+**Of recordings labelled normal, {abnormal} are called abnormal once {refused} of them are refused; without
+refusing any {without}.** A normal rhythm can still have an abnormal ECG, so not all of these are errors;
 the last column leaves out what looks upside down (largest waves pointing down).
 """
 
@@ -109,7 +113,7 @@ _LIMITS = """\
 - Rhythm is not among the five: atrial fibrillation without a superclass has no right answer here.
 - Probabilities hold for the mix of findings in this fold, where half of the patients are ill. At home far
   fewer are, and the true share among "present" is lower than stated.
-- At a few hundred recordings chance alone gives a calibration error like those above: see *chance*.
+- At a few hundred recordings chance alone gives a calibration error like most of those above: see *chance*.
 """
 
 

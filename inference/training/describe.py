@@ -26,7 +26,8 @@ def describe(
         weights_dir: model.onnx and a card.json, with or without figures.
         records: all folds; those of calibration are judged, cross-fitted.
         data: directory that may hold handheld recordings.
-        run: directory that may hold `ablation.json` and `rhythm.json`, printed as they are.
+        run: directory that may hold `ablation.json` and `rhythm.json`, or stand beside the directories
+            `ablation` and `rhythm` that do.
         rounds: draws for the intervals.
     """
     classifier = Classifier.load(weights_dir)
@@ -38,11 +39,14 @@ def describe(
         external={"handheld": handheld_figures(classifier, data)},
     )
     (weights_dir / CARD_NAME).write_bytes(encode_card(card))
-    page = card_text(card, _read(run / ABLATION_NAME), _read(run / RHYTHM_NAME))
+    ablation = _read(run / ABLATION_NAME, run.parent / "ablation" / ABLATION_NAME)
+    page = card_text(card, ablation, _read(run / RHYTHM_NAME, run.parent / "rhythm" / RHYTHM_NAME))
     (weights_dir / CARD_TEXT_NAME).write_text(page, encoding="utf-8")
     draw_pictures(judged, weights_dir)
     return card
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+def _read(*places: Path) -> Any:
+    """The JSON of the first place that has a file, or None."""
+    found = next((path for path in places if path.is_file()), None)
+    return None if found is None else json.loads(found.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""One loop trains everything: contrastive pre-training, teachers, the classifier and its ablations.
+"""One loop trains the classifier and all it builds on: pre-training, teachers, assistants, variants.
 
 A task says what it trains and what a batch costs; the loop does the rest: one cycle of the learning rate
 (Smith 2018), AdamW, clipped gradients, a checkpoint and a line of log after each epoch. Each epoch seeds its
@@ -117,12 +117,6 @@ def fit(task: Task, schedule: Schedule, run: Path, *, stop_after: int | None = N
             stream.write(json.dumps(line) + "\n")
         _save(run, identity, task.net, optimizer, epoch + 1)
     task.net.eval()
-
-
-def load_weights(run: Path, net: nn.Module) -> None:
-    """Put the weights of a run's checkpoint into a network of its shape; FileNotFoundError without one."""
-    net.load_state_dict(torch.load(run / CHECKPOINT_NAME, weights_only=True)["net"])
-    net.eval()
 
 
 def identity_of(run: Path) -> dict[str, Any]:

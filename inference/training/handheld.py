@@ -14,7 +14,6 @@ from scipy.stats import skew
 
 from inference.classifier import Classifier
 from inference.preprocess import MODEL_LENGTH_S, prepare_windows
-from inference.quality_gate import refuse_each
 from inference.training.unlabelled import HANDHELD_FS, load_handheld
 from inference.verdict import Superclass
 from ingest.chunk import Lead
@@ -87,7 +86,7 @@ def _figures(classifier: Classifier, windows: list[Window]) -> dict[str, Any]:
 
 
 def _judged(classifier: Classifier, windows: list[Window]) -> tuple[NDArray[np.float64], Bools, Bools]:
-    """Windows -> (n, 5) probabilities, and (n,) whether the gate lets them pass and they are upright.
+    """Windows -> (n, 5) probabilities, and (n,) whether they are not refused and whether they are upright.
 
     Upright: the largest waves point up (positive skewness): a rough guess, for counting only.
     """
@@ -95,7 +94,7 @@ def _judged(classifier: Classifier, windows: list[Window]) -> tuple[NDArray[np.f
     for first in range(0, len(windows), BATCH):
         part = windows[first : first + BATCH]
         prepared = prepare_windows([one.samples_mv for one in part], [one.fs for one in part])
-        passed += [reason is None for reason in refuse_each(part, prepared)]
+        passed += [verdict.indeterminate is None for verdict in classifier.classify(part, decided_us=0)]
         upright.append(skew(prepared, axis=1) > 0)
         logits.append(classifier.logits(prepared, LEAD.name))
     calibration = classifier.card.by_lead[LEAD.name].served

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from inference.calibration import patient_part
 from inference.classifier import Classifier
 from inference.preprocess import MODEL_FS, prepare_batch
-from inference.quality_gate import refuse_each
 from inference.training.dataset import Records
 from ingest.chunk import Lead
 from ingest.window import Window
@@ -33,7 +32,7 @@ class Judged:
     found: Bools  # (n, 5) at or above the frozen threshold
     absent: Bools  # (n, 5) below the lower limit
     present: Bools  # (n, 5) above the upper limit
-    passed: Bools  # (n,) the quality gate
+    passed: Bools  # (n,) all that can refuse a window: quality gate, rhythm network, swapped electrodes
 
     @property
     def has(self) -> Bools:
@@ -58,8 +57,8 @@ def judge(classifier: Classifier, records: Records, lead: str) -> Judged:
         found[rows] = probability[rows] >= [c.threshold for c in one.classes]
         absent[rows] = probability[rows] < [c.absent_below for c in one.classes]
         present[rows] = probability[rows] > [c.present_above for c in one.classes]
-    reasons = refuse_each([_window(row, lead) for row in raw_mv], prepared)
-    passed = np.array([reason is None for reason in reasons], dtype=np.bool_)
+    verdicts = classifier.classify([_window(row, lead) for row in raw_mv], decided_us=0)
+    passed = np.array([verdict.indeterminate is None for verdict in verdicts], dtype=np.bool_)
     return Judged(
         raw_mv, records.targets, records.patient, logits, probability, found, absent, present, passed
     )

@@ -22,7 +22,7 @@ from inference.training.augment import NoiseBank
 from inference.training.contrast import SCHEDULE as CONTRAST_SCHEDULE
 from inference.training.contrast import ContrastTask
 from inference.training.dataset import PREPARED_NAME, UV_PER_MV, Records, load_records
-from inference.training.fit import CHECKPOINT_NAME, Schedule, fit, identity_of, is_finished
+from inference.training.fit import CHECKPOINT_NAME, Schedule, fit, identity_of
 from inference.training.labels import DatasetError
 from inference.training.teacher import cross_fit
 from inference.training.train import TRAIN_FOLDS, ClassifierTask, Lesson, Recipe, core_of, train
@@ -93,18 +93,14 @@ def carry_out(plan: Plan, material: Material, run: Path) -> RecurrenceNet:
         taught = cross_fit(material.records, plan.folds, material.bank, plan.teacher, run)
     training, watched = (material.records.of_folds(folds) for folds in (plan.folds, plan.watch_folds))
     assistants: list[RecurrenceNet] = []
-    for seed in range(1, plan.assistants + 2):
-        name = MODEL_RUN if seed > plan.assistants else f"assistant-{seed}"
-        if not is_finished(run / name):
-            teachers = assistants if name == MODEL_RUN else []
-            task = ClassifierTask(
-                _begin(seed, start),
-                Lesson(training, watched, taught, teachers),
-                plan.recipe,
-                material.bank,
-            )
-            train(task, replace(plan.schedule, seed=seed), run / name)
-        assistants.append(_load_core(run / name))
+    for number in range(1, plan.assistants + 2):
+        is_last = number > plan.assistants
+        lesson = Lesson(training, watched, taught, assistants if is_last else [])
+        schedule = replace(plan.schedule, seed=plan.schedule.seed + number - 1)
+        task = ClassifierTask(_begin(schedule.seed, start), lesson, plan.recipe, material.bank)
+        one = train(task, schedule, run / (MODEL_RUN if is_last else f"assistant-{number}"))
+        if not is_last:
+            assistants.append(one)
     return load_trained(run)
 
 

@@ -71,7 +71,11 @@ class TeacherTask:
     @property
     def identity(self) -> Mapping[str, Any]:
         """Data size; the rest of the recipe is fixed here."""
-        return {"task": "teacher", "n_train": len(self)}
+        return {
+            "task": "teacher",
+            "n_train": len(self),
+            "folds": sorted({int(fold) for fold in self._training.fold}),
+        }
 
     def __len__(self) -> int:
         """Training recordings."""

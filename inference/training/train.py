@@ -123,6 +123,7 @@ class ClassifierTask:
         return {
             "recipe": asdict(self._recipe),
             "n_train": len(self),
+            "folds": sorted({int(fold) for fold in self._lesson.training.fold}),
             "taught": self._lesson.taught is not None,
             "assistants": len(self._lesson.assistants),
         }

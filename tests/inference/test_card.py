@@ -92,7 +92,7 @@ def test_the_page_prints_both_leads_what_is_weak_and_what_it_was_given(card: Car
         assert f"Infarction from lead {lead} is weak: AUROC {figures['auroc']['MI']:.2f}" in page
     assert "| lag only | 1,234 | 24 | 0.851 (0.840 to 0.860) | 0.870 (0.860 to 0.880) |" in page
     assert "0.803 (0.790 to 0.810)" in page
-    assert "labelled normal, 62% are called abnormal once the gate has refused 0%" in page
+    assert "labelled normal, 62% are called abnormal once 0% of them are refused" in page
     assert "sex: female" in page
     for name in PICTURES:
         assert f"({name})" in page

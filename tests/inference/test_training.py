@@ -12,9 +12,9 @@ from inference.model import RecurrenceNet, count_macs
 from inference.training.ablation import ABLATION_NAME, ablate
 from inference.training.augment import AugmentConfig, NoiseBank, augment
 from inference.training.contrast import ContrastTask
-from inference.training.dataset import LEADS, Records, eight_leads_mv
+from inference.training.dataset import LEADS, Records, eight_leads_mv, save_records
 from inference.training.fit import LOG_NAME, Schedule, fit, identity_of, is_finished, one_cycle
-from inference.training.plan import Material, Plan, carry_out, load_trained
+from inference.training.plan import Material, Plan, carry_out, gather, load_trained
 from inference.training.teacher import cross_fit
 from inference.training.train import ClassifierTask, Lesson, Recipe, logits_of, train
 from inference.training.variants import VARIANTS, BeatPlot
@@ -168,6 +168,30 @@ def _only() -> AugmentConfig:
         soften_share=0,
         mask_share=0,
     )
+
+
+def test_what_is_gathered_to_learn_from_never_holds_a_fold_outside_the_plan(
+    tmp_path: Path, synthetic: Synthetic
+) -> None:
+    records = synthetic(36)
+    hidden = replace(records, ecg_uv=records.ecg_uv.copy())
+    hidden.ecg_uv[records.fold == 9] = 0
+    gathered = []
+    for name, one in (("a", records), ("b", hidden)):
+        save_records(one, tmp_path / name)
+        gathered.append(gather(tmp_path, tmp_path / name, Plan()))
+    np.testing.assert_array_equal(gathered[0].unlabelled_mv, gathered[1].unlabelled_mv)
+    assert len(gathered[0].unlabelled_mv) == (records.fold <= 8).sum() * len(LEADS)
+
+
+def test_another_seed_or_length_is_not_taken_for_what_is_there(tmp_path: Path, synthetic: Synthetic) -> None:
+    plan = Plan(contrast=NEVER, teacher=NEVER, assistants=0, schedule=ONCE, recipe=RECIPE)
+    material = Material(synthetic(36), np.zeros((0, 1000), dtype=np.float32), BANK)
+    first = carry_out(plan, material, tmp_path / "a")
+    with pytest.raises(ValueError, match="another recipe"):
+        carry_out(replace(plan, schedule=replace(ONCE, epochs=2)), material, tmp_path / "a")
+    other = carry_out(replace(plan, schedule=replace(ONCE, seed=5)), material, tmp_path / "b")
+    assert not torch.equal(first.head.weight, other.head.weight)
 
 
 def test_augmentation_changes_the_waveform_and_never_its_polarity(synthetic: Synthetic) -> None:

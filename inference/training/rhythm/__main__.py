@@ -71,7 +71,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
         recordings, np.arange(len(recordings)), lambda raw_mv: reader.logits(prepare_batch(raw_mv))
     )
     return {
-        "handheld": served_figures(judged, reader.card.calibration),
+        "handheld_trained_on": served_figures(judged, reader.card.calibration),
         "external": external_figures(reader, options.data),
     }
 

@@ -221,19 +221,30 @@ def test_findings_alone_are_advisory_and_name_their_model() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS[:5])
 def test_an_advisory_alarm_rests_on_3_of_the_last_5_windows_that_passed_quality(seed: int) -> None:
-    alarms, votes, is_on = engine(), dict[str, list[Verdict]](), set[tuple[str, AlarmKind]]()
+    alarms, is_on = engine(), set[tuple[str, AlarmKind]]()
+    votes, rhythm_votes = dict[str, list[Verdict]](), dict[str, list[Verdict]]()
     for event in Life(seed).events(STEPS):
         said = alarms.push(event)
         if isinstance(event, Verdict) and not event.historic and event.indeterminate is None:
             votes[event.device] = [*votes.get(event.device, []), event][-5:]
+        if (
+            isinstance(event, Verdict)
+            and not event.historic
+            and event.rhythm
+            and event.indeterminate in READABLE
+        ):
+            rhythm_votes[event.device] = [*rhythm_votes.get(event.device, []), event][-5:]
         for alarm in (a for a in said if a.kind in ADVISORY):
             key = (alarm.device, alarm.kind)
-            last = votes[alarm.device]
+            last = (rhythm_votes if alarm.kind is AlarmKind.AF else votes)[alarm.device]
             if alarm.state is AlarmState.ON and key not in is_on:
                 assert sum(agrees(v, alarm.kind) for v in last) >= 3
             if alarm.state is AlarmState.OFF:
                 assert sum(denies(v, alarm.kind) for v in last) >= 3
             (is_on.discard if alarm.state is AlarmState.OFF else is_on.add)(key)
+
+
+READABLE = (None, Indeterminate.UNKNOWN_LEAD, Indeterminate.INVERTED)  # reasons that leave the rhythm alone
 
 
 def agrees(verdict: Verdict, kind: AlarmKind) -> bool:

@@ -107,6 +107,9 @@ def verdict_of(second: float, probability: float, presence: Presence, *, histori
     return Verdict(DEVICE, 7, round(second * 500), at(second - 10), "m1", at(second), historic, findings)
 
 
+OF_THE_LEAD = (Indeterminate.UNKNOWN_LEAD, Indeterminate.INVERTED)
+
+
 def no_findings(second: float, reason: Indeterminate, p_af: float) -> Verdict:
     values = {Rhythm.AF: p_af, Rhythm.NORMAL: 1 - p_af}
     rhythm = tuple(RhythmFinding(r, values.get(r, 0.0), 0.4 if r is Rhythm.AF else None) for r in Rhythm)
@@ -465,10 +468,20 @@ def test_windows_that_do_not_pass_quality_do_not_vote() -> None:
     ward = Ward()
     for _ in range(2):
         ward.decide(0.9)
-    for n, reason in enumerate(list(Indeterminate) * 3):
+    unreadable = [reason for reason in Indeterminate if reason not in OF_THE_LEAD]
+    for n, reason in enumerate(unreadable * 3):
         ward.push(no_findings(21 + n / 100, reason, p_af=0.9))
     assert ward.said == []
     assert kinds(ward.decide(0.9)) == [AlarmKind.FINDING_MI]
+
+
+def test_a_lead_that_is_unknown_or_upside_down_votes_on_the_rhythm_alone() -> None:
+    ward = Ward()
+    for _ in range(2):
+        ward.decide(0.9)
+    said = [ward.push(no_findings(21 + n / 100, OF_THE_LEAD[n % 2], p_af=0.9)) for n in range(4)]
+    assert [kinds(alarms) for alarms in said] == [[], [], [AlarmKind.AF], []]
+    assert AlarmKind.FINDING_MI in kinds(ward.decide(0.9))  # its votes were not pushed out
 
 
 def test_an_acknowledged_finding_is_not_raised_again_in_its_episode() -> None:
