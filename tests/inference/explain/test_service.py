@@ -64,7 +64,8 @@ def window(number: int) -> Window:
 
 
 def verdict_of(w: Window, model: str, probability: float) -> Verdict:
-    findings = tuple(Finding(s, probability, 0.5, Presence.UNCERTAIN) for s in Superclass)
+    said = Presence.PRESENT if probability >= 0.5 else Presence.ABSENT
+    findings = tuple(Finding(s, probability, 0.5, said) for s in Superclass)
     return Verdict(
         DEVICE, 7, w.first_sample, w.wall_time_us, model, decided_us(w), historic=False, findings=findings
     )
