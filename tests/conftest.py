@@ -1,6 +1,7 @@
 """What many tests need: a real broker, a real browser, and a word when this machine has neither."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -36,9 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free now and, below the range for outgoing connections, no connection takes by chance."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_768)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_until_listening(port: int, within_s: float = 40.0) -> None:
