@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def find_free_port() -> int:
-    """A port that is free now and, below the range for outgoing connections, no connection takes by chance."""
+    """A port that is free and, below the range for outgoing connections, stays so."""
     while True:
         port = 20_000 + secrets.randbelow(12_768)
         with socket.socket() as probe:
