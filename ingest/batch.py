@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ingest.backfill import Rework
 from ingest.store.rows import ReceivedChunk, Refused
 from ingest.vitals import Vitals
 from ingest.window import Window
@@ -21,12 +22,15 @@ class Batch:
     windows: list[Window] = field(default_factory=list)
     vitals: list[Vitals] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    rework: Rework = field(
+        default_factory=Rework
+    )  # windows to be cut again, and those of `windows` that were
     n_bytes: int = 0  # of payloads
 
     @property
     def is_empty(self) -> bool:
         """True when there is nothing to write."""
-        return not (self.chunks or self.windows or self.vitals or self.refused)
+        return not (self.chunks or self.windows or self.vitals or self.refused or self.rework)
 
     def put_back(self, older: "Batch") -> None:
         """Take back what could not be written, before what came since."""
@@ -34,6 +38,8 @@ class Batch:
         self.windows[:0] = older.windows
         self.vitals[:0] = older.vitals
         self.refused[:0] = older.refused
+        self.rework.late[:0] = older.rework.late
+        self.rework.done[:0] = older.rework.done
         self.n_bytes += older.n_bytes
 
 

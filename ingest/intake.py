@@ -9,11 +9,11 @@ import msgspec
 
 from ingest.batch import Batch
 from ingest.chunk import ChunkFlag
-from ingest.pipeline import DevicePipeline, NextWindow
+from ingest.pipeline import DevicePipeline
 from ingest.store.rows import ReceivedChunk, Refused
 from ingest.topics import device_of
 from ingest.vitals import Vitals
-from ingest.window import Window
+from ingest.window import NextWindow, Window
 from ingest.wire import WireError, decode
 
 IDLE_US = 600_000_000  # a device silent for 10 minutes is forgotten; its next chunk starts anew
@@ -93,22 +93,21 @@ class Intake:
         chunks: Sequence[ReceivedChunk],
         now_us: int,
         next_window: NextWindow | None,
-        next_historic: NextWindow | None = None,
     ) -> None:
         """Bring one device to where it was: replay its stored chunks; windows not stored yet are found again.
 
-        `next_window` and `next_historic` are those after its newest stored ones.
+        `next_window` is the one after its newest stored one.
         """
         heard_us = chunks[-1].received_us
         state, pipeline = self._device(device, heard_us), self.new_pipeline(device)
         arrivals = [(each.chunk, each.received_us) for each in chunks]
         try:
-            windows = pipeline.replay(arrivals, next_window, next_historic)
+            windows = pipeline.replay(arrivals, next_window)
         except Exception as error:  # noqa: BLE001 - one device's stored past must not keep the others down
             self._note_fault(device, state, error)
             return
         state.pipeline = pipeline
-        self._add_windows(windows, now_us)
+        self._add_windows(pipeline, windows, now_us)
 
     def tick(self, now_us: int) -> None:
         """Let time pass for all devices: overdue gaps close; the long silent are forgotten."""
@@ -122,7 +121,7 @@ class Intake:
                 except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
                     self._note_fault(device, state, error)
                 else:
-                    self._add_windows(windows, now_us)
+                    self._add_windows(state.pipeline, windows, now_us)
 
     def vitals(self, now_us: int) -> list[Vitals]:
         """The state of every device that has one, with what only the intake knows of it."""
@@ -155,9 +154,10 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
             self._note_fault(device, state, error)
         else:
-            self._add_windows(windows, received_us)
+            self._add_windows(state.pipeline, windows, received_us)
 
-    def _add_windows(self, windows: Iterable[Window], now_us: int) -> None:
+    def _add_windows(self, pipeline: DevicePipeline, windows: Iterable[Window], now_us: int) -> None:
+        self.batch.rework.late += pipeline.take_late()
         for window in windows:
             self.counters.windows += 1
             self.batch.windows.append(replace(window, closed_us=now_us))

@@ -1,34 +1,34 @@
 """Chunks of one device, as they arrive -> windows and vitals; the stages joined, without any I/O.
 
 Chunk -> Sequencer -> Ordered -> WindowAssembler -> Window
-                         |-----> VitalsMonitor   -> Vitals, each second (live samples only)
+  |          |           |-----> VitalsMonitor   -> Vitals, each second (live samples only)
+  historic, or too late -> Late (backfill.py): their windows are cut again from the store
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, late_chunk
 from ingest.chunk import Chunk, ChunkFlag
 from ingest.clock import ClockFit
 from ingest.sequence import Ordered, Sequencer
 from ingest.vitals import Vitals, VitalsMonitor
-from ingest.window import WINDOW_S, Window, WindowAssembler
-
-NextWindow = tuple[int, int]  # (session, first sample) of the next window that is not stored yet
+from ingest.window import WINDOW_S, NextWindow, Window, WindowAssembler
 
 
 class DevicePipeline:
     """All stages of one device.
 
-    Chunks flagged HISTORIC go through stages of their own: they give windows marked historic and never touch
-    the vitals. Times are Unix microseconds, of arrival and of now.
+    Chunks flagged HISTORIC never enter the stages: they, and what came too late for its live window, are
+    told by `take_late`. Times are Unix microseconds, of arrival and of now.
     """
 
     def __init__(self, device: str, *, reorder_wait_s: float = 2.5, hop_s: float = WINDOW_S) -> None:
         self.sequencer = Sequencer(reorder_wait_s)  # its counters are public
-        self.historic_sequencer = Sequencer(reorder_wait_s)
         self._device = device
+        self._hop_s = hop_s
         self._windows = WindowAssembler(hop_s)
-        self._historic_windows = WindowAssembler(hop_s, historic=True)
+        self._late: list[Late] = []
         self._monitor: VitalsMonitor | None = None
         self._clock = ClockFit()
 
@@ -36,9 +36,11 @@ class DevicePipeline:
         """Take one chunk; return the windows it completes."""
         received_s = received_us / 1e6
         if ChunkFlag.HISTORIC in chunk.flags:
-            return self._cut_historic(self.historic_sequencer.push(chunk, received_s))
+            is_ahead = self._windows.will_reach(chunk.session, chunk.end_sample)
+            self._note_late(chunk, received_us + (LIVE_FIRST_US if is_ahead else QUIET_US))
+            return []
         n_useless = self.sequencer.duplicates + self.sequencer.late
-        windows = self._take(self.sequencer.push(chunk, received_s))
+        windows = self._take(self.sequencer.push(chunk, received_s), received_us)
         is_new = self.sequencer.duplicates + self.sequencer.late == n_useless  # repetition is no sign of life
         if is_new and self._monitor is not None and self._monitor.session == chunk.session:
             self._monitor.hear(received_s)
@@ -48,9 +50,12 @@ class DevicePipeline:
 
     def tick(self, now_us: int) -> list[Window]:
         """Let time pass: close the holes nobody filled; return the windows that completes."""
-        now_s = now_us / 1e6
-        windows = self._take(self.sequencer.flush(now_s))
-        return windows + self._cut_historic(self.historic_sequencer.flush(now_s))
+        return self._take(self.sequencer.flush(now_us / 1e6), now_us)
+
+    def take_late(self) -> list[Late]:
+        """What since the last call came, or turned out to be, too late for its live window."""
+        late, self._late = self._late, []
+        return late
 
     def vitals(self, now_us: int) -> Vitals | None:
         """The state of the device now; None before its first live sample."""
@@ -65,29 +70,20 @@ class DevicePipeline:
             late=self.sequencer.late,
         )
 
-    def replay(
-        self,
-        chunks: Iterable[tuple[Chunk, int]],
-        next_window: NextWindow | None,
-        next_historic: NextWindow | None = None,
-    ) -> list[Window]:
+    def replay(self, chunks: Iterable[tuple[Chunk, int]], next_window: NextWindow | None) -> list[Window]:
         """Rebuild the state after a crash from stored (chunk, received_us) in their order of arrival.
 
         `next_window` is the first that was not stored, None when none was. Give every chunk that ends beyond
         it and those of the minute before, so that holes are closed as they were. Returns the windows from
-        there on; for the same of late samples there is `next_historic`.
+        there on.
         """
         arrivals = list(chunks)
-        for assembler, start, is_late in (
-            (self._windows, next_window, False),
-            (self._historic_windows, next_historic, True),
-        ):
-            came = [c.session for c, _ in arrivals if (ChunkFlag.HISTORIC in c.flags) == is_late]
-            if start is not None and start[0] in came:
-                assembler.resume(*start, finished=frozenset(came[: came.index(start[0])]))
+        came = [c.session for c, _ in arrivals if ChunkFlag.HISTORIC not in c.flags]
+        if next_window is not None and next_window.session in came:
+            self._windows.resume(next_window, finished=frozenset(came[: came.index(next_window.session)]))
         return [window for chunk, received_us in arrivals for window in self.push(chunk, received_us)]
 
-    def _take(self, ordered: list[Ordered]) -> list[Window]:
+    def _take(self, ordered: list[Ordered], now_us: int) -> list[Window]:
         windows = []
         for stretch in ordered:
             if stretch.break_before or self._monitor is None:
@@ -95,7 +91,19 @@ class DevicePipeline:
                 self._clock = ClockFit()
             self._monitor.push(stretch)
             windows += self._windows.push(stretch)
+        for chunk in self.sequencer.take_passed():
+            self._note_late(chunk, now_us + LIVE_FIRST_US)
+        for window in windows:
+            if self._windows.began_within(window):  # what came before, to another process, may be stored
+                self._note_window(window, now_us + QUIET_US)
         return windows
 
-    def _cut_historic(self, ordered: list[Ordered]) -> list[Window]:
-        return [window for stretch in ordered for window in self._historic_windows.push(stretch)]
+    def _note_late(self, chunk: Chunk, due_us: int) -> None:
+        if chunk.n_samples:
+            fs = self._windows.fs_of(chunk.session, chunk.fs)
+            self._late.append(late_chunk(chunk, fs, self._hop_s, due_us))
+
+    def _note_window(self, window: Window, due_us: int) -> None:
+        """The window's own place only, whatever else of the grid overlaps it."""
+        place = (window.device, window.session, window.first_sample)
+        self._late.append(Late(*place, 1, window.fs, window.lead, self._hop_s, due_us))

@@ -3,8 +3,8 @@
 import logging
 
 from ingest.intake import IDLE_US, Intake
-from ingest.pipeline import NextWindow
 from ingest.store.archive import Archive
+from ingest.window import NextWindow, hop_samples
 
 LEAD_IN_US = 60_000_000  # replayed before the first unfinished window: holes, filters and beats settle
 
@@ -18,24 +18,20 @@ def restore_devices(archive: Archive, intake: Intake, hop_s: float, now_us: int)
     """
     recent = {device: us for device, us in archive.devices().items() if now_us - us <= IDLE_US}
     for device, heard_us in recent.items():
-        since_us, next_window = _unfinished(archive, device, hop_s, now_us, historic=False)
-        since_historic_us, next_historic = _unfinished(archive, device, hop_s, now_us, historic=True)
-        if next_historic is not None:
-            since_us = min(since_us, since_historic_us)
+        since_us, next_window = _unfinished(archive, device, hop_s, now_us)
         # A window may have been closed long after the newest chunk: that one is always replayed.
         chunks = archive.chunks_since(device, min(since_us, heard_us - LEAD_IN_US))
-        intake.restore(device, chunks, now_us, next_window, next_historic)
+        intake.restore(device, chunks, now_us, next_window)
     if recent:
         logger.info("restored %d devices from the store", len(recent))
 
 
-def _unfinished(
-    archive: Archive, device: str, hop_s: float, now_us: int, *, historic: bool
-) -> tuple[int, NextWindow | None]:
+def _unfinished(archive: Archive, device: str, hop_s: float, now_us: int) -> tuple[int, NextWindow | None]:
     """From when on to replay, and the first window that is not stored; none when none is recent."""
-    newest = archive.newest_window(device, historic=historic)
+    newest = archive.newest_window(device, historic=False)
     if newest is None or now_us - newest.closed_us > IDLE_US:
         return now_us - IDLE_US - LEAD_IN_US, None
-    next_window = (newest.session, newest.first_sample + round(hop_s * newest.fs))
-    arrived_us = archive.first_arrival_us(device, *next_window)
+    next_first = newest.first_sample + hop_samples(hop_s, newest.fs)
+    next_window = NextWindow(newest.session, next_first, newest.fs)
+    arrived_us = archive.first_arrival_us(device, newest.session, next_first)
     return min(newest.closed_us, arrived_us or newest.closed_us) - LEAD_IN_US, next_window

@@ -74,6 +74,12 @@ class Sequencer:
         self._candidate: _Waiting | None = None  # a restart that a second chunk must confirm
         self._ended: deque[int] = deque(maxlen=REMEMBERED)
         self._holes: deque[tuple[int, int]] = deque(maxlen=REMEMBERED_HOLES)
+        self._passed: list[Chunk] = []
+
+    def take_passed(self) -> list[Chunk]:
+        """Chunks since the last call that hold samples which found no place: the stream passed them."""
+        passed, self._passed = self._passed, []
+        return passed
 
     def push(self, chunk: Chunk, received_s: float) -> list[Ordered]:
         """Take one chunk; return what is now in order. `received_s` is any clock that `flush` shares."""
@@ -84,6 +90,7 @@ class Sequencer:
             return ordered + self._place(_Waiting(chunk, received_s))
         if self._stream is not None and chunk.session in self._ended:
             self.late += 1
+            self._passed.append(chunk)
             return ordered
         return ordered + self._consider_restart(_Waiting(chunk, received_s))
 
@@ -141,14 +148,21 @@ class Sequencer:
         """True, and counted, when the stream is already past the whole chunk."""
         if self._expected is None or chunk.end_sample > self._expected:
             return False
-        in_hole = any(chunk.first_sample < end and start < chunk.end_sample for start, end in self._holes)
+        in_hole = self._is_in_hole(chunk.first_sample, chunk.end_sample)
         self.late += in_hole
         self.duplicates += not in_hole
+        if in_hole:
+            self._passed.append(chunk)
         return True
+
+    def _is_in_hole(self, first_sample: int, end_sample: int) -> bool:
+        return any(first_sample < end and start < end_sample for start, end in self._holes)
 
     def _emit(self, held: _Waiting, missing: int = 0) -> Ordered:
         chunk, fs = held.chunk, self._stream[1] if self._stream is not None else held.chunk.fs
         skip = max(0, (self._expected or 0) - chunk.first_sample)
+        if skip and self._is_in_hole(chunk.first_sample, chunk.first_sample + skip):
+            self._passed.append(chunk)
         ordered = Ordered(
             device=chunk.device,
             session=chunk.session,
@@ -194,6 +208,7 @@ class Sequencer:
             if is_ahead and held.received_s + STALE_WAITS * self._wait_s <= now_s:
                 del self._waiting[first]
                 self.stray += 1
+                self._passed.append(held.chunk)
 
     def _consider_restart(self, held: _Waiting) -> list[Ordered]:
         stream = _stream_of(held.chunk)
@@ -205,6 +220,7 @@ class Sequencer:
         elif self._stream is not None and held.chunk.first_sample != 0:
             self.stray += known is not None
             self._candidate = held
+            self._passed.append(held.chunk)  # whether or not a second one confirms it
             return []
         else:
             self.stray += known is not None
@@ -230,6 +246,7 @@ class Sequencer:
         while self._waiting and self._is_believable():
             ordered += self._close_hole()
         self.stray += len(self._waiting)
+        self._passed += [held.chunk for held in self._waiting.values()]
         self._waiting.clear()
         return ordered
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ingest.backfill import best_windows
 from ingest.batch import Batch, CommitSchedule, has_room
 from ingest.committer import Committer, Outcome
 from ingest.gauges import DurationHistogram
@@ -127,6 +128,7 @@ class IngestService:
         if now_s >= self._vitals_at_s:
             self._vitals_at_s = now_s + VITALS_EVERY_S
             self._publish_vitals()
+            self._schedule.note_waiting(now_s)  # a commit also looks for windows to be cut again
         if self._unacknowledged or not self._intake.batch.is_empty:
             self._schedule.note_waiting(now_s)
         if not self._committer.is_busy and self._schedule.is_due(now_s, len(self._unacknowledged)):
@@ -187,7 +189,7 @@ class IngestService:
                 self._intake.batch.vitals.extend(several)
 
     def _begin_commit(self) -> None:
-        self._committer.begin(self._intake.take(), self._unacknowledged)
+        self._committer.begin(self._intake.take(), self._unacknowledged, _now_us())
         self._unacknowledged = []
         self._schedule.began()
 
@@ -200,9 +202,11 @@ class IngestService:
         self._commit.add(outcome.took_ms)
         self._note_stored(outcome.batch, len(outcome.committed.new_chunks))
         self._link.acknowledge(*outcome.messages)
-        for window in outcome.batch.windows:
+        for window in best_windows(outcome.batch.windows):
             if (window.device, window.session, window.first_sample) in outcome.committed.new_windows:
                 self._link.publish(window_topic(window.device), encode_window(window))
+        self._intake.batch.windows += outcome.windows
+        self._intake.batch.rework.done += outcome.done
         self._recover()
 
     def _put_back(self, outcome: Outcome, error: StoreError) -> None:

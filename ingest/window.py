@@ -2,18 +2,26 @@
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunk import ChunkFlag, Lead
-from ingest.sequence import Ordered
+from ingest.sequence import SAME_FS, Ordered
 
 WINDOW_S = 10.0  # what the model was trained on
 MIN_COVERAGE = 0.95  # below this a window is stored but not classified (wire.md)
 PREFERRED_LEADS = (Lead.I, Lead.II)  # the released weights saw lead I; II is its nearest neighbour
+
+
+class NextWindow(NamedTuple):
+    """The first window of a session that is not stored yet."""
+
+    session: int
+    first_sample: int
+    fs: float | None = None  # Hz, of the stored windows before it; None when there are none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,30 +56,60 @@ def preferred_lead(leads: tuple[Lead, ...]) -> int:
     return next((leads.index(lead) for lead in PREFERRED_LEADS if lead in leads), 0)
 
 
+def window_samples(fs: float) -> int:
+    """Length of a window at `fs` Hz."""
+    return max(1, round(WINDOW_S * fs))
+
+
+def hop_samples(hop_s: float, fs: float) -> int:
+    """Distance between the starts of windows at `fs` Hz."""
+    return max(1, round(hop_s * fs))
+
+
+def grid_range(first_sample: int, end_sample: int, length: int, hop: int) -> range:
+    """Numbers of the windows that hold one of the samples; window k begins at sample k * hop."""
+    return range(max(0, (first_sample - length) // hop + 1), (end_sample - 1) // hop + 1)
+
+
 class WindowAssembler:
     """Cut one device's ordered samples into windows of `WINDOW_S`, one each `hop_s`.
 
-    The grid is anchored at the first sample seen of a session, so that it depends on samples alone. A restart
-    of the device drops the unfinished window: it can never be completed. Windows without one sample are
-    skipped by arithmetic, so that no gap costs memory.
+    The grid is anchored at sample 0 of a session, whichever sample came first: neither order nor loss nor a
+    restart of ours moves it, and what comes late falls into the same windows. A restart of the device drops
+    the unfinished window. Windows without one sample are skipped by arithmetic, so that no gap costs memory.
     """
 
-    def __init__(self, hop_s: float = WINDOW_S, *, historic: bool = False) -> None:
+    def __init__(self, hop_s: float = WINDOW_S) -> None:
         if not 0 < hop_s <= WINDOW_S:
             raise ValueError(f"hop_s is {hop_s}, want more than 0 and at most {WINDOW_S:g}")
         self._hop_s = hop_s
-        self._historic = historic
-        self._resume: tuple[int, int] | None = None
+        self._resume: NextWindow | None = None
         self._finished: frozenset[int] = frozenset()  # sessions whose windows are all stored
         self._pieces: deque[Ordered] = deque()
         self._start = 0  # first sample of the window being filled
         self._length = self._hop = 0  # samples; set by the session's fs
+        self._fs = 0.0
         self._column = 0
+        self._session: int | None = None
+        self._stream_start = 0  # first sample seen of the stream: what came before it is unknown here
 
-    def resume(self, session: int, next_first_sample: int, finished: frozenset[int] = frozenset()) -> None:
-        """Continue that session's grid at `next_first_sample`; cut nothing from the `finished` sessions."""
-        self._resume = (session, next_first_sample)
+    def resume(self, next_window: NextWindow, finished: frozenset[int] = frozenset()) -> None:
+        """Continue that session's grid at `next_window`; cut nothing from the `finished` sessions."""
+        self._resume = next_window
         self._finished = finished
+
+    def will_reach(self, session: int, end_sample: int) -> bool:
+        """True while the windows of that session up to `end_sample` are not all closed."""
+        return session == self._session and end_sample > self._start
+
+    def fs_of(self, session: int, fs: float) -> float:
+        """The rate whose grid that session has here, Hz, when `fs` is near it; else `fs`."""
+        is_same = session == self._session and abs(fs - self._fs) <= SAME_FS * self._fs
+        return self._fs if is_same else fs
+
+    def began_within(self, window: Window) -> bool:
+        """True when the stream's first sample lies within the window: earlier ones may be stored."""
+        return window.first_sample < self._stream_start
 
     def push(self, ordered: Ordered) -> list[Window]:
         """Take the next samples; return the windows they complete."""
@@ -91,13 +129,20 @@ class WindowAssembler:
 
     def _begin(self, ordered: Ordered) -> None:
         self._pieces.clear()
-        self._length = max(1, round(WINDOW_S * ordered.fs))
-        self._hop = max(1, round(self._hop_s * ordered.fs))
-        self._column = preferred_lead(ordered.leads)
-        self._start = ordered.first_sample
-        if self._resume is not None and self._resume[0] == ordered.session:
-            self._start = self._resume[1]
+        self._session, self._fs = ordered.session, ordered.fs
+        next_window, first = self._resume, ordered.first_sample
+        self._stream_start = first
+        if next_window is not None and next_window.session == ordered.session:
             self._resume = None
+            if next_window.fs is not None and abs(next_window.fs - ordered.fs) <= SAME_FS * ordered.fs:
+                self._fs = next_window.fs
+        else:
+            next_window = None
+        self._length, self._hop = window_samples(self._fs), hop_samples(self._hop_s, self._fs)
+        self._column = preferred_lead(ordered.leads)
+        self._start = grid_range(first, first + 1, self._length, self._hop).start * self._hop
+        if next_window is not None:
+            self._start = -(-next_window.first_sample // self._hop) * self._hop
 
     def _skip_empty(self) -> None:
         """Move on to the first window of the grid that holds a sample."""
@@ -126,14 +171,14 @@ class WindowAssembler:
             device=first.device,
             session=first.session,
             first_sample=start,
-            wall_time_us=first.wall_time_us + round((start - first.first_sample) * 1e6 / first.fs),
-            fs=first.fs,
+            wall_time_us=max(0, first.wall_time_us + round((start - first.first_sample) * 1e6 / self._fs)),
+            fs=self._fs,
             lead=first.leads[self._column],
             samples_mv=samples_mv,
             coverage=came / self._length,
             lead_off=lead_off / self._length,
             clipped=clipped / self._length,
-            historic=self._historic,
+            historic=False,
         )
 
 

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Engine, Row, exists, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from ingest.backfill import Rework, Slot, best_windows
 from ingest.chunk import Lead
-from ingest.store.insertion import insert_new, insert_refused, insert_unknown
+from ingest.store.insertion import insert_new, insert_refused, insert_unknown, insert_windows
+from ingest.store.pending import due_slots, forget_slots, note_late
 from ingest.store.rows import (
     ReceivedChunk,
     Refused,
@@ -61,7 +63,7 @@ class Committed:
     """What one commit added."""
 
     new_chunks: frozenset[tuple[str, int, int]]  # (device, session, first_sample)
-    new_windows: frozenset[tuple[str, int, int]]
+    new_windows: frozenset[tuple[str, int, int]]  # new, or better than what was there
 
 
 class Archive:
@@ -84,6 +86,7 @@ class Archive:
         windows: Sequence[Window] = (),
         vitals: Sequence[Vitals] = (),
         refused: Sequence[Refused] = (),
+        rework: Rework | None = None,
     ) -> Committed:
         """Write everything or nothing; when it returns, the data is on the disk.
 
@@ -91,12 +94,38 @@ class Archive:
         """
         with self._transaction() as connection:
             new_chunks = insert_new(connection, chunk_table, [chunk_row(each) for each in chunks])
-            new_windows = insert_new(connection, window_table, [window_row(each) for each in windows])
+            new_windows = insert_windows(connection, [window_row(each) for each in best_windows(windows)])
             if vitals:
                 rows = [vitals_row(each) for each in vitals]
                 connection.execute(insert_unknown(connection.dialect.name, vitals_table), rows)
             insert_refused(connection, refused)
+            if rework:
+                forget_slots(connection, rework.done)  # first: what is late now was not seen by their cutting
+                note_late(connection, rework.late, new_chunks)
         return Committed(new_chunks, new_windows)
+
+    def due_slots(self, now_us: int, limit: int) -> list[Slot]:
+        """Places whose windows are to be cut again by `now_us`, the longest due first."""
+        with self._transaction() as connection:
+            return due_slots(connection, now_us, limit)
+
+    def chunks_at(self, device: str, session: int, first_sample: int, n_samples: int) -> list[ReceivedChunk]:
+        """The stored chunks that hold one of these samples, in order of arrival."""
+        table = chunk_table.c
+        query = (
+            select(table.payload, table.received_us, table.historic)
+            .where(table.device == device, table.session == session)
+            .where(table.first_sample > first_sample - MAX_SAMPLES)
+            .where(table.first_sample < first_sample + n_samples)
+            .where(table.first_sample + table.n_samples > first_sample)
+            .order_by(table.id)
+        )
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return [
+            ReceivedChunk(as_chunk(payload, device, historic=historic), payload, received)
+            for payload, received, historic in rows
+        ]
 
     def samples(  # noqa: PLR0913 - a place in a stream, and which of its samples are wanted
         self,

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy import Connection, Table, and_, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.store.rows import Refused, refused_row
-from ingest.store.schema import refused_table
+from ingest.store.schema import refused_table, window_table
 
 MAX_REFUSED_PER_DEVICE = 20  # enough to see what a device does wrong, too few to fill a disk
 
@@ -46,6 +46,30 @@ def insert_longer(dialect: str, table: Table) -> Any:
     others = {c.name: statement.excluded[c.name] for c in table.c if c not in key and c.name != "id"}
     return statement.on_conflict_do_update(
         index_elements=key, set_=others, where=statement.excluded.n_samples > table.c.n_samples
+    ).returning(*key)
+
+
+def insert_windows(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[tuple[str, int, int]]:
+    """Insert windows, one a place; returns the places of those that are new or better than what was there.
+
+    Better is one with more samples; of two as good, the live one, which alone may raise an alarm.
+    """
+    if not rows:
+        return frozenset()
+    statement = insert_better_window(connection.dialect.name)
+    return frozenset(tuple(row) for row in connection.execute(statement, rows))
+
+
+@cache
+def insert_better_window(dialect: str) -> Any:
+    """INSERT that replaces the window of the same place only by a better one; returns what it wrote."""
+    statement = _insert(dialect, window_table)
+    old, new = window_table.c, statement.excluded
+    key = [old.device, old.session, old.first_sample]
+    others = {c.name: new[c.name] for c in old if c not in key and c.name != "id"}
+    is_live_again = and_(new.coverage == old.coverage, old.historic, ~new.historic)
+    return statement.on_conflict_do_update(
+        index_elements=key, set_=others, where=or_(new.coverage > old.coverage, is_live_again)
     ).returning(*key)
 
 

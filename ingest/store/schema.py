@@ -75,6 +75,19 @@ window_table = Table(
     Index("window_by_device", "device", "closed_us"),  # the newest of one device
 )
 
+pending_table = Table(  # windows to be cut again because samples came late (backfill.py)
+    "pending_window",
+    metadata,
+    Column("device", String(129), nullable=False),
+    Column("session", BigInteger, nullable=False),
+    Column("first_sample", BigInteger, nullable=False),
+    Column("fs", Float, nullable=False),
+    Column("lead", Integer, nullable=False),
+    Column("due_us", BigInteger, nullable=False),  # not to be cut before
+    PrimaryKeyConstraint("device", "session", "first_sample"),
+    Index("pending_window_by_due", "due_us"),
+)
+
 verdict_table = Table(
     "verdict",
     metadata,
@@ -90,6 +103,7 @@ verdict_table = Table(
     Column("rhythm", String, nullable=False, server_default="[]"),  # JSON list of RhythmFinding
     Column("lead", String(8)),  # as which the window was read
     Column("lead_inferred", Boolean, nullable=False, server_default=false()),
+    Column("coverage", Float),  # of the window that was judged; null in verdicts of earlier versions
     PrimaryKeyConstraint("device", "session", "first_sample"),
 )
 

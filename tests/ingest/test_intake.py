@@ -10,7 +10,7 @@ from ingest.intake import IDLE_US, UNKNOWN_DEVICE, Intake
 from ingest.pipeline import DevicePipeline
 from ingest.store.rows import ReceivedChunk
 from ingest.vitals import Vitals
-from ingest.window import Window
+from ingest.window import NextWindow, Window
 from ingest.wire import decode, encode_binary
 
 START_US = 1_800_000_000_000_000
@@ -127,7 +127,8 @@ def test_backfill_is_marked_historic() -> None:
         give(intake, k, kind="backfill")
     batch = intake.take()
     assert all(ChunkFlag.HISTORIC in each.chunk.flags for each in batch.chunks)
-    assert [window.historic for window in batch.windows] == [True]
+    assert batch.windows == []
+    assert {late.chunk for late in batch.rework.late} == {("a/b", 3, k * N) for k in range(20)}
     assert intake.vitals(at_us(21)) == []
 
 
@@ -186,7 +187,7 @@ def test_a_restart_continues_identically(n_before: int, n_windows_stored: int | 
         give(before, k)
     batch = before.take()
     stored = batch.windows if n_windows_stored is None else batch.windows[:n_windows_stored]
-    next_window = (3, stored[-1].first_sample + 5000) if stored else None
+    next_window = NextWindow(3, stored[-1].first_sample + 5000) if stored else None
     after = new_intake()
     after.restore("a/b", batch.chunks, at_us(n_before), next_window)
     for k in range(n_before, 110):

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ingest.backfill import LIVE_FIRST_US, QUIET_US
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
-from ingest.pipeline import DevicePipeline, NextWindow
+from ingest.pipeline import DevicePipeline
 from ingest.vitals import SignalState
-from ingest.window import Window
+from ingest.window import NextWindow, Window
 
 FS = 100.0
 N = 50
@@ -81,9 +82,8 @@ def stored(arrivals: Iterable[Arrival]) -> list[Arrival]:
     return sorted(kept.values(), key=lambda arrival: arrival[1])
 
 
-def after_newest(windows: list[Window], *, historic: bool) -> NextWindow | None:
-    newest = [w for w in windows if w.historic == historic][-1:]
-    return (newest[0].session, newest[0].first_sample + round(5.0 * FS)) if newest else None
+def after_newest(windows: list[Window]) -> NextWindow | None:
+    return NextWindow(windows[-1].session, windows[-1].first_sample + round(5.0 * FS)) if windows else None
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -92,14 +92,13 @@ def test_killed_anywhere_and_replayed_from_the_store_the_same_windows_follow(see
     options = {"reorder_wait_s": 2.5, "hop_s": 5.0}
     whole = DevicePipeline("s/d", **options)
     expected = [*drive(whole, arrivals, START_US), *finish(whole)]
-    assert {(w.session, w.historic) for w in expected} == {(1, False), (2, False), (1, True), (2, True)}
+    assert {(w.session, w.historic) for w in expected} == {(1, False), (2, False)}
     rng = np.random.default_rng(seed)
     for at in rng.integers(1, len(arrivals), 12):
         killed = DevicePipeline("s/d", **options)
         before = list(drive(killed, arrivals[:at], START_US))
         rebuilt = DevicePipeline("s/d", **options)
-        next_live, next_historic = (after_newest(before, historic=h) for h in (False, True))
-        replayed = rebuilt.replay(stored(arrivals[:at]), next_live, next_historic)
+        replayed = rebuilt.replay(stored(arrivals[:at]), after_newest(before))
         rest = [*drive(rebuilt, arrivals[at:], arrivals[at - 1][1]), *finish(rebuilt)]
         assert keys([*before, *replayed, *rest]) == keys(expected), at
 
@@ -116,7 +115,7 @@ def test_a_minute_of_lead_in_is_enough_to_go_on_identically() -> None:
         rebuilt = DevicePipeline("s/d")
         kept = [arrival for arrival in stored(arrivals[:at]) if arrival[1] >= since_us]
         assert len(kept) < at
-        replayed = rebuilt.replay(kept, (1, next_first))
+        replayed = rebuilt.replay(kept, NextWindow(1, next_first))
         rest = [*drive(rebuilt, arrivals[at:], arrivals[at - 1][1]), *finish(rebuilt)]
         assert keys([*before, *replayed, *rest]) == keys(expected), at
 
@@ -124,7 +123,7 @@ def test_a_minute_of_lead_in_is_enough_to_go_on_identically() -> None:
 def test_a_session_that_the_store_no_longer_holds_stops_nothing() -> None:
     arrivals = stream(30.0, session=2)
     pipeline = DevicePipeline("s/d")
-    assert [w.first_sample for w in pipeline.replay(arrivals, (1, 4000))] == [0, 1000, 2000]
+    assert [w.first_sample for w in pipeline.replay(arrivals, NextWindow(1, 4000))] == [0, 1000, 2000]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -160,15 +159,44 @@ def test_how_often_time_is_told_changes_no_window() -> None:
     assert keys(often) == keys(never)
 
 
-def test_historic_chunks_give_historic_windows_and_never_touch_the_vitals() -> None:
-    pipeline = DevicePipeline("s/d")
-    windows = [
-        w
-        for chunk, at_us in stream(30.0)
-        for w in pipeline.push(replace(chunk, flags=ChunkFlag.HISTORIC), at_us)
-    ]
-    assert [w.historic for w in windows] == [True, True, True]
-    assert pipeline.vitals(START_US + 31_000_000) is None
+def test_historic_chunks_are_told_as_late_and_touch_neither_vitals_nor_live_windows() -> None:
+    alone = DevicePipeline("s/d")
+    assert [w for chunk, at_us in stream(30.0) for w in alone.push(historic(chunk), at_us)] == []
+    assert alone.vitals(START_US + 31_000_000) is None
+    assert [late.first_sample for late in alone.take_late()] == list(range(0, 3000, N))
+    assert alone.take_late() == []
+
+    plain, beside = DevicePipeline("s/d"), DevicePipeline("s/d")
+    expected = list(drive(plain, stream(45.0), START_US))
+    backfill = [(historic(c), at_us + 7_000_000) for c, at_us in [*stream(20.0), *stream(20.0, session=8)]]
+    got = list(drive(beside, sorted([*stream(45.0), *backfill], key=lambda a: a[1]), START_US))
+    assert keys(got) == keys(expected)
+    now_us = START_US + 45_000_000
+    assert beside.vitals(now_us) == plain.vitals(now_us)
+
+
+def historic(chunk: Chunk) -> Chunk:
+    return replace(chunk, flags=ChunkFlag.HISTORIC)
+
+
+def test_late_samples_that_the_live_stream_may_still_cut_itself_wait_for_it() -> None:
+    pipeline, (*live, ahead, far) = DevicePipeline("s/d"), stream(16.0)
+    list(drive(pipeline, live, START_US))
+    at_us = live[-1][1]
+    for chunk, due_us in ((live[3][0], QUIET_US), (ahead[0], LIVE_FIRST_US), (far[0], LIVE_FIRST_US)):
+        pipeline.push(historic(chunk), at_us)
+        assert [late.due_us - at_us for late in pipeline.take_late()] == [due_us]
+
+
+def test_a_live_chunk_too_late_for_its_place_is_told_as_late_and_a_repetition_is_not() -> None:
+    pipeline, arrivals = DevicePipeline("s/d"), stream(20.0)
+    lost = arrivals.pop(20)
+    list(drive(pipeline, arrivals, START_US))
+    at_us = arrivals[-1][1]
+    pipeline.push(arrivals[-1][0], at_us)
+    assert pipeline.take_late() == []
+    pipeline.push(lost[0], at_us)
+    assert [(late.first_sample, late.n_samples) for late in pipeline.take_late()] == [(20 * N, N)]
 
 
 def test_losses_duplicates_and_late_chunks_are_in_the_vitals() -> None:

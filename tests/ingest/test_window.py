@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, ChunkFlag, Lead
 from ingest.sequence import Ordered
-from ingest.window import MIN_COVERAGE, Window, WindowAssembler, decode_window, encode_window
+from ingest.window import MIN_COVERAGE, NextWindow, Window, WindowAssembler, decode_window, encode_window
 
 FS = 100.0
 
@@ -55,10 +55,10 @@ def cut(total: int, seed: int, first: int = 0) -> list[tuple[int, int]]:
 def test_windows_do_not_depend_on_how_the_stream_was_chunked(seed: int, hop_s: float) -> None:
     whole = windows_of([(7, 5000)], WindowAssembler(hop_s=hop_s))
     parts = windows_of(cut(5000, seed, first=7), WindowAssembler(hop_s=hop_s))
-    assert len(whole) == (5000 - 1000) // round(hop_s * FS) + 1
+    assert len(whole) == (5007 - 1000) // round(hop_s * FS) + 1
     for a, b in zip(whole, parts, strict=True):
         assert_equal(a, b)
-    assert [w.first_sample for w in whole] == [7 + k * round(hop_s * FS) for k in range(len(whole))]
+    assert [w.first_sample for w in whole] == [k * round(hop_s * FS) for k in range(len(whole))]
 
 
 def test_missing_samples_are_nan_and_the_shares_are_exact() -> None:
@@ -89,20 +89,44 @@ def test_a_giant_gap_gives_only_windows_with_a_sample_and_takes_no_memory() -> N
     assert peak < 1_000_000
 
 
-def test_a_restart_drops_the_unfinished_window_and_anchors_a_new_grid() -> None:
+def test_a_restart_drops_the_unfinished_window() -> None:
     assembler = WindowAssembler()
     assembler.push(ordered_at(0, 900, is_first=True))
-    assert assembler.push(ordered_at(50, 999, session=2, is_first=True)) == []
-    (window,) = assembler.push(ordered_at(1049, 1, session=2))
-    assert (window.session, window.first_sample, window.coverage) == (2, 50, 1.0)
+    assert assembler.push(ordered_at(0, 999, session=2, is_first=True)) == []
+    (window,) = assembler.push(ordered_at(999, 1, session=2))
+    assert (window.session, window.first_sample, window.coverage) == (2, 0, 1.0)
+
+
+@pytest.mark.parametrize("hop_s", [10.0, 3.0])
+@pytest.mark.parametrize("first", [0, 1, 50, 999, 1000, 4321])
+def test_whichever_sample_comes_first_the_grid_is_the_session_s_own(first: int, hop_s: float) -> None:
+    whole = windows_of([(0, 9000)], WindowAssembler(hop_s))
+    joined = windows_of([(first, 9000 - first)], WindowAssembler(hop_s))
+    holding = [w for w in whole if w.first_sample + 1000 > first]
+    assert [w.first_sample for w in joined] == [w.first_sample for w in holding]
+    for a, b in zip(joined, holding, strict=True):
+        lost = max(0, first - a.first_sample)
+        assert np.isnan(a.samples_mv[:lost]).all()
+        np.testing.assert_array_equal(a.samples_mv[lost:], b.samples_mv[lost:])
+        assert a.coverage == (1000 - lost) / 1000
+
+
+def test_a_rate_that_wavers_between_two_runs_of_ours_moves_no_window() -> None:
+    resumed = WindowAssembler()
+    resumed.resume(NextWindow(1, 10_000_000, 100.0))
+    ordered = replace(ordered_at(9_999_500, 2600, is_first=True), fs=100.4)
+    assert [(w.first_sample, len(w.samples_mv), w.fs) for w in resumed.push(ordered)] == [
+        (10_000_000, 1000, 100.0),
+        (10_001_000, 1000, 100.0),
+    ]
 
 
 @pytest.mark.parametrize("hop_s", [10.0, 2.0])
-@pytest.mark.parametrize("next_first", [7 + 1000, 7 + 2000])
+@pytest.mark.parametrize("next_first", [1000, 2000])
 def test_a_resumed_grid_gives_the_same_remaining_windows(hop_s: float, next_first: int) -> None:
     whole = windows_of([(7, 5000)], WindowAssembler(hop_s=hop_s))
     resumed = WindowAssembler(hop_s=hop_s)
-    resumed.resume(1, next_first)
+    resumed.resume(NextWindow(1, next_first))
     rest = windows_of([(507, 1000), (1507, 3500)], resumed)
     remaining = [w for w in whole if w.first_sample >= next_first]
     assert remaining

@@ -1,0 +1,104 @@
+"""Which windows are to be cut again: noted with the late samples that ask for it, until the window is stored.
+
+A note is written in the transaction that stores the samples, so that a crash forgets none; several notes for
+one place are one.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ingest.backfill import LIVE_FIRST_US, Late, Place, Slot, slots_of
+from ingest.chunk import Lead
+from ingest.sequence import SAME_FS
+from ingest.store.schema import pending_table, window_table
+
+FAR_US = 2 * LIVE_FIRST_US  # due later than any note can be: our clock was set back since
+
+
+def note_late(connection: Connection, late: Sequence[Late], new_chunks: frozenset[Place]) -> None:
+    """Note the windows that hold the late samples, unless their chunk was stored before."""
+    wanted = sorted((each for each in late if each.chunk is None or each.chunk in new_chunks), key=_stream_of)
+    rows: dict[Place, dict[str, Any]] = {}
+    for (device, session, fs), several in groupby(wanted, _stream_of):
+        members = list(several)
+        grid_fs = _stored_fs(connection, device, session, fs, members[0].first_sample)
+        for slot in (slot for each in members for slot in slots_of(each, grid_fs)):
+            place = (device, session, slot.first_sample)
+            due_us = max(slot.due_us, rows[place]["due_us"] if place in rows else 0)
+            rows[place] = {
+                "device": device, "session": session, "first_sample": slot.first_sample, "fs": slot.fs,
+                "lead": int(slot.lead), "due_us": due_us,
+            }  # fmt: skip
+    if rows:
+        connection.execute(_upsert(connection.dialect.name), list(rows.values()))
+
+
+def due_slots(connection: Connection, now_us: int, limit: int) -> list[Slot]:
+    """The places whose windows may be cut by `now_us`, longest due first."""
+    table = pending_table.c
+    query = (
+        select(pending_table)
+        .where(or_(table.due_us <= now_us, table.due_us > now_us + FAR_US))
+        .order_by(table.due_us, table.device, table.session, table.first_sample)
+        .limit(limit)
+    )
+    return [
+        Slot(row.device, row.session, row.first_sample, row.fs, Lead(row.lead), row.due_us)
+        for row in connection.execute(query)
+    ]
+
+
+def forget_slots(connection: Connection, done: Sequence[Slot]) -> None:
+    """Strike the notes of windows that were cut, unless they were asked for anew since they were read."""
+    if done:
+        rows = [
+            {"at_device": s.device, "at_session": s.session, "at_sample": s.first_sample, "at_due": s.due_us}
+            for s in done
+        ]
+        connection.execute(_forget(), rows)
+
+
+def _stream_of(late: Late) -> tuple[str, int, float]:
+    return late.device, late.session, late.fs
+
+
+def _stored_fs(connection: Connection, device: str, session: int, fs: float, first_sample: int) -> float:
+    """The rate of the session's stored grid when it is near the claimed one, Hz; else the claim itself."""
+    table = window_table.c
+    query = select(table.fs).where(table.device == device, table.session == session).limit(1)
+    before = query.where(table.first_sample <= first_sample).order_by(table.first_sample.desc())
+    after = query.where(table.first_sample > first_sample).order_by(table.first_sample)
+    for nearest in (connection.scalar(before), connection.scalar(after)):
+        if nearest is not None and abs(nearest - fs) <= SAME_FS * nearest:
+            return float(nearest)
+    return fs
+
+
+@cache
+def _upsert(dialect: str) -> Any:
+    module: Any = postgresql if dialect == "postgresql" else sqlite
+    statement = module.insert(pending_table)
+    new, old = statement.excluded, pending_table.c
+    later = func.greatest(new.due_us, old.due_us) if dialect == "postgresql" else None
+    if later is None:
+        later = func.max(new.due_us, old.due_us)  # of two values: SQLite's own name for it
+    values = {"fs": new.fs, "lead": new.lead, "due_us": later}
+    return statement.on_conflict_do_update(
+        index_elements=list(pending_table.primary_key.columns), set_=values
+    )
+
+
+@cache
+def _forget() -> Any:
+    table = pending_table.c
+    return delete(pending_table).where(
+        table.device == bindparam("at_device"),
+        table.session == bindparam("at_session"),
+        table.first_sample == bindparam("at_sample"),
+        table.due_us == bindparam("at_due"),
+    )
