@@ -3,7 +3,8 @@
     python -m benchmarks.explain --data DIR --json
 
 Recordings of folds 1-8 in which the released model finds a labelled abnormal superclass, `--windows` of each,
-are explained by both methods. Deletion sets samples to 0, most important first, as the model sees missing
+are explained by both methods; and as many handheld ones of atrial fibrillation that the rhythm network calls
+so, where the directory has any. Deletion sets samples to 0, most important first, as the model sees missing
 data; insertion brings them back onto an empty window (Petsiuk, Das & Saenko 2018). Both are the mean logit
 along the way, and the score is insertion less deletion: higher is better. The same is done in random order
 and from R peaks outwards. Times are of one CPU, as the work has one thread.
@@ -13,21 +14,25 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inference.card import RELEASED_WEIGHTS
 from inference.classifier import Classifier
 from inference.explain.attribution import Attribution
-from inference.explain.explainer import attribute
-from inference.explain.explanation import ExplanationMethod
-from inference.explain.saved_network import LeadReader, load_network
+from inference.explain.explainer import Reader, attribute, column_of
+from inference.explain.explanation import Answer, ExplanationMethod
+from inference.explain.rhythm_grad_cam import RhythmOdds
+from inference.explain.saved_network import LeadReader, load_network, load_rhythm_network
 from inference.preprocess import MODEL_FS, prepare_batch
-from inference.training.dataset import load_records
-from inference.verdict import Superclass
+from inference.rhythm import RhythmReader
+from inference.training.dataset import UV_PER_MV, load_records
+from inference.training.unlabelled import HANDHELD_FS, load_handheld, windows_of
+from inference.verdict import Rhythm, Superclass
 from ingest.beats import BeatDetector
 
 FOLDS = range(1, 9)  # fold 9 calibrates and is reported once, fold 10 is read from outside
@@ -53,6 +58,10 @@ def main() -> None:
     net = LeadReader(network, LEAD)
     cases = found_cases(options.data, options.windows)
     figures = {"model": version, "windows": len(cases), **measure(net, cases)}
+    rhythm, of_rhythm = load_rhythm_network(), called_af(options.data, len(cases))
+    if rhythm is not None and of_rhythm:
+        odds = RhythmOdds(rhythm[0])
+        figures["rhythm"] = {"model": rhythm[1], "windows": len(of_rhythm), **measure(odds, of_rhythm)}
     print(json.dumps(figures, indent=None if options.json else 2))
 
 
@@ -74,9 +83,27 @@ def found_cases(data: Path, each: int) -> list[tuple[NDArray[np.float32], Superc
     return cases
 
 
-def measure(
-    net: LeadReader, cases: list[tuple[NDArray[np.float32], Superclass]]
-) -> dict[str, dict[str, float]]:
+def called_af(data: Path, most: int) -> list[tuple[NDArray[np.float32], Rhythm]]:
+    """Prepared windows (1000,) of handheld recordings labelled AF that the released network calls AF."""
+    handheld = load_handheld(data)
+    reader = RhythmReader.find(RELEASED_WEIGHTS)
+    if handheld is None or reader is None:
+        return []
+    limit = reader.card.calibration.af_limit
+    column = list(Rhythm).index(Rhythm.AF)
+    cases: list[tuple[NDArray[np.float32], Rhythm]] = []
+    for number in np.random.default_rng(SEED).permutation(np.flatnonzero(handheld.label == "A")):
+        windows = windows_of(handheld.ecg_uv[number], HANDHELD_FS)
+        prepared = prepare_batch(windows[len(windows) // 2 :][:1] / np.float32(UV_PER_MV))
+        if len(cases) == most:
+            break
+        share = reader.probabilities(prepared)
+        if len(share) and share[0].argmax() == column and share[0, column] >= limit:
+            cases.append((prepared[0], Rhythm.AF))
+    return cases
+
+
+def measure(net: Reader, cases: Sequence[tuple[NDArray[np.float32], Answer]]) -> dict[str, dict[str, float]]:
     """Figures by method, each score with its lead over the two orders that know nothing of the model."""
     rng = np.random.default_rng(SEED)
     random = np.array([score(net, ecg, each, rng.random(len(ecg))) for ecg, each in cases])
@@ -84,9 +111,9 @@ def measure(
     figures = {"random": {"score": rounded(random.mean())}, "r_peaks": {"score": rounded(r_peaks.mean())}}
     for method in ExplanationMethod:
         cpu_ms, found = [], []
-        for ecg, superclass in cases:
+        for ecg, answer in cases:
             started_s = time.process_time()
-            found.append(finished(attribute(net, ecg, superclass, method)))
+            found.append(finished(attribute(net, ecg, answer, method)))
             cpu_ms.append(1e3 * (time.process_time() - started_s))
         scores = np.array([score(net, ecg, c, f.to_time) for (ecg, c), f in zip(cases, found, strict=True)])
         gain = scores - r_peaks
@@ -113,7 +140,7 @@ def finished(work: Generator[float, None, Attribution]) -> Attribution:
             return attribution
 
 
-def score(net: LeadReader, ecg_mv: NDArray[np.float32], superclass: Superclass, worth: Floats) -> float:
+def score(net: Reader, ecg_mv: NDArray[np.float32], answer: Answer, worth: Floats) -> float:
     """Insertion less deletion of (1000,) samples in falling order of `worth`: mean logits along the way."""
     order = np.argsort(-worth, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
@@ -122,8 +149,7 @@ def score(net: LeadReader, ecg_mv: NDArray[np.float32], superclass: Superclass, 
     kept = np.concatenate([rank >= counts, rank < counts])  # (2 * (STEPS + 1), 1000)
     with torch.inference_mode():
         logits = net(torch.from_numpy(np.where(kept, ecg_mv, np.float32(0.0))))
-    of_class = logits[:, list(Superclass).index(superclass)].numpy()
-    deletion, insertion = of_class.reshape(2, -1).mean(axis=1)
+    deletion, insertion = logits[:, column_of(answer)].numpy().reshape(2, -1).mean(axis=1)
     return float(insertion - deletion)
 
 

@@ -25,6 +25,7 @@ LAGS = (1, 2, 3, 5, 9, 16, 28, 50, 90, 160)  # samples at 100 Hz
 SOFT_SCALE_MV = 0.1
 SLOPE_LAGS = (2, 3)  # samples at 100 Hz: slopes of a QRS, slower than mains and muscle
 RHYTHM_STRIDE = 4  # 25 Hz
+ENERGY_SPAN, ENERGY_LEAD = 12, 4  # samples: a point of energy averages 120 ms, from 40 ms before it
 RHYTHM_LAGS = tuple(range(2, 61))  # samples at 25 Hz: 80 ms to 2.4 s, 25 to 750 beats a minute
 PICTURE_ROWS = 15  # 59 lags, halved twice
 SILENCE_MV = 1e-3  # keeps an empty window from dividing by nothing
@@ -61,7 +62,7 @@ class RhythmPlot(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.average = nn.AvgPool1d(12, stride=RHYTHM_STRIDE, padding=4)
+        self.average = nn.AvgPool1d(ENERGY_SPAN, stride=RHYTHM_STRIDE, padding=ENERGY_LEAD)
 
     def forward(self, ecg_mv: Tensor) -> Tensor:
         """(batch, time) mV at 100 Hz -> (batch, channels, time / 4)."""

@@ -10,12 +10,13 @@ SMOOTHING = 9  # samples of a Hann window: 50 ms wide at half height, less than 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attribution:
-    """All values are logits of one superclass; positive speaks for it."""
+    """All values are logits of one superclass, or log odds of one rhythm; positive speaks for it."""
 
     to_time: NDArray[np.float32]  # (1000,) at 100 Hz
-    to_plot: NDArray[np.float32] | None  # (lags, 1000) in the rows' order of `recurrence.LAGS`
+    to_plot: NDArray[np.float32] | None  # (lags, 1000) in the rows' order of the network's LAGS
     effect: float  # what `to_time` should add up to
     completeness_error: float  # |sum of to_time - effect|
+    to_rhythm_plot: NDArray[np.float32] | None = None  # (RHYTHM_LAGS, 250), of a rhythm
 
 
 def smoothed(to_time: NDArray[np.float64], width: int = SMOOTHING) -> NDArray[np.float64]:

@@ -10,15 +10,32 @@ from numpy.typing import NDArray
 
 from inference.classifier import ClassifierError
 from inference.explain.attribution import Attribution
-from inference.explain.explanation import Explanation, ExplanationMethod, quantise
+from inference.explain.explanation import (
+    Answer,
+    Explanation,
+    ExplanationMethod,
+    quantise,
+    superclass_and_rhythm,
+)
 from inference.explain.grad_cam import grad_cam
 from inference.explain.gradient_shap import gradient_shap
-from inference.explain.saved_network import LeadReader, SavedNetworkError, lead_of, load_network
+from inference.explain.rhythm_grad_cam import RhythmOdds, rhythm_grad_cam
+from inference.explain.saved_network import (
+    LeadReader,
+    SavedNetworkError,
+    lead_of,
+    load_network,
+    load_rhythm_network,
+)
 from inference.model import RecurrenceNet
 from inference.preprocess import MODEL_FS, prepare_window
 from inference.recurrence import PICTURE_POINTS
-from inference.verdict import Superclass
+from inference.rhythm import RhythmError
+from inference.rhythm_model import RhythmNet
+from inference.verdict import Rhythm, Superclass
 from ingest.window import Window
+
+Reader = LeadReader | RhythmOdds
 
 
 class Explainer:
@@ -28,12 +45,15 @@ class Explainer:
         self,
         net: RecurrenceNet,
         version: str,
+        rhythm: tuple[RhythmNet, str] | None = None,
         *,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Keep the networks; `rhythm` comes with its version, and None explains superclasses only."""
         self.version = version
         self._net = net
+        self._rhythm = rhythm
         self._clock_us = clock_us
         self._monotonic_s = monotonic_s
 
@@ -45,47 +65,71 @@ class Explainer:
         """
         torch.set_num_threads(1)  # a second one would compete with the services that must not wait
         try:
-            return cls(*load_network(weights_dir))
-        except (ClassifierError, SavedNetworkError) as error:
+            return cls(*load_network(weights_dir), load_rhythm_network(weights_dir))
+        except (ClassifierError, RhythmError, SavedNetworkError) as error:
             raise ValueError(str(error)) from error
 
     def explain(
-        self, window: Window, superclass: Superclass, method: ExplanationMethod
+        self, window: Window, answer: Answer, method: ExplanationMethod
     ) -> Generator[float, None, Explanation]:
         """Explain one answer in parts: yields the share done and returns the explanation.
 
-        Raises ValueError for a window the model cannot take.
+        Raises ValueError for a window the model cannot take, or a rhythm where no network tells one.
         """
         started_s = self._monotonic_s()
         prepared_mv = prepare_window(window.samples_mv, window.fs)
-        reader = LeadReader(self._net, lead_of(self._net, window, prepared_mv))
-        attribution = yield from attribute(reader, prepared_mv, superclass, method)
-        plot = attribution.to_plot
+        reader, version = self._reader(window, prepared_mv, answer)
+        attribution = yield from attribute(reader, prepared_mv, answer, method)
+        plot, rhythm_plot = attribution.to_plot, attribution.to_rhythm_plot
+        superclass, rhythm = superclass_and_rhythm(answer)
         return Explanation(
             device=window.device,
             session=window.session,
             first_sample=window.first_sample,
             wall_time_us=window.wall_time_us,
-            model=self.version,
+            model=version,
             superclass=superclass,
+            rhythm=rhythm,
             method=method,
             fs=MODEL_FS,
             attribution=quantise(attribution.to_time),
             plot=None if plot is None else quantise(for_picture(plot)),
+            rhythm_plot=None if rhythm_plot is None else quantise(rhythm_plot),
             effect=attribution.effect,
             completeness_error=attribution.completeness_error,
             made_us=self._clock_us(),
             took_ms=round(1e3 * (self._monotonic_s() - started_s), 1),
         )
 
+    def _reader(self, window: Window, prepared_mv: NDArray[np.float32], answer: Answer) -> tuple[Reader, str]:
+        """The network that gave the answer, and its version."""
+        if isinstance(answer, Superclass):
+            return LeadReader(self._net, lead_of(self._net, window, prepared_mv)), self.version
+        if self._rhythm is None:
+            raise ValueError("these weights have no rhythm network")
+        net, version = self._rhythm
+        return RhythmOdds(net), version
+
 
 def attribute(
-    net: LeadReader, prepared_mv: NDArray[np.float32], superclass: Superclass, method: ExplanationMethod
+    net: Reader, prepared_mv: NDArray[np.float32], answer: Answer, method: ExplanationMethod
 ) -> Generator[float, None, Attribution]:
-    """The method's attribution of one prepared window, (1000,) mV at 100 Hz, in parts."""
-    if method is ExplanationMethod.GRAD_CAM:
-        return grad_cam(net, prepared_mv, superclass)
-    return (yield from gradient_shap(net, prepared_mv, superclass))
+    """The method's attribution of one prepared window, (1000,) mV at 100 Hz, in parts.
+
+    Raises ValueError where the network gives no such answer.
+    """
+    if method is ExplanationMethod.GRADIENT_SHAP:
+        return (yield from gradient_shap(net, prepared_mv, column_of(answer)))
+    if isinstance(net, RhythmOdds) and isinstance(answer, Rhythm):
+        return rhythm_grad_cam(net, prepared_mv, answer)
+    if isinstance(net, LeadReader) and isinstance(answer, Superclass):
+        return grad_cam(net, prepared_mv, answer)
+    raise ValueError(f"{type(net).__name__} does not tell {answer}")
+
+
+def column_of(answer: Answer) -> int:
+    """Where an answer stands in its network's output."""
+    return list(type(answer)).index(answer)
 
 
 def for_picture(plot: NDArray[np.float32], points: int = PICTURE_POINTS) -> NDArray[np.float32]:

@@ -6,12 +6,26 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.verdict import Superclass
+from inference.verdict import Rhythm, Superclass
 
 MAX_STEP = np.iinfo(np.int16).max
 
 Place = tuple[str, int, int]  # device, session, first_sample
-ExplanationKey = tuple[str, int, int, Superclass, "ExplanationMethod"]  # one row of the store
+Answer = Superclass | Rhythm  # what the model said of a window, and what is explained
+ExplanationKey = tuple[str, int, int, Answer, "ExplanationMethod"]  # one row of the store
+
+
+def answer_of(superclass: Superclass | None, rhythm: Rhythm | None) -> Answer:
+    """The one that is given; ValueError where both are, or none."""
+    given = [each for each in (superclass, rhythm) if each is not None]
+    if len(given) != 1:
+        raise ValueError(f"want a superclass or a rhythm, not both: got {superclass!r} and {rhythm!r}")
+    return given[0]
+
+
+def superclass_and_rhythm(answer: Answer) -> tuple[Superclass | None, Rhythm | None]:
+    """An answer as messages carry it: one of the two is None."""
+    return (answer, None) if isinstance(answer, Superclass) else (None, answer)
 
 
 class ExplanationMethod(StrEnum):
@@ -60,28 +74,40 @@ def quantise(values: NDArray[np.floating]) -> QuantisedMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why the model gave one superclass its logit in one window.
+    """Why the model gave one superclass its logit in one window, or one rhythm its log odds.
 
-    All attributions are in logits: positive speaks for the superclass, negative against it. What they should
+    All attributions are in logits: positive speaks for the answer, negative against it. What they should
     add up to is `effect`; how far they miss it is `completeness_error`. The method's docstring defines both.
+    Exactly one of `superclass` and `rhythm` is given; ValueError otherwise.
     """
 
     device: str  # "site/device"
     session: int
     first_sample: int
     wall_time_us: int  # of the window's first sample
-    model: str  # version of the weights, those of the verdict
-    superclass: Superclass
+    model: str  # version of the weights: the verdict's, or of the rhythm network beside them
+    superclass: Superclass | None = None
+    rhythm: Rhythm | None = None
     method: ExplanationMethod
     fs: float  # Hz, of `attribution`; its first value is the window's first moment
     attribution: QuantisedMap  # (1, 1000) logits
     plot: QuantisedMap | None  # (lags, columns) logits over the lag plot, the columns share the window evenly
+    rhythm_plot: QuantisedMap | None = None  # (lags, columns) likewise over the rhythm plot, for a rhythm
     effect: float  # logits
     completeness_error: float  # logits
     made_us: int  # wall clock
     took_ms: float
 
+    def __post_init__(self) -> None:
+        """Raise ValueError unless it explains one answer."""
+        answer_of(self.superclass, self.rhythm)
+
+    @property
+    def answer(self) -> Answer:
+        """What it explains."""
+        return answer_of(self.superclass, self.rhythm)
+
     @property
     def key(self) -> ExplanationKey:
         """What it explains, and how: the store keeps one of each."""
-        return self.device, self.session, self.first_sample, self.superclass, self.method
+        return self.device, self.session, self.first_sample, self.answer, self.method

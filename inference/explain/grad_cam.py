@@ -1,10 +1,13 @@
 """Grad-CAM of one superclass, drawn on the recurrence plot and from there on time."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 import torch
 from captum.attr import LayerGradCam, LayerGradientXActivation
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from inference.explain.attribution import Attribution, smoothed
 from inference.explain.saved_network import LeadReader
@@ -38,7 +41,7 @@ def grad_cam(net: LeadReader, prepared_mv: NDArray[np.float32], superclass: Supe
     fine = LayerGradientXActivation(net, net.plot).attribute(window, target=target)
     by_lag = fine[0, :N_CHANNELS].detach().numpy().reshape(-1, len(LAGS), window.shape[1]).sum(axis=0)
     to_plot = gate * by_lag
-    to_time = smoothed(onto_time(to_plot))
+    to_time = smoothed(onto_time(to_plot, LAGS))
     with torch.inference_mode():
         effect = float((net(window) - net(torch.zeros_like(window)))[0, target])
     return Attribution(
@@ -49,7 +52,13 @@ def grad_cam(net: LeadReader, prepared_mv: NDArray[np.float32], superclass: Supe
     )
 
 
-def coarse_map(net: LeadReader, window: Tensor, target: int) -> NDArray[np.float64]:
+class Staged(Protocol):
+    """A network whose last stage is a map over time."""
+
+    last_stage: nn.Module
+
+
+def coarse_map(net: Staged, window: Tensor, target: int) -> NDArray[np.float64]:
     """Grad-CAM of the last stage over (1, samples) -> (samples,), its least value 0 and its greatest 1."""
     method = LayerGradCam(net, net.last_stage)
     cells = method.attribute(window, target=target)[0, 0].detach().numpy()  # (cells,)
@@ -68,10 +77,10 @@ def stretched(cells: NDArray[np.floating], samples: int) -> NDArray[np.float64]:
     return np.asarray(np.interp(np.arange(samples), stride * np.arange(len(cells)), cells), dtype=np.float64)
 
 
-def onto_time(by_lag: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(lags, samples) over the lag plot -> (samples,): half at each of the two moments compared."""
+def onto_time(by_lag: NDArray[np.floating], lags: Sequence[int]) -> NDArray[np.float64]:
+    """(lags, columns) over a plot of these lags -> (columns,): half at each of the two moments compared."""
     to_time = np.asarray(by_lag.sum(axis=0), dtype=np.float64) / 2
-    for row, lag in zip(by_lag, LAGS, strict=True):
+    for row, lag in zip(by_lag, lags, strict=True):
         to_time[:-lag] += row[lag:] / 2
         to_time[:lag] += row[:lag] / 2  # no partner there: all of it stays (it is 0 in the plot)
     return to_time

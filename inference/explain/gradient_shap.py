@@ -1,4 +1,4 @@
-"""GradientShap of one superclass, end to end through the recurrence plot onto the waveform."""
+"""GradientShap of one answer, end to end through the recurrence plots onto the waveform."""
 
 from collections.abc import Generator
 
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inference.explain.attribution import Attribution, smoothed
-from inference.verdict import Superclass
 
 # Random points of the way from a baseline to the window, five for each seed. Of the seeds below 300,000 these
 # are the ones whose points together lie most evenly, each within 0.015 of (i + 1/2) / 20: twenty points of an
@@ -22,7 +21,7 @@ BASELINE_NOISE_MV = 0.01  # what an amplifier and the skin leave on a line witho
 
 
 def gradient_shap(
-    net: nn.Module, prepared_mv: NDArray[np.float32], superclass: Superclass
+    net: nn.Module, prepared_mv: NDArray[np.float32], target: int
 ) -> Generator[float, None, Attribution]:
     """Expected gradients of one logit over the waveform; the same window always gives the same answer.
 
@@ -38,7 +37,7 @@ def gradient_shap(
     Args:
         net: (batch, 1000) mV -> logits; in eval mode.
         prepared_mv: (1000,) mV at 100 Hz, as the model sees a window.
-        superclass: whose logit.
+        target: column of the logit.
 
     Yields:
         The share of the work done, 0..1, after each part.
@@ -53,7 +52,7 @@ def gradient_shap(
     attributions: list[NDArray[np.float64]] = []
     errors: list[float] = []
     for seed in SEEDS:
-        attributed, delta = _attribute(method, window, baselines, superclass, seed)
+        attributed, delta = _attribute(method, window, baselines, target, seed)
         attributions.append(attributed)
         errors.append(delta)
         yield len(errors) / len(SEEDS)
@@ -68,7 +67,7 @@ def gradient_shap(
 
 
 def _attribute(
-    method: GradientShap, window: Tensor, baselines: Tensor, superclass: Superclass, seed: int
+    method: GradientShap, window: Tensor, baselines: Tensor, target: int, seed: int
 ) -> tuple[NDArray[np.float64], float]:
     """One part: (1000,) attributions, and their sum less what it should be."""
     with torch.random.fork_rng(devices=[]):
@@ -79,7 +78,7 @@ def _attribute(
             baselines=baselines,
             n_samples=PART,
             stdevs=0.0,
-            target=list(Superclass).index(superclass),
+            target=target,
             return_convergence_delta=True,
         )
     return attributed[0].detach().numpy().astype(np.float64), float(delta.mean())

@@ -1,14 +1,17 @@
-"""The released ONNX file becomes the torch network again, so that it can be differentiated.
+"""The released ONNX files become the torch networks again, so that they can be differentiated.
 
-The weights live in model.onnx alone. Its initializers keep the names of the network's parameters; exporting
-folds a batch norm that follows a convolution into it, which then has a bias `<convolution>.weight_bias`. So
-a batch norm whose statistics the file does not hold was folded, and becomes the identity here. Weights stored
-as float16 are widened as onnxruntime does it. Sizes are the file's: only the wiring is `inference.model`'s.
+The weights live in model.onnx and rhythm.onnx alone. Their initializers keep the names of the networks'
+parameters; exporting folds a batch norm that follows a convolution into it, which then has a bias of its own,
+`<convolution>.weight_bias` or `<convolution>.bias`. So a batch norm whose statistics the file does not hold
+was folded, and becomes the identity here. Weights stored as float16 are widened as onnxruntime does it. Sizes
+are the file's: only the wiring is that of `inference.model` and `inference.rhythm_model`.
 
-None of this is trusted: the network is used only if its logits equal onnxruntime's.
+None of this is trusted: a network is used only if its logits equal onnxruntime's.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -22,13 +25,20 @@ from inference.classifier import Classifier
 from inference.lead_view import SERVED_LEADS, VIEWS, LeadView
 from inference.model import RecurrenceNet
 from inference.preprocess import MODEL_SAMPLES
+from inference.rhythm import MODEL_NAME as RHYTHM_NAME
+from inference.rhythm import RhythmReader
+from inference.rhythm_model import RhythmNet
 from ingest.window import Window
 
 MAX_PARITY_ERROR = 1e-4  # of a logit, torch against onnxruntime: what the export allows itself
 PROBE_WINDOWS = 4
 PROBE_SEED = 3
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+
 Constants = dict[str, NDArray[np.generic]]
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class SavedNetworkError(Exception):
@@ -47,21 +57,30 @@ def load_network(weights_dir: Path | None = None) -> tuple[RecurrenceNet, str]:
     classifier = Classifier.load(weights_dir)
     path = (weights_dir or RELEASED_WEIGHTS) / MODEL_NAME
     net = rebuild_network(path.read_bytes(), str(path))
-    _require_parity(net, classifier, str(path))
+    _require_parity(lambda ecg: net(ecg)[0], lambda probes_mv: classifier.answers(probes_mv)[0], str(path))
     return net, classifier.version
+
+
+def load_rhythm_network(weights_dir: Path | None = None) -> tuple[RhythmNet, str] | None:
+    """A folder with rhythm.onnx and rhythm.json -> the network and its version; None where it has neither.
+
+    Raises:
+        RhythmError: a file is missing, damaged or of another model.
+        SavedNetworkError: the file's network is not `RhythmNet`, or answers differently.
+    """
+    folder = weights_dir or RELEASED_WEIGHTS
+    reader = RhythmReader.find(folder)
+    if reader is None:
+        return None
+    path = folder / RHYTHM_NAME
+    net = _filled(RhythmNet(), path.read_bytes(), str(path))
+    _require_parity(net, reader.logits, str(path))
+    return net, reader.card.version
 
 
 def rebuild_network(model: bytes, place: str) -> RecurrenceNet:
     """The bytes of an exported file, from `place`, -> the network; SavedNetworkError where a weight lacks."""
-    stored = _constants_of(onnx.load_model_from_string(model).graph)
-    net = RecurrenceNet().eval()
-    for name, module in list(net.named_modules()):
-        if isinstance(module, nn.BatchNorm1d) and f"{name}.running_mean" not in stored:
-            parent, _, own = name.rpartition(".")
-            setattr(net.get_submodule(parent), own, nn.Identity())  # folded into the layer before it
-        elif isinstance(module, nn.Conv1d | nn.Linear | nn.BatchNorm1d):
-            _fill(module, name, stored, place)
-    return net.requires_grad_(requires_grad=False)
+    return _filled(RecurrenceNet(), model, place)
 
 
 class LeadReader(nn.Module):
@@ -90,15 +109,27 @@ def lead_of(net: RecurrenceNet, window: Window, prepared_mv: NDArray[np.float32]
     return max(SERVED_LEADS, key=lambda lead: float(views[VIEWS.index(LeadView(lead))]))
 
 
+def _filled(net: Net, model: bytes, place: str) -> Net:
+    """The network with the file's numbers, in eval mode; its weights want no gradient."""
+    stored = _constants_of(onnx.load_model_from_string(model).graph)
+    for name, module in list(net.eval().named_modules()):
+        if isinstance(module, NORMS) and f"{name}.running_mean" not in stored:
+            parent, _, own = name.rpartition(".")
+            setattr(net.get_submodule(parent), own, nn.Identity())  # folded into the layer before it
+        elif isinstance(module, (*LAYERS, *NORMS)):
+            _fill(module, name, stored, place)
+    return net.requires_grad_(requires_grad=False)
+
+
 def _fill(module: nn.Module, name: str, stored: Constants, place: str) -> None:
     """Give one layer its numbers; a layer without bias gets one if the folding made it."""
     for own in ("weight", "bias", "running_mean", "running_var"):
-        if not hasattr(module, own):
+        if own != "bias" and getattr(module, own, None) is None:
             continue
         value = stored.get(f"{name}.{own}")
         if value is None and own == "bias":
             value = stored.get(f"{name}.weight_bias")
-            if value is None and module.bias is None:
+            if value is None and getattr(module, "bias", None) is None:
                 continue
         if value is None:
             raise SavedNetworkError(f"{place} holds no {name}.{own}, which the network of this program has")
@@ -117,13 +148,17 @@ def _constants_of(graph: onnx.GraphProto) -> Constants:
     return constants
 
 
-def _require_parity(net: RecurrenceNet, classifier: Classifier, place: str) -> None:
+def _require_parity(
+    net: Callable[[Tensor], Tensor],
+    exported: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    place: str,
+) -> None:
     probes = np.random.default_rng(PROBE_SEED).normal(0, 0.3, (PROBE_WINDOWS, MODEL_SAMPLES))
     probes_mv = np.asarray(probes * np.linspace(0, 3, PROBE_WINDOWS)[:, None], dtype=np.float32)
-    wanted, _ = classifier.answers(probes_mv)
+    wanted = exported(probes_mv)
     try:
         with torch.inference_mode():
-            given = net(torch.from_numpy(probes_mv))[0].numpy()
+            given = net(torch.from_numpy(probes_mv)).numpy()
     except RuntimeError as error:
         raise SavedNetworkError(f"{place} does not fit the network of this program: {error}") from error
     apart = float(np.abs(given - wanted).max())

@@ -18,12 +18,12 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from inference.explain.explanation import Explanation, ExplanationKey, ExplanationMethod
+from inference.explain.explanation import Answer, Explanation, ExplanationKey, ExplanationMethod
 from inference.explain.extra import REMEDY, missing_packages
 from inference.explain.records import (
     find_explanation,
     find_verdict,
-    raised_findings,
+    raised_answers,
     save_explanation,
     windows_behind,
 )
@@ -55,7 +55,7 @@ class WindowExplainer(Protocol):
         """Name of the weights."""
 
     def explain(
-        self, window: Window, superclass: Superclass, method: ExplanationMethod
+        self, window: Window, answer: Answer, method: ExplanationMethod
     ) -> Generator[float, None, Explanation]:
         """The explanation of one window, in parts; each yields the share done."""
 
@@ -175,9 +175,9 @@ class ExplainService:
 
     def _sweep(self, now_s: float) -> None:
         """Find the alarms that came on since the last look, and the windows that spoke for them."""
-        raised, newest_id = raised_findings(self._engine, self._swept_id, MAX_ALARMS_BACK)
+        raised, newest_id = raised_answers(self._engine, self._swept_id, MAX_ALARMS_BACK)
         found: list[ExplanationKey] = [
-            (*place, alarm.superclass, ExplanationMethod.GRAD_CAM)
+            (*place, alarm.answer, ExplanationMethod.GRAD_CAM)
             for alarm in raised
             for place, model in windows_behind(self._engine, alarm)
             if model == self._explainer.version
@@ -225,19 +225,21 @@ class ExplainService:
         """Start the work on a question, if it has an answer."""
         if key in self._failed:
             raise _RefusedError("explaining this window failed before: the service's log says how")
-        *_, superclass, method = key
+        *_, answer, method = key
         place = key[:3]
         verdict = find_verdict(self._engine, place)
         window = self._archive.window(*place)
         if verdict is None or window is None:
             raise _RefusedError("the store holds no such window with a verdict")
-        if verdict.indeterminate is not None:
+        if isinstance(answer, Superclass) and verdict.indeterminate is not None:
             raise _RefusedError(f"the window has no findings to explain: {verdict.indeterminate}")
+        if not isinstance(answer, Superclass) and not verdict.rhythm:
+            raise _RefusedError("the window has no rhythm to explain")
         if verdict.model != self._explainer.version:
             raise _RefusedError(
                 f"the window was judged by {verdict.model}, and only {self._explainer.version} is here"
             )
-        return self._explainer.explain(window, superclass, method)
+        return self._explainer.explain(window, answer, method)
 
     def _take_part(self, key: ExplanationKey, work: Generator[float, None, Explanation]) -> float | None:
         """Do one part; the share done, or None when the explanation is stored and published."""

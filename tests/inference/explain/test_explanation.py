@@ -8,7 +8,7 @@ from inference.explain.attribution import smoothed
 from inference.explain.explanation import Explanation, ExplanationMethod, QuantisedMap, quantise
 from inference.explain.records import explanations_of, find_explanation, save_explanation
 from inference.explain.request import decode_request
-from inference.verdict import Superclass
+from inference.verdict import Rhythm, Superclass
 from ingest.store.schema import open_store
 
 
@@ -71,12 +71,25 @@ def test_a_window_superclass_and_method_keep_their_first_explanation(tmp_path: P
         explanation(superclass=Superclass.CD),
         explanation(method=ExplanationMethod.GRADIENT_SHAP, plot=None),
         explanation(first_sample=0),
+        explanation(first_sample=0, superclass=None, rhythm=Rhythm.NORMAL),
     ]
     assert all(save_explanation(engine, each) for each in (first, *others))
     assert not save_explanation(engine, explanation(took_ms=99.0))
     assert find_explanation(engine, first.key) == first
     assert find_explanation(engine, explanation(session=8).key) is None
     assert explanations_of(engine, first.key[:3]) == [others[0], first, others[1]]
+
+
+def test_an_explanation_is_of_one_answer_and_old_ones_can_still_be_read() -> None:
+    with pytest.raises(ValueError, match="want a superclass or a rhythm, not both"):
+        explanation(rhythm=Rhythm.AF)
+    with pytest.raises(ValueError, match="want a superclass or a rhythm"):
+        explanation(superclass=None)
+    of_rhythm = explanation(superclass=None, rhythm=Rhythm.AF, rhythm_plot=quantise(np.ones((59, 250))))
+    assert msgspec.json.decode(msgspec.json.encode(of_rhythm), type=Explanation) == of_rhythm
+    before = msgspec.json.decode(msgspec.json.encode(explanation()))
+    del before["rhythm"], before["rhythm_plot"]  # written before rhythms were explained
+    assert msgspec.convert(before, Explanation).key == explanation().key
 
 
 def test_a_request_names_a_window_and_asks_for_shap_by_itself() -> None:
@@ -95,6 +108,12 @@ def test_a_request_names_a_window_and_asks_for_shap_by_itself() -> None:
     [
         ("wl/v1/explain/ward/bed-1", b"{", "no request"),
         ("wl/v1/explain/ward/bed-1", b'{"session":7,"first_sample":0,"superclass":"AF"}', "superclass"),
+        ("wl/v1/explain/ward/bed-1", b'{"session":7,"first_sample":0}', "superclass or a rhythm"),
+        (
+            "wl/v1/explain/ward/bed-1",
+            b'{"session":7,"first_sample":0,"superclass":"MI","rhythm":"atrial fibrillation"}',
+            "not both",
+        ),
         ("wl/v1/explain/ward", b'{"session":7,"first_sample":0,"superclass":"MI"}', "names no device"),
     ],
 )

@@ -1,14 +1,11 @@
 """Whether maps show what this network looks at: on real recordings, for both methods."""
 
-from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from benchmarks.explain import finished, found_cases, nearness_to_r_peaks, score
 from inference.explain.attribution import Attribution
@@ -18,6 +15,7 @@ from inference.explain.grad_cam import onto_time, stretched
 from inference.explain.saved_network import LeadReader
 from inference.recurrence import LAGS
 from tests.inference.explain.conftest import Case
+from tests.inference.explain.likeness import likeness, weakened
 
 PTBXL = Path(__file__).parents[4] / "shared" / "data"
 GRAD_CAM, GRADIENT_SHAP = ExplanationMethod
@@ -31,26 +29,6 @@ def explain(net: LeadReader, cases: list[Case], method: ExplanationMethod) -> li
 
 def maps(found: list[Attribution]) -> Maps:
     return [each.to_time for each in found]
-
-
-def likeness(before: Maps, after: Maps) -> NDArray[np.float64]:
-    """Spearman's rank correlation of each pair; 0 where a map says nothing."""
-    pairs = [(rankdata(a), rankdata(b)) for a, b in zip(before, after, strict=True)]
-    is_empty = [a.std() == 0 or b.std() == 0 for a, b in pairs]
-    found = [0.0 if e else np.corrcoef(*pair)[0, 1] for e, pair in zip(is_empty, pairs, strict=True)]
-    return np.array(found)
-
-
-def weakened(net: LeadReader, seed: int) -> Iterator[LeadReader]:
-    """The network with ever more layers forgotten, from the answer down to the plot (Adebayo et al. 2018)."""
-    torch.manual_seed(seed)
-    weak = deepcopy(net)
-    kinds = torch.nn.Conv1d | torch.nn.Linear
-    layers = [m for name, m in weak.named_modules() if isinstance(m, kinds) and "lead_head" not in name]
-    for n, layer in enumerate(reversed(layers)):
-        layer.reset_parameters()
-        if n in {0, len(layers) // 2, len(layers) - 1}:
-            yield weak
 
 
 @pytest.mark.parametrize("method", ExplanationMethod)
@@ -118,7 +96,7 @@ def test_grad_cam_lies_on_the_plot_and_keeps_its_total_on_time(net: LeadReader, 
 def test_a_place_of_the_plot_is_shared_by_the_two_moments_it_compares() -> None:
     plot = np.zeros((len(LAGS), 1000))
     plot[-1, 500] = 2.0
-    to_time = onto_time(plot)
+    to_time = onto_time(plot, LAGS)
     assert {int(t): to_time[t] for t in np.flatnonzero(to_time)} == {500 - LAGS[-1]: 1.0, 500: 1.0}
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,26 @@ from sqlalchemy.exc import OperationalError
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.records import save_alarms
 from inference.classifier import Classifier
-from inference.explain.explanation import Explanation, ExplanationMethod, quantise
+from inference.explain.explanation import (
+    Answer,
+    Explanation,
+    ExplanationMethod,
+    quantise,
+    superclass_and_rhythm,
+)
 from inference.explain.records import explanations_of, find_explanation
 from inference.explain.request import ExplainProgress, ExplainRequest, ExplainState
 from inference.explain.service import MAX_WAITING, ExplainService
 from inference.records import save_verdicts
-from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
+from inference.verdict import (
+    Finding,
+    Indeterminate,
+    Presence,
+    Rhythm,
+    RhythmFinding,
+    Superclass,
+    Verdict,
+)
 from ingest.chunk import NO_FLAGS, Chunk, Lead
 from ingest.link import Message, MqttLink
 from ingest.store.archive import Archive
@@ -75,6 +90,16 @@ def decided_us(w: Window) -> int:
     return w.closed_us + 100_000
 
 
+def rhythm_verdict(number: int, model: str, p_af: float, reason: Indeterminate | None) -> Verdict:
+    """A verdict whose findings are all absent, or lacking for a reason, and whose rhythm is told."""
+    rhythm = tuple(
+        RhythmFinding(each, p_af if each is Rhythm.AF else (1 - p_af) / 3, 0.6 if each is Rhythm.AF else None)
+        for each in Rhythm
+    )
+    said = verdict_of(window(number), model, 0.1)
+    return replace(said, findings=() if reason else said.findings, indeterminate=reason, rhythm=rhythm)
+
+
 def store_windows(engine: Engine, model: str, probabilities: dict[int, float]) -> None:
     """Windows with their chunks and verdicts, as ingest and inference leave them."""
     for number, probability in probabilities.items():
@@ -118,21 +143,23 @@ class StandInExplainer:
         self.chokes_on: set[int] = set()
 
     def explain(
-        self, w: Window, superclass: Superclass, method: ExplanationMethod
+        self, window: Window, answer: Answer, method: ExplanationMethod
     ) -> Generator[float, None, Explanation]:
         for part in range(4 if method is GRADIENT_SHAP else 0):
             yield (part + 1) / 4
-        if w.first_sample in self.chokes_on:
+        if window.first_sample in self.chokes_on:
             raise RuntimeError("cannot digest this")
-        self.done.append((w.first_sample // 5000, method))
+        self.done.append((window.first_sample // 5000, method))
         zero = quantise(np.zeros(1000))
+        superclass, rhythm = superclass_and_rhythm(answer)
         return Explanation(
-            device=w.device,
-            session=w.session,
-            first_sample=w.first_sample,
-            wall_time_us=w.wall_time_us,
+            device=window.device,
+            session=window.session,
+            first_sample=window.first_sample,
+            wall_time_us=window.wall_time_us,
             model=self.version,
             superclass=superclass,
+            rhythm=rhythm,
             method=method,
             fs=100.0,
             attribution=zero,
@@ -233,6 +260,45 @@ def test_an_alarm_nobody_told_is_found_in_the_store_also_after_a_restart(bench: 
     raise_alarm(bench.engine, 2)
     bench.steps(4, seconds=1.0)
     assert bench.explainer.done == [(0, GRAD_CAM), (2, GRAD_CAM)]
+
+
+def test_an_af_alarm_gets_the_grad_cam_of_the_windows_that_voted_for_it(bench: Bench) -> None:
+    """Also of one whose lead is in doubt; not if too noisy to vote, below the limit, or without rhythm."""
+    noisy, unknown = Indeterminate.NOISY, Indeterminate.UNKNOWN_LEAD
+    said = {
+        0: (0.9, None),
+        1: (0.9, None),
+        2: (0.9, noisy),
+        3: (0.9, unknown),
+        4: (0.5, None),
+        5: (0.9, None),
+    }
+    for number, (p_af, reason) in said.items():
+        Archive(bench.engine).commit(windows=[window(number)])
+        save_verdicts(bench.engine, [rhythm_verdict(number, "stand-in", p_af, reason)])
+    bench.store({6: 0.1})  # read by no rhythm network
+    save_alarms(bench.engine, [alarm(6, AlarmKind.AF)], {})
+    bench.steps(5)
+    assert bench.explainer.done == [(5, GRAD_CAM), (3, GRAD_CAM), (1, GRAD_CAM), (0, GRAD_CAM)]
+    [stored] = explanations_of(bench.engine, (DEVICE, 7, 5 * 5000))
+    assert (stored.superclass, stored.rhythm) == (None, Rhythm.AF)
+    assert find_explanation(bench.engine, stored.key) == bench.link.explanations()[0] == stored
+
+
+def test_a_rhythm_is_explained_on_request_where_there_is_one(bench: Bench) -> None:
+    bench.store({0: 0.9})
+    Archive(bench.engine).commit(windows=[window(1)])
+    save_verdicts(bench.engine, [rhythm_verdict(1, "stand-in", 0.9, Indeterminate.INVERTED)])
+    for number in (0, 1):
+        request = ExplainRequest(7, number * 5000, rhythm=Rhythm.AF)
+        bench.link.bring(explain_topic(DEVICE), msgspec.json.encode(request))
+    bench.steps(9)
+    last = [p for p in bench.link.progress() if p.state in {ExplainState.REFUSED, ExplainState.DONE}]
+    assert [(p.rhythm, p.superclass, p.reason) for p in last] == [
+        (Rhythm.AF, None, "the window has no rhythm to explain"),
+        (Rhythm.AF, None, None),
+    ]
+    assert bench.explainer.done == [(1, GRADIENT_SHAP)]
 
 
 def test_an_alarm_of_other_weights_is_left_alone(bench: Bench) -> None:
