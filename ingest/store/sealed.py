@@ -1,0 +1,269 @@
+"""A complete segment file -> a compressed one, sorted by device, and its chunks and vitals back.
+
+Nothing is left out and nothing rounded: every message comes back byte for byte. The new file is complete on
+the disk before it takes its name, and has its name before the old one goes: no crash loses
+anything.
+"""
+
+import logging
+import os
+import time
+import weakref
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.store.appending import SEALED, SEGMENT, sync_folder
+from ingest.store.blocks import (
+    DIRECTORY_ROW,
+    ENTRY,
+    HISTORIC,
+    VITALS_ROW,
+    Block,
+    BlockKind,
+    build_block,
+    read_block,
+)
+from ingest.store.growing import GrowingSegment, as_vitals
+from ingest.store.packing import pack, unpack
+from ingest.store.waveforms import Arrivals, Place, Stored
+from ingest.vitals import Vitals
+
+PACKED_TOGETHER_BYTES = 1 << 20  # of one device; unpacked as a whole to read any of it, in about 5 ms
+REST = 4.0  # pauses for so many times as long as each device took: a fifth of one core at most
+UNFINISHED = ".sealing"
+_TRAILER_BYTES = 8  # where the directory begins
+
+logger = logging.getLogger(__name__)
+
+
+def seal(path: Path, rest: float = REST) -> Path | None:
+    """Compress a segment file that nobody appends to any more; the new path, None when it held nothing.
+
+    Raises ValueError when the file is damaged (it stays as it is), OSError when the disk is full.
+    """
+    segment = GrowingSegment(path)
+    try:
+        segment.follow()
+        if segment.good_bytes == 0:
+            path.unlink(missing_ok=True)
+            return None
+        unfinished = path.with_suffix(UNFINISHED)
+        with unfinished.open("wb") as file:
+            for part in _sealed_blocks(segment, rest):
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        segment.close()
+    sealed = path.with_suffix(SEALED)
+    unfinished.rename(sealed)
+    sync_folder(path.parent)
+    path.unlink(missing_ok=True)
+    logger.info("compressed %s", sealed)
+    return sealed
+
+
+def finish_seals(folder: Path) -> None:
+    """Clear what a crash left: files that were not finished, and originals whose compressed file is."""
+    for sealed in folder.glob(f"*{SEALED}"):
+        sealed.with_suffix(SEGMENT).unlink(missing_ok=True)
+
+
+class SealedSegment:
+    """One sealed file; only its directory is held in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDONLY)
+        self.close = weakref.finalize(self, os.close, self._fd)  # nothing can be read after it
+        self._size = os.fstat(self._fd).st_size
+        start = int.from_bytes(os.pread(self._fd, _TRAILER_BYTES, self._size - _TRAILER_BYTES), "little")
+        directory = read_block(self._fd, start, self._size)
+        if directory is None or directory.kind is not BlockKind.DIRECTORY:
+            raise ValueError(f"{path} is damaged: its directory is unreadable")
+        self.devices = directory.devices
+        self.first_us, self.last_us = directory.first_us, directory.last_us
+        self._numbers = {name: number for number, name in enumerate(self.devices)}
+        self._rows = directory.index.copy()  # lets go of the names' bytes
+        self._unpacked = lru_cache(maxsize=4)(self._unpack)
+
+    def follow(self) -> None:
+        """A sealed file never changes."""
+
+    def newest(self) -> dict[tuple[str, int], int]:
+        """(device, session) -> first sample of the newest place, or a later sample of that chunk."""
+        found: dict[tuple[str, int], int] = {}
+        for row in self._rows[self._rows["kind"] == BlockKind.SEALED_CHUNKS]:
+            session = (self.devices[row["device"]], int(row["session"]))
+            found[session] = max(int(row["end_sample"]) - 1, found.get(session, -1))
+        return found
+
+    def unconfirmed(self) -> set[Place]:
+        """Places of which nobody knows whether the database took what belongs to them: none so late."""
+        return set()
+
+    def last_arrivals(self) -> dict[str, tuple[int, int]]:
+        """First and last arrival of each device that has chunks."""
+        found: dict[str, tuple[int, int]] = {}
+        for row in self._rows[self._rows["kind"] == BlockKind.SEALED_CHUNKS]:
+            name, first, last = self.devices[row["device"]], int(row["first_us"]), int(row["last_us"])
+            known = found.get(name, (first, last))
+            found[name] = (min(first, known[0]), max(last, known[1]))
+        return found
+
+    def between_samples(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Stored]:
+        """Chunks with samples in the span."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        is_in = (rows["session"] == session) & (rows["first_sample"] < end_sample)
+        found = []
+        for block in self._blocks(rows[is_in & (rows["end_sample"] > first_sample)]):
+            first, ends = block.index["first_sample"], block.index["first_sample"] + block.index["n_samples"]
+            found += self._read(block, (first < end_sample) & (ends > first_sample))
+        return found
+
+    def between_arrivals(self, device: str, from_us: int, to_us: int) -> list[Stored]:
+        """Chunks that came in the span."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        found = []
+        for block in self._blocks(rows[(rows["first_us"] < to_us) & (rows["last_us"] >= from_us)]):
+            received_us = block.index["received_us"]
+            found += self._read(block, (received_us >= from_us) & (received_us < to_us))
+        return found
+
+    def first_arrival_us(self, device: str, session: int, first_sample: int) -> int | None:
+        """When the first chunk came that reaches beyond `first_sample`; None when none did."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        arrivals: list[int] = []
+        for block in self._blocks(rows[(rows["session"] == session) & (rows["end_sample"] > first_sample)]):
+            ends = block.index["first_sample"] + block.index["n_samples"]
+            arrivals += block.index["received_us"][ends > first_sample].tolist()
+        return min(arrivals, default=None)
+
+    def n_samples_at(self, device: str, session: int, first_sample: int) -> int | None:
+        """Samples of the longest chunk that begins there; None when none does."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        is_in = (rows["session"] == session) & (rows["first_sample"] <= first_sample)
+        sizes: list[int] = []
+        for block in self._blocks(rows[is_in & (rows["end_sample"] > first_sample)]):
+            sizes += block.index["n_samples"][block.index["first_sample"] == first_sample].tolist()
+        return max(sizes, default=None)
+
+    def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
+        """Vitals of the span."""
+        rows = self._of(device, BlockKind.SEALED_VITALS)
+        found = []
+        for block in self._blocks(rows[(rows["first_us"] < to_us) & (rows["last_us"] >= from_us)]):
+            kept = np.frombuffer(self._unpacked(block.payload_start, block.end), VITALS_ROW)
+            found += as_vitals(device, kept[(kept["at_us"] >= from_us) & (kept["at_us"] < to_us)])
+        return found
+
+    def arrivals(self) -> Iterator[Arrivals]:
+        """Everything in the file."""
+        for name in self.devices:
+            for block in self._blocks(self._of(name, BlockKind.SEALED_CHUNKS)):
+                index = block.index
+                yield Arrivals(name, index["session"], index["first_sample"], index["received_us"])
+
+    def _of(self, device: str, kind: BlockKind) -> NDArray[Any]:
+        number = self._numbers.get(device, len(self._numbers))
+        rows: NDArray[Any] = self._rows[(self._rows["device"] == number) & (self._rows["kind"] == kind)]
+        return rows
+
+    def _blocks(self, rows: NDArray[Any]) -> Iterator[Block]:
+        for start in rows["start"].tolist():
+            block = read_block(self._fd, start, self._size)
+            if block is None:
+                logger.error("%s is damaged: the block at %d is lost", self.path, start)
+            else:
+                yield block
+
+    def _read(self, block: Block, is_wanted: NDArray[np.bool_]) -> list[Stored]:
+        if not is_wanted.any():
+            return []
+        joined = self._unpacked(block.payload_start, block.end)
+        found = []
+        for _, flags, session, first, n_samples, received_us, offset, length, checksum in block.index[
+            is_wanted
+        ].tolist():
+            payload = joined[offset : offset + length]
+            if zlib.crc32(payload) != checksum:
+                logger.error("%s is damaged: a chunk of %d bytes is lost", self.path, length)
+                continue
+            found.append(Stored(session, first, n_samples, received_us, bool(flags & HISTORIC), payload))
+        return found
+
+    def _unpack(self, start: int, end: int) -> bytes:
+        try:
+            return unpack(os.pread(self._fd, end - start, start))
+        except ValueError as error:
+            logger.error("%s at %d: %s", self.path, start, error)  # noqa: TRY400 - one line
+            return b""
+
+
+def _sealed_blocks(segment: GrowingSegment, rest: float) -> Iterator[bytes]:
+    """The bytes of the sealed file, part by part."""
+    rows, names, start = [], list(segment.devices), 0
+    vitals = segment.all_vitals()
+    names += [name for name in vitals if name not in set(names)]
+    for number, name in enumerate(names):
+        begun_s = time.thread_time()
+        parts = [(BlockKind.SEALED_CHUNKS, *part) for part in _chunk_parts(segment, name)]
+        if name in vitals:
+            parts.append((BlockKind.SEALED_VITALS, *_vitals_part(name, vitals[name])))
+        for kind, place, span_us, block in parts:
+            rows.append((number, kind, *place, *span_us, start))
+            start += len(block)
+            yield block
+        time.sleep(rest * (time.thread_time() - begun_s))
+    directory = np.array(rows, DIRECTORY_ROW)
+    span_us = (segment.first_us, segment.last_us)
+    yield build_block(BlockKind.DIRECTORY, names, directory.tobytes(), len(rows), span_us)
+    yield start.to_bytes(_TRAILER_BYTES, "little")
+
+
+_Part = tuple[tuple[int, int, int], tuple[int, int], bytes]  # (session, first, end), arrivals, block
+
+
+def _chunk_parts(segment: GrowingSegment, device: str) -> Iterator[_Part]:
+    """A device's chunks by session, else in their order, as many together as are packed together."""
+    entries = segment.entries(device)
+    entries = entries[np.argsort(entries["session"], kind="stable")]
+    begin_of_part = np.cumsum(entries["length"], dtype=np.int64) // PACKED_TOGETHER_BYTES
+    is_first = np.diff(entries["session"], prepend=0) != 0
+    is_first |= np.diff(begin_of_part, prepend=0) != 0
+    for part in np.split(entries, np.flatnonzero(is_first)):
+        if not len(part):
+            continue
+        stored = segment.read(part)
+        if len(stored) != len(part):
+            raise ValueError(f"{len(part) - len(stored)} chunks are damaged, the file is left as it is")
+        index = part.astype(ENTRY)
+        index["device"] = 0
+        index["offset"] = np.cumsum(part["length"]) - part["length"]
+        ends = part["first_sample"] + part["n_samples"]
+        span_us = (int(part["received_us"].min()), int(part["received_us"].max()))
+        packed = pack([each.payload for each in stored])
+        block = build_block(
+            BlockKind.SEALED_CHUNKS, (device,), index.tobytes(), len(part), span_us, payloads=(packed,)
+        )
+        place = (int(part["session"][0]), int(part["first_sample"].min()), int(ends.max()))
+        yield place, span_us, block
+
+
+def _vitals_part(device: str, rows: NDArray[Any]) -> _Part:
+    span_us = (int(rows["at_us"].min()), int(rows["at_us"].max()))
+    columns = np.zeros(len(rows), VITALS_ROW)
+    columns[:] = rows
+    columns["device"] = 0
+    packed = pack([columns.tobytes()])
+    return (
+        (0, 0, 0),
+        span_us,
+        build_block(BlockKind.SEALED_VITALS, (device,), b"", 0, span_us, payloads=(packed,)),
+    )

@@ -1,0 +1,137 @@
+"""What the store asks of the place that keeps waveforms and vitals: partitions by arrival, dropped whole.
+
+`segments.py` keeps them in files for one machine, `partitions.py` in PostgreSQL.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from ingest.store.rows import ReceivedChunk
+from ingest.vitals import Vitals
+
+Place = tuple[str, int, int]  # (device, session, first sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One stored message of a device."""
+
+    session: int
+    first_sample: int
+    n_samples: int
+    received_us: int
+    historic: bool
+    payload: bytes  # as it came
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # eq=False: arrays have no single truth value
+class Arrivals:
+    """What came from one device in one partition; the arrays go together, in no particular order."""
+
+    device: str
+    sessions: NDArray[np.int64]
+    first_samples: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+
+
+class Waveforms(Protocol):
+    """All methods raise StoreError when the place cannot be read or written."""
+
+    def append(
+        self, chunks: Sequence[ReceivedChunk], vitals: Sequence[Vitals], transaction: Connection
+    ) -> frozenset[Place]:
+        """Keep what is new, all or nothing; the places that are new, or were not confirmed.
+
+        A place that is known is kept again only with more samples than before. What it keeps is on the disk
+        when `transaction`, which takes all else that belongs to the chunks, has been committed, or before.
+        """
+
+    def confirm(self) -> None:
+        """The transaction of all that was appended has been committed."""
+
+    def between_samples(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Stored]:
+        """Every chunk with samples in first_sample <= i < end_sample, in order of arrival.
+
+        A place may come more than once: a chunk cut anew, longer than before.
+        """
+
+    def between_arrivals(self, device: str, from_us: int, to_us: int) -> list[Stored]:
+        """Every chunk with from_us <= received_us < to_us, in order of arrival; of a place the longest."""
+
+    def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
+        """Vitals with from_us <= at_us < to_us, oldest first."""
+
+    def devices(self) -> dict[str, int]:
+        """Every device that has chunks, and when its last one came, Unix microseconds."""
+
+    def extent(self, device: str) -> tuple[int, int] | None:
+        """When the device's first and last chunk came, Unix microseconds; None when it has none."""
+
+    def first_arrival_us(self, device: str, session: int, first_sample: int) -> int | None:
+        """When the first chunk came that holds `first_sample` or what follows; None while there is none."""
+
+    def arrivals(self) -> Iterator[Arrivals]:
+        """Everything that is kept, for accounting; a place may come more than once."""
+
+    def drop_before(self, us: int) -> int:
+        """Remove every partition whose newest arrival is older; how many."""
+
+    def tidy(self) -> None:
+        """Do what need not be done at once, such as compressing partitions that are complete."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+@dataclass(slots=True)
+class NewPlaces:
+    """Tells which chunks are new, cheaply: what lies beyond the newest place of its session must be."""
+
+    newest: dict[tuple[str, int], int]  # (device, session) -> first sample of the newest place
+
+    def of(
+        self, chunks: Sequence[ReceivedChunk], known: Callable[[Iterable[Place]], dict[Place, int]]
+    ) -> list[ReceivedChunk]:
+        """Those to be kept, in their order; `known` tells how many samples the store has at each place."""
+        longest: dict[Place, ReceivedChunk] = {}
+        doubtful: set[Place] = set()
+        for each in chunks:
+            chunk = each.chunk
+            place = (chunk.device, chunk.session, chunk.first_sample)
+            if place in longest and longest[place].chunk.n_samples >= chunk.n_samples:
+                continue
+            longest[place] = each
+            if chunk.first_sample <= self.newest.get(place[:2], -1):
+                doubtful.add(place)
+        if doubtful:
+            for place, n_samples in known(doubtful).items():
+                if longest[place].chunk.n_samples <= n_samples:
+                    del longest[place]
+        return list(longest.values())
+
+    def note(self, kept: Sequence[ReceivedChunk]) -> frozenset[Place]:
+        """They are on the disk now; their places."""
+        places = []
+        for each in kept:
+            chunk = each.chunk
+            session = (chunk.device, chunk.session)
+            if chunk.first_sample > self.newest.get(session, -1):
+                self.newest[session] = chunk.first_sample
+            places.append((*session, chunk.first_sample))
+        return frozenset(places)
+
+
+def longest_of_each_place(chunks: Sequence[Stored]) -> list[Stored]:
+    """Of chunks that begin at the same sample the longest, the first of equals; the order stays."""
+    longest: dict[tuple[int, int], Stored] = {}
+    for each in chunks:
+        place = (each.session, each.first_sample)
+        if place not in longest or longest[place].n_samples < each.n_samples:
+            longest[place] = each
+    kept = {id(each) for each in longest.values()}
+    return [each for each in chunks if id(each) in kept]
