@@ -223,6 +223,8 @@ class Monitor:
 
     def _take_chunk(self, patient: _Patient, payload: bytes, received_us: int) -> Segment | None:
         chunk = decode(payload, patient.device)
+        if ChunkFlag.HISTORIC in chunk.flags:
+            return None  # an old stretch must not look live, nor move the picture back
         segment = Segment(
             patient.device,
             patient.index,

@@ -1,25 +1,36 @@
 """Verdicts -> the store, one for each window, and back again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Engine, Row, select
 
 from inference.verdict import Finding, Indeterminate, RhythmFinding, Verdict
-from ingest.store.insertion import insert_unknown
+from ingest.store.insertion import insert_better_verdict
 from ingest.store.schema import verdict_table
 
+Place = tuple[str, int, int]  # device, session, first sample
 
-def save_verdicts(engine: Engine, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Store all verdicts in one transaction; return those whose window had none yet.
 
-    A window keeps its first verdict: several workers, a retry and a redelivery harm nothing.
+def save_verdicts(
+    engine: Engine, verdicts: Sequence[Verdict], coverage: Mapping[Place, float] | None = None
+) -> list[Verdict]:
+    """Store all verdicts in one transaction; return those that are new, or better than the one before.
+
+    A window keeps its first verdict until one comes that rests on more samples: several workers, a retry and
+    a redelivery harm nothing, whichever comes first. `coverage` is that of the judged window of each place;
+    a verdict on a window without replaces none.
     Raises sqlalchemy.exc.SQLAlchemyError when the store does not take them; then none is stored.
     """
-    statement = insert_unknown(engine.dialect.name, verdict_table)
+    known = coverage or {}
+    statement = insert_better_verdict(engine.dialect.name)
     with engine.begin() as connection:
-        return [v for v in verdicts if connection.execute(statement, _row_of(v)).rowcount == 1]
+        return [
+            verdict
+            for verdict in verdicts
+            if connection.execute(statement, _row_of(verdict, known.get(_place_of(verdict)))).rowcount == 1
+        ]
 
 
 def verdicts_between(engine: Engine, device: str, from_us: int, to_us: int) -> list[Verdict]:
@@ -34,7 +45,11 @@ def verdicts_between(engine: Engine, device: str, from_us: int, to_us: int) -> l
         return [_verdict_of(row) for row in connection.execute(query)]
 
 
-def _row_of(verdict: Verdict) -> dict[str, Any]:
+def _place_of(verdict: Verdict) -> Place:
+    return verdict.device, verdict.session, verdict.first_sample
+
+
+def _row_of(verdict: Verdict, coverage: float | None) -> dict[str, Any]:
     return {
         "device": verdict.device,
         "session": verdict.session,
@@ -48,6 +63,7 @@ def _row_of(verdict: Verdict) -> dict[str, Any]:
         "rhythm": msgspec.json.encode(verdict.rhythm).decode(),
         "lead": verdict.lead,
         "lead_inferred": verdict.lead_inferred,
+        "coverage": coverage,
     }
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from inference.classifier import MAX_BATCH, Classifier, ClassifierError
 from inference.records import save_verdicts
 from inference.verdict import Verdict
+from ingest.backfill import best_windows
 from ingest.link import LinkError, Message, MqttLink
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
@@ -195,10 +196,11 @@ class InferenceService:
             self._sweep_at_s = now_s + SWEEP_EVERY_S
 
     def _decide(self, windows: Sequence[Window]) -> int:
-        """Classify, store and publish; the number of windows that had no verdict before."""
-        verdicts = self._classify(windows)
-        closed_us = {_place_of(window): window.closed_us for window in windows}
-        new = save_verdicts(self._engine, verdicts)
+        """Classify, store and publish; the number of windows that had no verdict, or a poorer one, before."""
+        best = best_windows(windows)  # one that was cut again may have come beside its poorer self
+        verdicts = self._classify(best)
+        closed_us = {_place_of(window): window.closed_us for window in best}
+        new = save_verdicts(self._engine, verdicts, {_place_of(window): window.coverage for window in best})
         stored_us = self._clock_us()
         for verdict in new:
             self.figures.count(verdict, (stored_us - closed_us[_place_of(verdict)]) / 1e3)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.backfill import Rework, Slot, best_windows
 from ingest.chunk import Lead
-from ingest.store.insertion import insert_new, insert_refused, insert_unknown, insert_windows
+from ingest.store.insertion import insert_new, insert_refused, insert_unknown, insert_windows, outdoes
 from ingest.store.pending import due_slots, forget_slots, note_late
 from ingest.store.rows import (
     ReceivedChunk,
@@ -171,12 +171,16 @@ class Archive:
     def windows_without_verdict(
         self, closed_before_us: int, limit: int, closed_after_us: int = 0
     ) -> list[Window]:
-        """Windows closed in (closed_after_us, closed_before_us] that have no verdict, oldest first."""
+        """Windows closed in (closed_after_us, closed_before_us] without a verdict, oldest first.
+
+        A window that was cut again with more samples than its verdict rests on has none.
+        """
         window, verdict = window_table.c, verdict_table.c
         has_verdict = exists().where(
             verdict.device == window.device,
             verdict.session == window.session,
             verdict.first_sample == window.first_sample,
+            ~outdoes(window, verdict),
         )
         query = (
             select(window_table)

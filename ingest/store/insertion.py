@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.store.rows import Refused, refused_row
-from ingest.store.schema import refused_table, window_table
+from ingest.store.schema import refused_table, verdict_table, window_table
+from ingest.window import MIN_COVERAGE
 
+MISSING_DATA = "missing data"  # why a window with too few samples has no findings (wire.md)
 MAX_REFUSED_PER_DEVICE = 20  # enough to see what a device does wrong, too few to fill a disk
 
 
@@ -71,6 +73,29 @@ def insert_better_window(dialect: str) -> Any:
     return statement.on_conflict_do_update(
         index_elements=key, set_=others, where=or_(new.coverage > old.coverage, is_live_again)
     ).returning(*key)
+
+
+def outdoes(new: Any, old: Any) -> ColumnElement[bool]:
+    """True where a verdict on a window, the columns `new`, takes the place of the `old` verdict.
+
+    It must rest on more samples; of two on as many, the live one stays or comes. Verdicts of earlier versions
+    do not tell theirs: those that missed data had fewer than the model asks for, the others enough.
+    """
+    at_most = case((old.indeterminate == MISSING_DATA, MIN_COVERAGE - 1e-9), else_=1.0)
+    coverage = func.coalesce(old.coverage, at_most)
+    is_live_again = and_(new.coverage == coverage, old.historic, ~new.historic)
+    return or_(new.coverage > coverage, is_live_again)
+
+
+@cache
+def insert_better_verdict(dialect: str) -> Any:
+    """INSERT that replaces the verdict of the same window only by one that outdoes it."""
+    statement = _insert(dialect, verdict_table)
+    new, old = statement.excluded, verdict_table.c
+    others = {c.name: new[c.name] for c in old if not c.primary_key}
+    return statement.on_conflict_do_update(
+        index_elements=list(verdict_table.primary_key.columns), set_=others, where=outdoes(new, old)
+    )
 
 
 @cache

@@ -66,6 +66,16 @@ def test_a_chunk_becomes_a_segment_of_its_first_lead_as_it_came() -> None:
     np.testing.assert_allclose(segment.samples_mv, np.linspace(-1, 1, 125), atol=0.0006)
 
 
+def test_a_historic_chunk_on_the_live_topic_moves_no_picture() -> None:
+    monitor = filled(at_us=100 * S)
+    (before,) = monitor.patients()
+    late = chunk_payload(0, session=6, flags=ChunkFlag.HISTORIC)
+    assert monitor.push(f"ecg/v1/{BED}/chunk", late, 200 * S) is None
+    (after,) = monitor.patients()
+    assert (after.data_at_us, after.lead) == (before.data_at_us, before.lead)
+    assert [segment.session for segment in monitor.history(BED, 60.0)] == [7]
+
+
 def test_what_was_never_said_is_unknown() -> None:
     (patient,) = filled().patients()
     assert patient.name == "bed-2"

@@ -64,6 +64,49 @@ def test_a_window_keeps_its_first_verdict_and_a_second_is_not_new(engine: Engine
     assert verdicts_between(engine, "ward/bed-1", 0, 10_000) == [NOISY, FOUND]
 
 
+MISSING = replace(FOUND, findings=(), rhythm=(), indeterminate=Indeterminate.MISSING_DATA)
+PLACE = (FOUND.device, FOUND.session, FOUND.first_sample)
+
+
+def verdict(engine: Engine) -> Verdict:
+    (found,) = verdicts_between(engine, "ward/bed-1", 0, 10_000)
+    return found
+
+
+def test_a_verdict_on_more_samples_takes_the_place_of_a_poorer_one_exactly_once(engine: Engine) -> None:
+    better = replace(FOUND, historic=True, decided_us=9_000)
+    assert save_verdicts(engine, [MISSING], {PLACE: 0.5}) == [MISSING]
+    assert save_verdicts(engine, [better], {PLACE: 1.0}) == [better]
+    for again in (better, MISSING, replace(better, decided_us=10_000)):
+        assert save_verdicts(engine, [again], {PLACE: 1.0 if again.findings else 0.5}) == []
+    assert verdict(engine) == better
+
+
+def test_whichever_verdict_comes_first_the_one_on_more_samples_stays(engine: Engine) -> None:
+    better = replace(FOUND, historic=True)
+    save_verdicts(engine, [better], {PLACE: 1.0})
+    assert save_verdicts(engine, [MISSING], {PLACE: 0.5}) == []
+    assert verdict(engine) == better
+
+
+def test_of_two_verdicts_on_as_many_samples_the_live_one_stays(engine: Engine) -> None:
+    late = replace(FOUND, historic=True)
+    for save, wanted in ((late, [late]), (FOUND, [FOUND]), (late, [])):
+        assert save_verdicts(engine, [save], {PLACE: 0.97}) == wanted
+    assert verdict(engine) == FOUND
+
+
+@pytest.mark.parametrize(("old", "is_replaced"), [(MISSING, True), (NOISY, False), (FOUND, False)])
+def test_a_verdict_of_an_earlier_version_gives_way_only_where_it_missed_data(
+    engine: Engine, old: Verdict, *, is_replaced: bool
+) -> None:
+    save_verdicts(engine, [old])
+    place = (old.device, old.session, old.first_sample)
+    late = replace(FOUND, first_sample=old.first_sample, wall_time_us=old.wall_time_us, historic=True)
+    assert save_verdicts(engine, [late], {place: 0.94}) == []
+    assert save_verdicts(engine, [late], {place: 1.0}) == [late] * is_replaced
+
+
 def test_workers_at_the_same_windows_save_each_exactly_once(engine: Engine) -> None:
     windows = [replace(FOUND, first_sample=n) for n in range(40)]
     new: list[Verdict] = []

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from inference.classifier import Classifier
 from inference.records import verdicts_between
-from inference.service import MAX_WAITING, SWEEP_LIMIT, InferenceService
+from inference.service import MAX_WAITING, SWEEP_LIMIT, InferenceService, Place
 from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
 from ingest.chunk import Lead
 from ingest.link import Message, MqttLink
@@ -181,6 +181,34 @@ def test_a_late_window_has_a_historic_verdict_and_no_delay(bench: Bench) -> None
     assert bench.service.counters()["window_verdict_ms"] == {"p50": None, "p99": None}
 
 
+def test_a_window_cut_again_with_more_samples_has_its_verdict_replaced_exactly_once(bench: Bench) -> None:
+    poor, full = window(coverage=0.5), window(historic=True)
+    bench.archive.commit(windows=[poor])
+    bench.bring(poor)
+    bench.step()
+    assert bench.stored()[0].indeterminate is Indeterminate.MISSING_DATA
+    bench.archive.commit(windows=[full])
+    bench.bring(full, poor, full)  # redelivered in any order
+    bench.step()
+    bench.bring(poor, full)
+    bench.step()
+    (verdict,) = bench.stored()
+    assert verdict.historic
+    assert verdict.findings
+    assert [v.historic for v in bench.link.published] == [False, True]
+
+
+def test_a_window_cut_again_whose_message_was_lost_is_found_in_the_store(bench: Bench) -> None:
+    bench.archive.commit(windows=[window(coverage=0.5)])
+    bench.bring(window(coverage=0.5))
+    bench.step()
+    bench.archive.commit(windows=[window(historic=True)])
+    bench.step(5000.0)
+    assert [v.historic for v in bench.stored()] == [True]
+    bench.step(5000.0)
+    assert len(bench.link.published) == 2
+
+
 def test_a_window_that_cannot_be_digested_does_not_stop_the_others(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -259,8 +287,9 @@ def test_too_many_waiting_windows_are_left_to_the_sweep(bench: Bench) -> None:
 def test_while_the_store_fails_nothing_is_acknowledged_and_it_is_said_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(engine: Engine, verdicts: Sequence[Verdict]) -> list[Verdict]:
-        raise OperationalError("insert", None, Exception(f"disk full, {len(verdicts)} verdicts, {engine}"))
+    def full(engine: Engine, verdicts: Sequence[Verdict], coverage: dict[Place, float]) -> list[Verdict]:
+        text = f"disk full, {len(verdicts)} verdicts, {len(coverage)} windows, {engine}"
+        raise OperationalError("insert", None, Exception(text))
 
     monkeypatch.setattr("inference.service.save_verdicts", full)
     bench.bring(window())
