@@ -6,18 +6,29 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import msgspec
-
 from ingest.batch import Batch
 from ingest.chunk import ChunkFlag
 from ingest.pipeline import DevicePipeline
-from ingest.store.rows import ReceivedChunk, Refused
+from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused
 from ingest.topics import device_of
 from ingest.vitals import Vitals
 from ingest.window import NextWindow, Window
 from ingest.wire import WireError, decode
 
+from ingest.limits import (
+    MAX_DEVICES,
+    MAX_STRANGERS,
+    SILENT_US,
+    STRANGER_BURST,
+    STRANGER_PER_S,
+    Allowance,
+    DeviceLimits,
+    Episode,
+)
+
 IDLE_US = 600_000_000  # a device silent for 10 minutes is forgotten; its next chunk starts anew
 UNKNOWN_DEVICE = "?"  # for topics that name none; no device can be called so
+OVER_LIMIT = "over its limit: more than any ECG source sends in a day of backlog; it must send less"
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +50,9 @@ class _Device:
     pipeline: DevicePipeline | None = None
     battery: int | None = None
     refused: int = 0
+    flaps: int = 0  # statuses that were too many
     faults: int = 0  # times its pipeline failed
+    limits: DeviceLimits = field(default_factory=DeviceLimits)
 
 
 @dataclass(slots=True)
@@ -51,6 +64,9 @@ class IntakeCounters:
     windows: int = 0
     retained: int = 0  # chunks that a device wrongly asked the broker to keep; ignored
     faults: int = 0
+    over_limit: int = 0  # messages of devices that send too much, or are too many: lost, if they held signal
+    crowded: int = 0  # of them, because there were too many devices
+    flapping: int = 0  # statuses of devices that come and go without end; ignored
 
 
 @dataclass(slots=True)
@@ -61,12 +77,15 @@ class Intake:
     batch: Batch = field(default_factory=Batch)
     counters: IntakeCounters = field(default_factory=IntakeCounters)
     latest: dict[str, Vitals] = field(default_factory=dict)
+    flooding: dict[str, Episode] = field(default_factory=dict)  # devices that are over their limit now
     _devices: dict[str, _Device] = field(default_factory=dict)
+    _strangers: dict[str, _Device] = field(default_factory=dict)  # names without a good chunk so far
+    _stranger_samples: Allowance = field(default_factory=lambda: Allowance(STRANGER_BURST, STRANGER_PER_S))
 
     @property
     def n_devices(self) -> int:
         """Devices heard within the last 10 minutes."""
-        return len(self._devices)
+        return len(self._devices) + len(self._strangers)
 
     def take(self) -> Batch:
         """The batch so far; a new one begins."""
@@ -78,10 +97,13 @@ class Intake:
         device, kind = UNKNOWN_DEVICE, topic.rpartition("/")[2]
         try:
             device = device_of(topic)
+            state = self._known(device, received_us)
             if kind == "status":
                 self._note_status(device, payload, received_us)
             elif retained:
                 self.counters.retained += 1  # an old chunk must not look like a live patient
+            elif not state.limits.admits_chunk(len(payload), received_us):
+                self._note_over_limit(device, state, payload, received_us)
             else:
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
         except (WireError, ValueError) as error:  # msgspec's errors are ValueErrors too
@@ -111,8 +133,12 @@ class Intake:
 
     def tick(self, now_us: int) -> None:
         """Let time pass for all devices: overdue gaps close; the long silent are forgotten."""
+        self._end_episodes(now_us)
+        for name in [n for n, each in self._strangers.items() if now_us - each.heard_us > IDLE_US]:
+            del self._strangers[name]
+        idle_us = IDLE_US if len(self._devices) < MAX_DEVICES else SILENT_US
         for device, state in list(self._devices.items()):
-            if now_us - state.heard_us > IDLE_US:
+            if now_us - state.heard_us > idle_us:
                 del self._devices[device]
                 self.latest.pop(device, None)
             elif state.pipeline is not None:
@@ -143,10 +169,11 @@ class Intake:
         chunk = decode(payload, device)
         if is_backfill:
             chunk = replace(chunk, flags=chunk.flags | ChunkFlag.HISTORIC)
+        state = self._device(device, received_us)
+        state.limits.charge_signal(chunk.n_samples / chunk.fs, len(payload))
         self.counters.chunks += 1
         self.batch.chunks.append(ReceivedChunk(chunk, payload, received_us))
         self.batch.n_bytes += len(payload)
-        state = self._device(device, received_us)
         if state.pipeline is None:
             state.pipeline = self.new_pipeline(device)
         try:
@@ -163,17 +190,53 @@ class Intake:
             self.batch.windows.append(replace(window, closed_us=now_us))
 
     def _note_status(self, device: str, payload: bytes, received_us: int) -> None:
-        if payload:  # an empty one clears what the broker kept
-            self._device(device, received_us).battery = _decode_status(payload).battery
+        state = self._known(device, received_us)
+        if not state.limits.admits_status(received_us):
+            self.counters.flapping += 1
+            state.flaps += 1
+            if str(state.flaps).strip("0") == "1":
+                logger.warning("%s comes and goes without end: status %d ignored", device, state.flaps)
+        elif payload:  # an empty one clears what the broker kept
+            state.battery = _decode_status(payload).battery
 
     def _refuse(self, refused: Refused) -> None:
         self.counters.refused += 1
-        self.batch.refused.append(refused)
-        self.batch.n_bytes += len(refused.payload)
-        state = self._device(refused.device, refused.received_us)
+        state = self._known(refused.device, refused.received_us)
         state.refused += 1
-        if str(state.refused).strip("0") == "1":  # 1, 10, 100, ...: a flood must not fill the log
+        self._keep_sample(state, refused)
+        is_told = refused.device in self._devices or self._stranger_samples.left > 0.0
+        if is_told and str(state.refused).strip("0") == "1":  # 1, 10, 100, ...: a flood must not fill the log
             logger.warning("%s: payload %d refused: %s", refused.device, state.refused, refused.reason)
+
+    def _keep_sample(self, state: _Device, refused: Refused) -> None:
+        """A bounded sample for inspection: a flood of what is refused must fill neither memory nor disk."""
+        now_us, payload = refused.received_us, refused.payload
+        is_kept = state.limits.keeps_sample(now_us)
+        if refused.device not in self._devices:
+            is_kept = is_kept and self._stranger_samples.take(now_us)
+        if is_kept:
+            if len(payload) > MAX_REFUSED_BYTES:
+                reason = f"{refused.reason} (the first {MAX_REFUSED_BYTES} of {len(payload)} bytes are kept)"
+                refused = replace(refused, reason=reason, payload=payload[:MAX_REFUSED_BYTES])
+            self.batch.refused.append(refused)
+            self.batch.n_bytes += len(refused.payload)
+
+    def _note_over_limit(self, device: str, state: _Device, payload: bytes, now_us: int) -> None:
+        self.counters.over_limit += 1
+        state.refused += 1
+        if device not in self.flooding and state.limits.episode is not None:
+            self.flooding[device] = state.limits.episode
+            logger.error("%s is %s; its messages are refused until then", device, OVER_LIMIT)
+        self._keep_sample(state, Refused(device, now_us, OVER_LIMIT, payload))
+
+    def _end_episodes(self, now_us: int) -> None:
+        for device, episode in list(self.flooding.items()):
+            state = self._devices.get(device) or self._strangers.get(device)
+            if state is None or state.limits.ended(now_us) is not None:
+                del self.flooding[device]
+                took_s = (episode.newest_us - episode.since_us) / 1e6
+                text = "%s is within its limit again: %d messages were refused in %.0f s"
+                logger.warning(text, device, episode.refused, took_s)
 
     def _note_fault(self, device: str, state: _Device, error: Exception) -> None:
         """The device starts anew with its next chunk."""
@@ -185,6 +248,28 @@ class Intake:
             logger.error(text, device, state.faults, exc_info=error)
 
     def _device(self, device: str, heard_us: int) -> _Device:
-        state = self._devices.setdefault(device, _Device(heard_us))
+        """A device with a good chunk; raises ValueError when there are too many to know one more."""
+        state = self._known(device, heard_us)
+        if device not in self._devices:
+            if len(self._devices) >= MAX_DEVICES:
+                self.counters.over_limit += 1
+                self.counters.crowded += 1
+                reason = (
+                    f"{len(self._devices)} devices are known, want at most {MAX_DEVICES}: "
+                    "stop those that are none, or wait until they were silent for a minute"
+                )
+                if str(self.counters.crowded).strip("0") == "1":
+                    logger.error("%s is refused (%d times): %s", device, self.counters.crowded, reason)
+                raise ValueError(reason)
+            self._devices[device] = state
+            self._strangers.pop(device, None)
+        return state
+
+    def _known(self, device: str, heard_us: int) -> _Device:
+        state = self._devices.get(device) or self._strangers.get(device)
+        if state is None:
+            if len(self._strangers) >= MAX_STRANGERS:
+                del self._strangers[next(iter(self._strangers))]  # the oldest name without a good chunk
+            state = self._strangers[device] = _Device(heard_us)
         state.heard_us = max(state.heard_us, heard_us)
         return state

@@ -32,8 +32,9 @@ SAMPLE_PER_S = 1.0
 STRANGER_BURST = 1_000.0  # the same for all names together that never sent a good chunk
 STRANGER_PER_S = 0.1  # 35 MB a day at most
 
+MAX_STRANGERS = 10_000  # names without a good chunk that are remembered
 MAX_DEVICES = 10_000  # twice the largest fleet in the benchmarks; a pipeline takes about 100 kB
-SILENT_US = 60_000_000  # who was heard within the last minute is never forgotten for another
+SILENT_US = 60_000_000  # with so many, who was silent for a minute is forgotten, instead of for ten
 
 
 @dataclass(slots=True)

@@ -4,14 +4,16 @@ from typing import cast
 
 import numpy as np
 import pytest
-
 from ingest.chunk import Chunk, ChunkFlag, Lead
-from ingest.intake import IDLE_US, UNKNOWN_DEVICE, Intake
 from ingest.pipeline import DevicePipeline
 from ingest.store.rows import ReceivedChunk
 from ingest.vitals import Vitals
 from ingest.window import NextWindow, Window
 from ingest.wire import decode, encode_binary
+
+from ingest import intake as limited
+from ingest.intake import IDLE_US, OVER_LIMIT, UNKNOWN_DEVICE, Intake
+from ingest.limits import SILENT_US, STRANGER_BURST, WITHIN_AGAIN_US
 
 START_US = 1_800_000_000_000_000
 FS = 500.0
@@ -211,3 +213,79 @@ def test_time_alone_closes_a_hole() -> None:
     assert intake.take().windows == []
     intake.tick(at_us(25))
     assert places(intake.take().windows) == [("a/b", 0, 0.95)]
+
+
+def test_a_flooding_device_is_refused_counted_and_sampled_and_the_other_loses_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    intake, alone = new_intake(), new_intake()
+    with caplog.at_level(logging.WARNING):
+        for k in range(60):
+            give(alone, k, "c/d")
+            give(intake, k, "c/d")
+            give(intake, k)
+            if k >= 20:
+                intake._devices["a/b"].limits._source.left = 0.0
+            for _ in range(50):
+                intake.receive("ecg/v1/a/b/chunk", payload(0), at_us(k))
+        calm_us = at_us(60) + WITHIN_AGAIN_US
+        intake.tick(calm_us)
+        intake.receive("ecg/v1/a/b/chunk", payload(0), calm_us)
+    assert intake.counters.over_limit == 40 * 50
+    batch, wanted = intake.take(), alone.take()
+    of_other = [each for each in batch.chunks if each.chunk.device == "c/d"]
+    assert [each.payload for each in of_other] == [each.payload for each in wanted.chunks]
+    others = [window for window in batch.windows if window.device == "c/d"]
+    for found, window in zip(others, wanted.windows, strict=True):
+        np.testing.assert_array_equal(found.samples_mv, window.samples_mv)
+    assert 20 <= len(batch.refused) <= 40
+    assert {each.reason for each in batch.refused} == {OVER_LIMIT}
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "a/b is over its limit" in said[0]
+    assert f"a/b is within its limit again: {intake.counters.over_limit} messages were refused" in said[1]
+    assert intake.flooding == {}
+    assert batch.chunks[-1].chunk.device == "a/b"
+
+
+def test_invented_names_fill_no_memory_and_displace_no_device(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(limited, "MAX_STRANGERS", 50)
+    monkeypatch.setattr(limited, "MAX_DEVICES", 10)
+    intake = new_intake()
+    for k in range(5):
+        give(intake, k)
+    for number in range(3_000):
+        intake.receive(f"ecg/v1/x/{number}/chunk", b"garbage", at_us(5))
+    for number in range(100):
+        give(intake, 5, f"y/{number}")
+    give(intake, 5)
+    batch = intake.take()
+    assert intake.n_devices <= 60
+    assert len(batch.refused) <= STRANGER_BURST + 100
+    assert {each.chunk.device for each in batch.chunks} == {"a/b"} | {f"y/{n}" for n in range(9)}
+    assert intake.counters.over_limit == 91
+    assert "y/9 is refused (1 times): 10 devices are known, want at most 10" in caplog.text
+    assert len(caplog.records) < STRANGER_BURST + 100
+    give(intake, 6)
+    intake.tick(at_us(5) + SILENT_US + 1)  # the silent are forgotten sooner when there are so many
+    intake.receive("ecg/v1/z/new/chunk", payload(0), at_us(130))
+    assert [each.chunk.device for each in intake.take().chunks] == ["a/b", "z/new"]
+
+
+def test_statuses_without_end_are_ignored_and_counted_and_the_chunks_still_come() -> None:
+    intake = new_intake()
+    for number in range(2_000):
+        intake.receive("ecg/v1/a/b/status", b'{"online":true,"battery":%d}' % (number % 100), at_us(0))
+    give(intake, 0)
+    assert intake.counters.flapping == 1_400
+    assert len(intake.take().chunks) == 1
+
+
+def test_a_huge_payload_is_kept_as_its_first_bytes_and_its_size() -> None:
+    intake = new_intake()
+    intake.receive("ecg/v1/a/b/chunk", bytes(5_000_000), at_us(0))
+    (kept,) = intake.take().refused
+    assert len(kept.payload) == 4096
+    assert "the first 4096 of 5000000 bytes are kept" in kept.reason
