@@ -9,7 +9,7 @@ recorded electrode motion, `x` (leads, samples) of any unit, whose first lead is
 18, 12, 6 and 0 dB, over and over. The ratio is that of the noise stress test (Moody, Muldrow and Mark 1984):
 a QRS complex of peak-to-peak amplitude A has the power A^2/8. `detectors` are the figures without noise, and
 `noisy` those at each level; peers that are not installed are left out. They want an older pandas than the
-project, so give them an environment of their own: `pip install sleepecg neurokit2 wfdb`, and start this there.
+project: give them an environment of their own (`pip install sleepecg neurokit2 wfdb`) and start this there.
 """
 
 import argparse
