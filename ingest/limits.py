@@ -27,7 +27,7 @@ WITHIN_AGAIN_US = 60_000_000  # a device is within its limit again when nothing 
 
 STATUS_BURST = 600.0  # a device at the edge of the Wi-Fi comes and goes: two statuses each time
 STATUS_PER_S = 1.0
-SAMPLE_BURST = 20.0  # refused payloads of a device that are kept; the store keeps the newest 20
+SAMPLE_BURST = 100.0  # refused payloads of a device that are written; the store keeps the newest 20
 SAMPLE_PER_S = 1.0
 STRANGER_BURST = 1_000.0  # the same for all names together that never sent a good chunk
 STRANGER_PER_S = 0.1  # 35 MB a day at most

@@ -11,10 +11,13 @@ import time
 from typing import Any
 
 import msgspec
+
 from ingest.backfill import best_windows
 from ingest.batch import Batch, CommitSchedule, has_room
 from ingest.committer import Committer, Outcome
 from ingest.gauges import DurationHistogram
+from ingest.intake import Intake
+from ingest.limits import in_words
 from ingest.link import LinkError, Message, MqttLink
 from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
@@ -24,9 +27,6 @@ from ingest.store.schema import STORE_OK
 from ingest.topics import DEVICE_BACKFILL, DEVICE_CHUNKS, DEVICE_STATUS, vitals_topic, window_topic
 from ingest.vitals import Vitals
 from ingest.window import encode_window
-
-from ingest.intake import Intake
-from ingest.limits import in_words
 
 POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest then
 COMMIT_POLL_S = 0.005  # the same while a batch is written: how late its end may be noticed

@@ -4,16 +4,16 @@ from typing import cast
 
 import numpy as np
 import pytest
+
+from ingest import intake as limited
 from ingest.chunk import Chunk, ChunkFlag, Lead
+from ingest.intake import IDLE_US, OVER_LIMIT, UNKNOWN_DEVICE, Intake
+from ingest.limits import SAMPLE_BURST, SILENT_US, STRANGER_BURST, WITHIN_AGAIN_US
 from ingest.pipeline import DevicePipeline
 from ingest.store.rows import ReceivedChunk
 from ingest.vitals import Vitals
 from ingest.window import NextWindow, Window
 from ingest.wire import decode, encode_binary
-
-from ingest import intake as limited
-from ingest.intake import IDLE_US, OVER_LIMIT, UNKNOWN_DEVICE, Intake
-from ingest.limits import SILENT_US, STRANGER_BURST, WITHIN_AGAIN_US
 
 START_US = 1_800_000_000_000_000
 FS = 500.0
@@ -238,7 +238,7 @@ def test_a_flooding_device_is_refused_counted_and_sampled_and_the_other_loses_no
     others = [window for window in batch.windows if window.device == "c/d"]
     for found, window in zip(others, wanted.windows, strict=True):
         np.testing.assert_array_equal(found.samples_mv, window.samples_mv)
-    assert 20 <= len(batch.refused) <= 40
+    assert SAMPLE_BURST <= len(batch.refused) <= SAMPLE_BURST + 40
     assert {each.reason for each in batch.refused} == {OVER_LIMIT}
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
