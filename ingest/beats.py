@@ -7,12 +7,13 @@ yields to a larger one within a quarter of a second (P waves), and T waves are t
 """
 
 from collections import deque
-from statistics import median
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.filters import StreamFilter, butterworth
+from ingest.filters import StreamFilter, butterworth, filter_together
 
 MIN_FS_HZ = 100.0  # below it the band's upper edge has no room
 BAND_HZ = (6.0, 25.0)  # QRS energy, wide ventricular beats included; below 6 Hz T waves, above 25 Hz muscle
@@ -38,6 +39,18 @@ REMEMBERED = 8  # beats and intervals
 USUAL_RR_S = 0.8  # until intervals are known
 LONGEST_RR_S = 2.5
 NOISE_WEIGHT = 0.1
+LONG_AGO_S = 1e9  # before the first beat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filtered:
+    """What the filters of one detector made of its next samples."""
+
+    banded: NDArray[np.float64]  # in the band; before the new samples those the detector kept
+    n: int  # new samples
+    envelope: NDArray[np.float64]  # its newest two samples
+    tops: list[tuple[int, float]]  # (place, envelope); place 0 is the sample before the new ones
+    states: tuple[NDArray[np.float64], NDArray[np.float64]]  # of the band and the smoothing filter
 
 
 class BeatDetector:
@@ -50,13 +63,14 @@ class BeatDetector:
         if fs < MIN_FS_HZ:
             raise ValueError(f"fs is {fs} Hz, beats need at least {MIN_FS_HZ} Hz")
         self._fs = fs
-        self._band = StreamFilter(butterworth(2, BAND_HZ, "bandpass", fs))
-        self._smooth = StreamFilter(butterworth(2, (SMOOTH_HZ,), "lowpass", fs))
+        self.band = StreamFilter(butterworth(2, BAND_HZ, "bandpass", fs))
+        self.smooth = StreamFilter(butterworth(2, (SMOOTH_HZ,), "lowpass", fs))
         self._look, self._refractory = round(LOOK_AHEAD_S * fs), round(REFRACTORY_S * fs)
         self._complex, self._bend = round(COMPLEX_S * fs), max(1, round(CURVATURE_S * fs))
-        self._kept = self._look + self._complex + self._bend + 2
-        self._banded = np.zeros(self._kept)  # newest samples in the band
-        self._envelope = np.zeros(2)  # its newest two samples
+        # From the beat before the oldest undecided top on: its curvature may still be asked for.
+        self._kept = self._look + round(T_WAVE_S * fs) + self._complex + self._bend + 3
+        self.banded = np.zeros(self._kept)  # newest samples in the band
+        self.envelope = np.zeros(2)  # its newest two samples
         self._n = 0  # samples seen, missing ones included
         self._tops: deque[tuple[int, float]] = deque()  # (sample, envelope), still looking ahead
         self._found: list[int] = []
@@ -65,38 +79,44 @@ class BeatDetector:
         self._usual_rr_s = USUAL_RR_S
         self._usual_envelope: float | None = None
         self._last: int | None = None  # top of the newest beat
-        self._last_envelope = self._last_curvature = 0.0
+        self._last_envelope = 0.0
+        self._last_curvature: float | None = None  # None: not asked for yet
         self._noise = 0.0  # envelope of tops that were no beats
         self._is_chained = False  # no gap since the newest beat
 
     def push(self, samples_mv: NDArray[np.floating]) -> NDArray[np.int64]:
         """Take the next samples (n_samples,); return the R peaks now sure, counted from the first sample."""
-        if len(samples_mv):
-            banded = self._band.push(np.asarray(samples_mv, np.float64))
-            envelope = np.concatenate([self._envelope, self._smooth.push(np.abs(banded))])
-            self._banded = np.concatenate([self._banded[-self._kept :], banded])
-            middle = envelope[1:-1]
-            is_top = (middle > envelope[:-2]) & (middle >= envelope[2:]) & (middle > FLOOR_MV / 2)
-            at = np.flatnonzero(is_top)
-            first = self._n - 1  # of `middle`
-            self._n += len(banded)
-            self._envelope = envelope[-2:]
-            for sample, height in zip((at + first).tolist(), middle[at].tolist(), strict=True):
-                self._settle_before(sample)
-                self._tops.append((sample, height))
-            self._settle_before(self._n - 1)
-        found, self._found = self._found, []
-        return np.array(found, np.int64)
+        if not len(samples_mv):
+            return np.array(self._told(), np.int64)
+        return np.array(self.take(filter_beats([self], samples_mv[None])[0]), np.int64)
+
+    def take(self, filtered: Filtered) -> list[int]:
+        """Take the next samples, filtered by `filter_beats`; return the R peaks now sure."""
+        first = self._n - 1
+        self.band.state, self.smooth.state = filtered.states
+        self.banded, self.envelope = filtered.banded, filtered.envelope
+        self._n += filtered.n
+        for place, height in filtered.tops:
+            self._settle_before(first + place)
+            self._tops.append((first + place, height))
+        self._settle_before(self._n - 1)
+        self.banded = filtered.banded[-self._kept :].copy()  # the whole belongs to many devices
+        return self._told()
 
     def gap(self, n: int) -> None:
         """Pass over n missing samples: what beats look like is remembered, what was filtered is not."""
         self._settle_before(self._n + self._look)
-        self._band.settle()
-        self._smooth.settle()
-        self._banded = np.zeros(self._kept)
-        self._envelope = np.zeros(2)
+        self._curvature_of_last()
+        self.band.settle()
+        self.smooth.settle()
+        self.banded = np.zeros(self._kept)
+        self.envelope = np.zeros(2)
         self._n += n
         self._is_chained = False
+
+    def _told(self) -> list[int]:
+        found, self._found = self._found, []
+        return found
 
     def _settle_before(self, sample: int) -> None:
         """Decide every top whose look-ahead ended before `sample`."""
@@ -106,35 +126,37 @@ class BeatDetector:
                 self._decide(top, height)
 
     def _yields(self, top: int, height: float) -> bool:
-        return any(
-            after <= top + self._look
-            and rival > (height if after < top + self._refractory else SUPPRESS * height)
-            for after, rival in self._tops
-        )
+        for after, rival in self._tops:
+            if after > top + self._look:
+                break
+            if rival > (height if after < top + self._refractory else SUPPRESS * height):
+                return True
+        return False
 
     def _decide(self, top: int, height: float) -> None:
-        since_s = np.inf if self._last is None else (top - self._last) / self._fs
+        since_s = LONG_AGO_S if self._last is None else (top - self._last) / self._fs
         if since_s < REFRACTORY_S:
             return
         usual = height if self._usual_envelope is None else self._usual_envelope
         asked = max(self._share(since_s) * usual, min(NOISE_TIMES * self._noise, NOISE_CAP * usual))
         threshold = max(FLOOR_MV, asked * self._overdue(since_s))
-        is_beat = height >= threshold
-        curvature = self._curvature(top) if is_beat else 0.0
-        if since_s < T_WAVE_S:
-            is_beat &= curvature >= T_WAVE_SHARE * self._last_curvature
-            is_beat &= height >= EARLY_SHARE * self._last_envelope
-        if not is_beat:
+        if height < threshold or (since_s < T_WAVE_S and self._is_t_wave(top, height)):
             self._noise += NOISE_WEIGHT * (height - self._noise)
             return
         if self._is_chained and since_s < LONGEST_RR_S:
             self._rr_s.append(since_s)
-            self._usual_rr_s = median(self._rr_s)
+            self._usual_rr_s = _median(self._rr_s)
         self._envelopes.append(min(height, 3 * usual))  # an artefact must not deafen
-        self._usual_envelope = median(self._envelopes)
-        self._last, self._last_envelope, self._last_curvature = top, height, curvature
+        self._usual_envelope = _median(self._envelopes)
+        self._last, self._last_envelope, self._last_curvature = top, height, None
         self._is_chained = True
         self._found.append(self._r_peak(top))
+
+    def _is_t_wave(self, top: int, height: float) -> bool:
+        """True for a top soon after a beat that is much smaller or rounder than the beat was."""
+        if height < EARLY_SHARE * self._last_envelope:
+            return True
+        return self._curvature(top) < T_WAVE_SHARE * self._curvature_of_last()
 
     def _share(self, since_s: float) -> float:
         """Share of the usual envelope that a top must reach, so long after the newest beat."""
@@ -147,9 +169,9 @@ class BeatDetector:
 
     def _complex_before(self, top: int, after: int) -> tuple[NDArray[np.float64], int]:
         """The band-passed complex whose envelope tops at `top`, with its first sample."""
-        oldest = self._n - len(self._banded)
+        oldest = self._n - len(self.banded)
         low = max(0, top - self._complex - oldest)
-        return self._banded[low : top + after + 1 - oldest], low + oldest
+        return self.banded[low : top + after + 1 - oldest], low + oldest
 
     def _curvature(self, top: int) -> float:
         banded, _ = self._complex_before(top, after=self._bend)
@@ -157,6 +179,40 @@ class BeatDetector:
         bends = banded[2 * h :] - 2 * banded[h:-h] + banded[: -2 * h]
         return float(np.abs(bends).max()) if len(bends) else 0.0
 
+    def _curvature_of_last(self) -> float:
+        if self._last_curvature is None:
+            self._last_curvature = 0.0 if self._last is None else self._curvature(self._last)
+        return self._last_curvature
+
     def _r_peak(self, top: int) -> int:
         banded, first = self._complex_before(top, after=0)
         return max(0, first + int(np.abs(banded).argmax()) - round(BAND_DELAY_S * self._fs))
+
+
+def _median(values: deque[float]) -> float:
+    """As statistics.median, at a third of its cost."""
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def filter_beats(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floating]) -> list[Filtered]:
+    """Filter the next samples (n_detectors, n_samples) of detectors of one rate, each as if it were alone.
+
+    The detectors are left as they are; give each its own with `take`.
+    """
+    n = samples_mv.shape[1]
+    banded, band_states = filter_together([each.band for each in detectors], samples_mv)
+    smoothed, smooth_states = filter_together([each.smooth for each in detectors], np.abs(banded))
+    envelope = np.concatenate([np.array([each.envelope for each in detectors]), smoothed], axis=1)
+    middle = envelope[:, 1:-1]
+    is_top = (middle > envelope[:, :-2]) & (middle >= envelope[:, 2:]) & (middle > FLOOR_MV / 2)
+    rows, places = np.nonzero(is_top)
+    tops: list[list[tuple[int, float]]] = [[] for _ in detectors]
+    for row, place, height in zip(rows.tolist(), places.tolist(), middle[rows, places].tolist(), strict=True):
+        tops[row].append((place, height))
+    banded = np.concatenate([np.array([each.banded for each in detectors]), banded], axis=1)
+    newest = envelope[:, -2:].copy()
+    return [
+        Filtered(banded[k], n, newest[k], tops[k], (band_states[k], smooth_states[k]))
+        for k in range(len(detectors))
+    ]

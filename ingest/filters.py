@@ -1,5 +1,6 @@
 """Causal filters that carry their state from chunk to chunk, designed once for each sampling rate."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -27,18 +28,33 @@ class StreamFilter:
     """
 
     def __init__(self, design: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
-        self._sos, self._settled = design
-        self._state: NDArray[np.float64] | None = None
+        self.sos, self._settled = design
+        self.state: NDArray[np.float64] | None = None  # (n_sections, 2); None before the first sample
 
     def push(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """Filter (n_samples,) and keep the state for the next."""
         if not len(samples):
             return samples
-        if self._state is None:
-            self._state = self._settled * samples[0]
-        filtered, self._state = sosfilt(self._sos, samples, zi=self._state)
+        filtered, self.state = sosfilt(self.sos, samples, zi=self.state_before(samples[0]))
         return filtered
+
+    def state_before(self, sample: float) -> NDArray[np.float64]:
+        """The state (n_sections, 2) in which `sample`, the next one, is met."""
+        return self._settled * sample if self.state is None else self.state
 
     def settle(self) -> None:
         """Forget the past: the next sample is taken as what always was."""
-        self._state = None
+        self.state = None
+
+
+def filter_together(
+    filters: Sequence[StreamFilter], samples: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Filter stretches (n_filters, n_samples) of filters of one design, each as if it were alone.
+
+    Returns what came out and the states after it (n_filters, n_sections, 2). The filters are left as they
+    are: the owner of each puts its state in. One call for all, because scipy spends 25 us on any call.
+    """
+    zi = np.array([each.state_before(first) for each, first in zip(filters, samples[:, 0], strict=True)])
+    filtered, states = sosfilt(filters[0].sos, samples, axis=-1, zi=zi.swapaxes(0, 1))
+    return filtered, states.swapaxes(0, 1)

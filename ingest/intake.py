@@ -6,15 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import msgspec
+
 from ingest.batch import Batch
 from ingest.chunk import ChunkFlag
-from ingest.pipeline import DevicePipeline
-from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused
-from ingest.topics import device_of
-from ingest.vitals import Vitals
-from ingest.window import NextWindow, Window
-from ingest.wire import WireError, decode
-
 from ingest.limits import (
     MAX_DEVICES,
     MAX_STRANGERS,
@@ -25,6 +19,13 @@ from ingest.limits import (
     DeviceLimits,
     Episode,
 )
+from ingest.pipeline import DevicePipeline
+from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused
+from ingest.topics import device_of
+from ingest.vitals import Vitals
+from ingest.vitals_together import advance_together
+from ingest.window import NextWindow, Window
+from ingest.wire import WireError, decode
 
 IDLE_US = 600_000_000  # a device silent for 10 minutes is forgotten; its next chunk starts anew
 UNKNOWN_DEVICE = "?"  # for topics that name none; no device can be called so
@@ -151,6 +152,8 @@ class Intake:
 
     def vitals(self, now_us: int) -> list[Vitals]:
         """The state of every device that has one, with what only the intake knows of it."""
+        pipelines = [state.pipeline for state in self._devices.values() if state.pipeline is not None]
+        advance_together([each.monitor for each in pipelines if each.monitor is not None])
         found = []
         for device, state in self._devices.items():
             if state.pipeline is None:

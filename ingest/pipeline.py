@@ -57,6 +57,11 @@ class DevicePipeline:
         late, self._late = self._late, []
         return late
 
+    @property
+    def monitor(self) -> VitalsMonitor | None:
+        """Whoever watches the present session; None before the first live sample."""
+        return self._monitor
+
     def vitals(self, now_us: int) -> Vitals | None:
         """The state of the device now; None before its first live sample."""
         if self._monitor is None:

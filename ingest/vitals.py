@@ -1,6 +1,7 @@
 """Beats become heart rate, once a second, with the reason whenever there is none."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,9 +76,10 @@ class VitalsMonitor:
     def __init__(self, device: str, session: int, fs: float) -> None:
         self.session = session
         self._device = device
-        self._fs = fs
-        self._beats = BeatDetector(fs) if fs >= MIN_FS_HZ else None  # else SLOW_SAMPLING
-        self._quality = SignalQuality(fs)
+        self.fs = fs
+        self.beats = BeatDetector(fs) if fs >= MIN_FS_HZ else None  # else SLOW_SAMPLING
+        self.quality = SignalQuality(fs)
+        self._fault: Exception | None = None
         self._pending: list[Ordered] = []
         self._n_pending = 0
         self._first_sample: int | None = None  # of the session; R peaks are counted from it
@@ -101,17 +103,22 @@ class VitalsMonitor:
         self._n_pending += len(ordered.samples_mv)
         self._received_s = ordered.received_s
         self._heard_s = max(self._heard_s, ordered.received_s)
-        if self._n_pending >= PROCESS_EVERY_S * self._fs:
+        if self._n_pending >= PROCESS_EVERY_S * self.fs:
             self._take_pending()
 
     def snapshot(self, at_us: int, now_s: float) -> Vitals:
-        """What is known at `now_s`, a clock shared with `received_s`; `at_us` only stamps the record."""
+        """What is known at `now_s`, a clock shared with `received_s`; `at_us` only stamps the record.
+
+        Raises what `fail` was given: after a fault the state means nothing.
+        """
+        if self._fault is not None:
+            raise self._fault
         self._take_pending()
         # After the clock was set back silence counts from now.
         self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
         age_s = now_s - self._heard_s
-        signal = SignalState.NO_DATA if age_s > NO_DATA_S else self._quality.state()
-        if self._beats is None and signal is SignalState.GOOD:
+        signal = SignalState.NO_DATA if age_s > NO_DATA_S else self.quality.state()
+        if self.beats is None and signal is SignalState.GOOD:
             signal = SignalState.SLOW_SAMPLING
         self._forget_unsound(signal)
         rr_s = tuple(rr for _, rr in self._rr)
@@ -133,57 +140,79 @@ class VitalsMonitor:
     def _since_beat_s(self) -> float | None:
         if self._last_beat is None:
             return None
-        return (self._end_sample - max(self._last_beat, self._signal_from)) / self._fs
+        return (self._end_sample - max(self._last_beat, self._signal_from)) / self.fs
 
     def _forget_unsound(self, signal: SignalState) -> None:
         """Drop intervals that are old or were measured in a stretch now known to be bad."""
         newest_sound = self._end_sample
         if signal not in (SignalState.GOOD, SignalState.NO_DATA):
-            newest_sound -= round(NOISE_SPAN_S * self._fs)
+            newest_sound -= round(NOISE_SPAN_S * self.fs)
             self._chain_from = self._end_sample
             if signal is not SignalState.NOISY:
                 self._signal_from = self._end_sample
-        oldest = self._end_sample - RR_AGE_S * self._fs
+        oldest = self._end_sample - RR_AGE_S * self.fs
         sound = [(end, rr) for end, rr in self._rr if oldest <= end <= newest_sound]
         self._rr = deque(sound, maxlen=RR_KEPT)
 
     def _take_pending(self) -> None:
-        pending, self._pending, self._n_pending = self._pending, [], 0
-        run: list[Ordered] = []
-        for ordered in pending:
-            if run and (ordered.missing_before or ordered.flags != run[-1].flags):
-                self._take(run)
-                run = []
-            run.append(ordered)
-        if run:
-            self._take(run)
+        while (samples_mv := self.next_run()) is not None and self.beats is not None:
+            self.add_beats(self.beats.push(samples_mv).tolist())
 
-    def _take(self, run: list[Ordered]) -> None:
+    def next_run(self) -> NDArray[np.float32] | None:
+        """The next pending samples without a hole (n_samples,), for `beats` to see; None when none are left.
+
+        The R peaks that `beats` found go to `add_beats` before the next run is asked for.
+        """
+        while self._pending:
+            samples_mv = self._begin(self._pop_run())
+            if samples_mv is not None:
+                return samples_mv
+        self._n_pending = 0
+        return None
+
+    def add_beats(self, r_peaks: Sequence[int]) -> None:
+        """Take R peaks as `beats` tells them."""
+        first = self._first_sample or 0
+        for r_peak in r_peaks:
+            beat = first + r_peak
+            if self._last_beat is not None and self._last_beat >= self._chain_from:
+                self._rr.append((beat, (beat - self._last_beat) / self.fs))
+            self._last_beat = beat
+
+    def fail(self, error: Exception) -> None:
+        """Keep what went wrong as samples were taken together with those of others; `snapshot` raises it."""
+        self._fault = error
+
+    def _pop_run(self) -> list[Ordered]:
         """Consecutive samples of one kind, after the gap before them if there is one."""
+        pending, end = self._pending, 1
+        while (
+            end < len(pending)
+            and not pending[end].missing_before
+            and pending[end].flags == pending[end - 1].flags
+        ):
+            end += 1
+        self._pending = pending[end:]
+        return pending[:end]
+
+    def _begin(self, run: list[Ordered]) -> NDArray[np.float32] | None:
+        """Note what is known before beats are looked for; None where there are none to look for."""
         column = preferred_lead(run[0].leads)
         samples_mv = np.concatenate([ordered.samples_mv[:, column] for ordered in run])
         is_off = bool(run[0].flags & ChunkFlag.LEAD_OFF)
         is_clipped = bool(run[0].flags & ChunkFlag.CLIPPED)
         if run[0].missing_before:
             self._lose(run[0].missing_before)
-            self._quality.gap()
-        self._quality.push(samples_mv, lead_off=is_off, clipped=is_clipped)
+            self.quality.gap()
+        self.quality.push(samples_mv, lead_off=is_off, clipped=is_clipped)
         if is_off:
             self._lose(len(samples_mv))
-            return
+            return None
         self._end_sample += len(samples_mv)
-        if self._beats is not None:
-            self._add_beats(self._beats.push(samples_mv))
+        return None if self.beats is None else samples_mv
 
     def _lose(self, n: int) -> None:
-        if self._beats is not None:
-            self._beats.gap(n)
+        if self.beats is not None:
+            self.beats.gap(n)
         self._end_sample += n
         self._signal_from = self._chain_from = self._end_sample
-
-    def _add_beats(self, r_peaks: NDArray[np.int64]) -> None:
-        first = self._first_sample or 0
-        for beat in (first + int(r_peak) for r_peak in r_peaks):
-            if self._last_beat is not None and self._last_beat >= self._chain_from:
-                self._rr.append((beat, (beat - self._last_beat) / self._fs))
-            self._last_beat = beat

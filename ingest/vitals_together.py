@@ -1,0 +1,86 @@
+"""Monitors of many devices brought up to date in one go, so that numpy is called once and not for each.
+
+    advance_together(monitors); then monitor.snapshot(...) of each finds nothing left to do
+
+Runs of samples of one rate and length are filtered as the rows of one array; only what is decided for each
+top of the envelope stays with its device. Which others a device is grouped with changes no bit of its vitals.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.beats import BeatDetector, Filtered, filter_beats
+from ingest.quality import judge_together
+from ingest.vitals import VitalsMonitor
+
+TOGETHER = (
+    64  # devices: a second of them at 512 Hz stays in a core's cache, and calls cost less than their work
+)
+
+_Run = tuple[VitalsMonitor, BeatDetector, NDArray[np.float32]]
+
+
+def advance_together(monitors: Sequence[VitalsMonitor]) -> None:
+    """Let each take its pending samples and judge its signal.
+
+    A fault is kept by the monitor that has it, whose `snapshot` raises it; the others go on.
+    """
+    waiting = monitors
+    while waiting:  # most have one run; what lies behind a hole or a change of flags is another
+        by_shape: dict[tuple[float, int], list[_Run]] = {}
+        for monitor in waiting:
+            _attempt([monitor], partial(_add_run, monitor, by_shape))
+        for runs in by_shape.values():
+            for k in range(0, len(runs), TOGETHER):
+                _take(runs[k : k + TOGETHER])
+        waiting = [monitor for runs in by_shape.values() for monitor, _, _ in runs]
+    by_fs: dict[float, list[VitalsMonitor]] = {}
+    for monitor in monitors:
+        by_fs.setdefault(monitor.fs, []).append(monitor)
+    for several in by_fs.values():
+        for k in range(0, len(several), TOGETHER):
+            _judge(several[k : k + TOGETHER])
+
+
+def _add_run(monitor: VitalsMonitor, by_shape: dict[tuple[float, int], list[_Run]]) -> None:
+    samples_mv = monitor.next_run()
+    if samples_mv is not None and monitor.beats is not None:
+        run = (monitor, monitor.beats, samples_mv)
+        by_shape.setdefault((monitor.fs, len(samples_mv)), []).append(run)
+
+
+def _take(runs: Sequence[_Run]) -> None:
+    """Find the beats in runs of one rate and length; where that fails for all together, in each alone."""
+    if not _attempt([monitor for monitor, _, _ in runs], partial(_find_beats, runs)):
+        for run in runs:
+            _take([run])
+
+
+def _find_beats(runs: Sequence[_Run]) -> None:
+    several = filter_beats([beats for _, beats, _ in runs], np.array([each for _, _, each in runs]))
+    for (monitor, beats, _), filtered in zip(runs, several, strict=True):
+        _attempt([monitor], partial(_add_beats, monitor, beats, filtered))
+
+
+def _add_beats(monitor: VitalsMonitor, beats: BeatDetector, filtered: Filtered) -> None:
+    monitor.add_beats(beats.take(filtered))
+
+
+def _judge(monitors: Sequence[VitalsMonitor]) -> None:
+    if not _attempt(monitors, partial(judge_together, [monitor.quality for monitor in monitors])):
+        for monitor in monitors:
+            _judge([monitor])
+
+
+def _attempt(monitors: Sequence[VitalsMonitor], work: Callable[[], None]) -> bool:
+    """Do it; False where it failed for several together, before anything of theirs was changed."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
+        if len(monitors) > 1:
+            return False
+        monitors[0].fail(error)
+    return True
