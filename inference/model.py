@@ -65,8 +65,36 @@ def halve(features: Tensor) -> Tensor:
     return (even + odd) * 0.5  # AvgPool1d is four times as slow on a CPU
 
 
-class RecurrenceNet(nn.Module):
-    """Superclass and lead logits from 10 s of one lead at 100 Hz in mV."""
+class PlotNet(nn.Module):
+    """Superclass and lead logits from the features of a plot of 10 s of one lead at 100 Hz in mV."""
+
+    width: int  # of the features
+    head: nn.Linear
+    lead_head: nn.Linear
+
+    def add_heads(self, width: int) -> None:
+        """Put the two heads on features of this width; called last by those who build one."""
+        self.width = width
+        self.head = nn.Linear(width, len(SERVED_LEADS) * len(Superclass))
+        self.lead_head = nn.Linear(width, len(LeadView))
+
+    def features(self, ecg_mv: Tensor) -> Tensor:
+        """(batch, 1000) mV -> (batch, width)."""
+        raise NotImplementedError
+
+    def forward(self, ecg_mv: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, 1000) mV -> logits of the superclasses for each lead it may be, and of the lead.
+
+        Returns:
+            (batch, 2, 5) in SERVED_LEADS and Superclass order, and (batch, 5) in LeadView order.
+        """
+        pooled = self.features(ecg_mv)
+        superclasses = self.head(pooled).reshape(-1, len(SERVED_LEADS), len(Superclass))
+        return superclasses, self.lead_head(pooled)
+
+
+class RecurrenceNet(PlotNet):
+    """The lag plot, or another along time, and a residual network on it."""
 
     def __init__(self, plot: nn.Module | None = None, channels: int = N_CHANNELS) -> None:
         """Build it with random weights.
@@ -88,9 +116,7 @@ class RecurrenceNet(nn.Module):
             OrderedDict((f"stage_{n}", ResidualBlock(a, b)) for n, (a, b) in enumerate(stages, 1))
         )
         self.dropout = nn.Dropout(DROPOUT)
-        self.width = 2 * WIDTHS[-1]  # of the features
-        self.head = nn.Linear(self.width, len(SERVED_LEADS) * len(Superclass))
-        self.lead_head = nn.Linear(self.width, len(LeadView))
+        self.add_heads(2 * WIDTHS[-1])
 
     def features(self, ecg_mv: Tensor) -> Tensor:
         """(batch, 1000) mV -> (batch, width): mean and greatest activation over time."""
@@ -100,23 +126,13 @@ class RecurrenceNet(nn.Module):
         pooled: Tensor = self.dropout(torch.cat([features.mean(dim=-1), features.amax(dim=-1)], dim=1))
         return pooled
 
-    def forward(self, ecg_mv: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, 1000) mV -> logits of the superclasses for each lead it may be, and of the lead.
-
-        Returns:
-            (batch, 2, 5) in SERVED_LEADS and Superclass order, and (batch, 5) in LeadView order.
-        """
-        pooled = self.features(ecg_mv)
-        superclasses = self.head(pooled).reshape(-1, len(SERVED_LEADS), len(Superclass))
-        return superclasses, self.lead_head(pooled)
-
 
 def count_parameters(net: nn.Module) -> int:
     """Trained numbers in a network."""
     return sum(weight.numel() for weight in net.parameters() if weight.requires_grad)
 
 
-def count_macs(net: RecurrenceNet, samples: int = 1000) -> int:
+def count_macs(net: nn.Module, samples: int = 1000) -> int:
     """Multiply-adds of convolutions and heads for one window; the plot itself adds some 50,000."""
     total = 0
 

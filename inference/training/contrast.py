@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inference.model import RecurrenceNet
+from inference.model import PlotNet
 from inference.preprocess import MODEL_SAMPLES
 from inference.training.augment import AugmentConfig, NoiseBank, augment
 from inference.training.fit import Rows, Schedule
@@ -33,7 +33,7 @@ VIEW = AugmentConfig(wander_mv=0.4, emg_mv=0.04, mains_mv=0.04, motion_mv=0.16)
 class ContrastNet(nn.Module):
     """The classifier's trunk with a projection."""
 
-    def __init__(self, core: RecurrenceNet) -> None:
+    def __init__(self, core: PlotNet) -> None:
         super().__init__()
         self.core = core
         hidden, out = PROJECTION
@@ -47,7 +47,7 @@ class ContrastNet(nn.Module):
 class ContrastTask:
     """The pre-training's part of the loop."""
 
-    def __init__(self, core: RecurrenceNet, windows_mv: Floats, bank: NoiseBank) -> None:
+    def __init__(self, core: PlotNet, windows_mv: Floats, bank: NoiseBank) -> None:
         """Keep the windows that show something.
 
         Args:

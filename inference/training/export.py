@@ -16,7 +16,7 @@ from torch import nn
 from inference.card import CARD_NAME, MODEL_NAME, Card, encode_card
 from inference.classifier import OUTPUTS
 from inference.explain.saved_network import rebuild_network
-from inference.model import RecurrenceNet, count_macs, count_parameters
+from inference.model import count_macs, count_parameters
 from inference.preprocess import BAND_HZ, MODEL_FS, MODEL_SAMPLES, prepare_batch
 from inference.recurrence import LAGS
 from inference.training.calibrate import load_calibrations
@@ -58,7 +58,7 @@ def onnx_bytes(net: nn.Module, outputs: Sequence[str] = ("logits",)) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def shipped_bytes(net: RecurrenceNet) -> bytes:
+def shipped_bytes(net: nn.Module) -> bytes:
     """The classifier's network as it is shipped: two-dimensional convolutions, weights at half precision."""
     flat = onnx.load_model_from_string(onnx_bytes(net, OUTPUTS))
     return stored_as_half(bytes(planar(flat).SerializeToString()))

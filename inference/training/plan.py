@@ -1,14 +1,17 @@
 """The whole recipe in order, each step in a directory of its own below the run and resumable there.
 
-    contrast       pre-training of the trunk without labels                         (`contrast`)
-    teacher-1..3   eight leads, cross-fitted: their word becomes part of the target (`teacher`)
-    assistant-1..  the classifier with several seeds, on single leads               (`train`)
-    model          one more, that also learns what the assistants say of each window
+    contrast-lag, contrast-beat  pre-training of each network's trunk without labels   (`contrast`)
+    teacher-1..3                 eight leads, cross-fitted: their word becomes part of the target (`teacher`)
+    assistant-1..                networks on single leads, of either plot in turn      (`train`)
+    model-lag, model-beat        one more of each, that also learn what the assistants say of each window
+
+The two at the end together are the model.
 
 Choosing is done with folds 1-7 to train and fold 8 to look at; the released run trains on folds 1-8.
 """
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inference.model import RecurrenceNet
+from inference.beat_model import BeatNet, PairNet
+from inference.model import PlotNet, RecurrenceNet
 from inference.preprocess import prepare_batch
 from inference.training.augment import NoiseBank
 from inference.training.contrast import SCHEDULE as CONTRAST_SCHEDULE
@@ -30,8 +34,7 @@ from inference.training.unlabelled import load_motion_noise, load_unlabelled
 
 log = logging.getLogger(__name__)
 
-MODEL_RUN = "model"
-CONTRAST_RUN = "contrast"
+BRANCHES: Mapping[str, Callable[[], PlotNet]] = {"lag": RecurrenceNet, "beat": BeatNet}  # as in `PairNet`
 
 Floats = NDArray[np.float32]
 
@@ -81,53 +84,63 @@ def gather(data: Path, run: Path, plan: Plan) -> Material:
     return Material(every.rows(every.has_label), windows, NoiseBank(motion))
 
 
-def carry_out(plan: Plan, material: Material, run: Path) -> RecurrenceNet:
+def carry_out(plan: Plan, material: Material, run: Path) -> PairNet:
     """Do every step that is not done yet; returns the finished network."""
-    start = None
-    if plan.contrast.epochs > 0:
-        torch.manual_seed(plan.contrast.seed)
-        start = RecurrenceNet()
-        fit(ContrastTask(start, material.unlabelled_mv, material.bank), plan.contrast, run / CONTRAST_RUN)
+    starts = {branch: _pre_trained(branch, plan, material, run) for branch in BRANCHES}
     taught = None
     if plan.teacher.epochs > 0:
         taught = cross_fit(material.records, plan.folds, material.bank, plan.teacher, run)
     training, watched = (material.records.of_folds(folds) for folds in (plan.folds, plan.watch_folds))
-    assistants: list[RecurrenceNet] = []
-    for number in range(1, plan.assistants + 2):
-        is_last = number > plan.assistants
-        lesson = Lesson(training, watched, taught, assistants if is_last else [])
-        schedule = replace(plan.schedule, seed=plan.schedule.seed + number - 1)
-        task = ClassifierTask(_begin(schedule.seed, start), lesson, plan.recipe, material.bank)
-        one = train(task, schedule, run / (MODEL_RUN if is_last else f"assistant-{number}"))
-        if not is_last:
-            assistants.append(one)
+
+    def trained(name: str, branch: str, number: int, assistants: Sequence[PlotNet]) -> PlotNet:
+        schedule = replace(plan.schedule, seed=plan.schedule.seed + number)
+        core = _begin(branch, schedule.seed, starts[branch])
+        task = ClassifierTask(core, Lesson(training, watched, taught, assistants), plan.recipe, material.bank)
+        return train(task, schedule, run / name)
+
+    in_turn = [list(BRANCHES)[number % len(BRANCHES)] for number in range(plan.assistants)]
+    assistants = [trained(f"assistant-{n + 1}", branch, n, ()) for n, branch in enumerate(in_turn)]
+    for number, branch in enumerate(BRANCHES, plan.assistants):
+        trained(_run_of(branch), branch, number, assistants)
     return load_trained(run)
 
 
-def load_trained(run: Path) -> RecurrenceNet:
+def load_trained(run: Path) -> PairNet:
     """The finished network of a run, in eval mode; FileNotFoundError without one."""
-    return _load_core(run / MODEL_RUN)
+    net = PairNet()
+    for branch in BRANCHES:
+        stored = torch.load(run / _run_of(branch) / CHECKPOINT_NAME, weights_only=True)
+        net.get_submodule(branch).load_state_dict(core_of(stored["net"]))
+    return net.eval()
 
 
 def recipe_of(run: Path) -> dict[str, object]:
-    """What made a run's network, as stored with its checkpoint."""
-    return identity_of(run / MODEL_RUN)
+    """What made a run's network, as stored with its checkpoints; the seed is the first of the two."""
+    return identity_of(run / _run_of(next(iter(BRANCHES))))
 
 
-def _begin(seed: int, start: RecurrenceNet | None) -> RecurrenceNet:
+def _run_of(branch: str) -> str:
+    return f"model-{branch}"
+
+
+def _pre_trained(branch: str, plan: Plan, material: Material, run: Path) -> PlotNet | None:
+    """A network whose trunk was pre-trained by contrast; None where the plan leaves that out."""
+    if plan.contrast.epochs == 0:
+        return None
+    torch.manual_seed(plan.contrast.seed)
+    start = BRANCHES[branch]()
+    fit(ContrastTask(start, material.unlabelled_mv, material.bank), plan.contrast, run / f"contrast-{branch}")
+    return start
+
+
+def _begin(branch: str, seed: int, start: PlotNet | None) -> PlotNet:
     """A new network; its trunk, not its heads, is that of `start`."""
     torch.manual_seed(seed)
-    core = RecurrenceNet()
+    core = BRANCHES[branch]()
     if start is not None:
         trunk = {name: w for name, w in start.state_dict().items() if "head" not in name}
         core.load_state_dict({**core.state_dict(), **trunk})
     return core
-
-
-def _load_core(run: Path) -> RecurrenceNet:
-    net = RecurrenceNet()
-    net.load_state_dict(core_of(torch.load(run / CHECKPOINT_NAME, weights_only=True)["net"]))
-    return net.eval()
 
 
 def _prepared(ecg_uv: NDArray[np.int16], batch: int = 4096) -> Floats:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inference.lead_view import INVERTED, SERVED_LEADS, VIEWS, LeadView, softmax
-from inference.model import RecurrenceNet
+from inference.model import PlotNet
 from inference.preprocess import prepare_batch
 from inference.training.augment import AugmentConfig, NoiseBank, augment
 from inference.training.dataset import LEADS, Records, eight_leads_mv
@@ -74,13 +74,13 @@ class Lesson:
     training: Records
     watched: Records  # their AUROC is logged
     taught: Floats | None = None  # (n, 5) probabilities of a teacher for the training recordings
-    assistants: Sequence[RecurrenceNet] = ()  # trained networks, in eval mode
+    assistants: Sequence[PlotNet] = ()  # trained networks, in eval mode
 
 
 class SideHeads(nn.Module):
     """A network with the heads that only training needs: side tasks, and the leads that are not served."""
 
-    def __init__(self, core: RecurrenceNet, sizes: Mapping[str, int]) -> None:
+    def __init__(self, core: PlotNet, sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.core = core
         self.heads = nn.ModuleDict({name: nn.Linear(core.width, size) for name, size in sizes.items()})
@@ -97,7 +97,7 @@ class SideHeads(nn.Module):
 class ClassifierTask:
     """The classifier's part of the loop."""
 
-    def __init__(self, core: RecurrenceNet, lesson: Lesson, recipe: Recipe, bank: NoiseBank) -> None:
+    def __init__(self, core: PlotNet, lesson: Lesson, recipe: Recipe, bank: NoiseBank) -> None:
         """Prepare every window once; the core's weights may come from a pre-training."""
         self.core = core
         self._lesson = lesson
@@ -195,15 +195,13 @@ class ClassifierTask:
         )
 
 
-def train(
-    task: ClassifierTask, schedule: Schedule, run: Path, *, stop_after: int | None = None
-) -> RecurrenceNet:
+def train(task: ClassifierTask, schedule: Schedule, run: Path, *, stop_after: int | None = None) -> PlotNet:
     """Train, or go on where `run` stands; returns the network after its last epoch, in eval mode."""
     fit(task, schedule, run, stop_after=stop_after)
     return task.core.eval()
 
 
-def logits_of(net: RecurrenceNet, raw_mv: Floats, lead: str, batch: int = 128) -> tuple[Floats, Floats]:
+def logits_of(net: nn.Module, raw_mv: Floats, lead: str, batch: int = 128) -> tuple[Floats, Floats]:
     """(n, 1000) recordings of one lead at 100 Hz in mV -> (n, 5) superclass and (n, 5) lead logits."""
     net.eval()
     place = SERVED_LEADS.index(lead)
@@ -216,7 +214,7 @@ def logits_of(net: RecurrenceNet, raw_mv: Floats, lead: str, batch: int = 128) -
     return superclasses, leads
 
 
-def view_probabilities(net: RecurrenceNet, records: Records) -> dict[LeadView, NDArray[np.float64]]:
+def view_probabilities(net: nn.Module, records: Records) -> dict[LeadView, NDArray[np.float64]]:
     """(k, 5) lead probabilities of windows that are of each view; all six chest leads are other."""
     asked = {LeadView(lead): records.lead_mv(lead) for lead in SERVED_LEADS}
     asked |= {INVERTED[view]: -raw_mv for view, raw_mv in asked.items()}
@@ -231,7 +229,7 @@ def core_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("core."): w for name, w in state.items() if name.startswith("core.")}
 
 
-def _mean_word(assistants: Sequence[RecurrenceNet], ecg_mv: Tensor, leads: Rows) -> Tensor:
+def _mean_word(assistants: Sequence[PlotNet], ecg_mv: Tensor, leads: Rows) -> Tensor:
     """What the assistants say of a batch on average, (batch, 5) probabilities.
 
     They know the served leads only; what they say of another is not to be used.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from inference.beat_model import BeatPlot, PairNet
 from inference.lead_view import VIEWS, LeadView
 from inference.model import RecurrenceNet, count_macs
 from inference.training.ablation import ABLATION_NAME, ablate
@@ -17,7 +18,7 @@ from inference.training.fit import LOG_NAME, Schedule, fit, identity_of, is_fini
 from inference.training.plan import Material, Plan, carry_out, gather, load_trained
 from inference.training.teacher import cross_fit
 from inference.training.train import ClassifierTask, Lesson, Recipe, logits_of, train
-from inference.training.variants import VARIANTS, BeatPlot
+from inference.training.variants import VARIANTS
 
 torch.set_num_threads(1)
 Synthetic = Callable[..., Records]
@@ -147,11 +148,11 @@ def test_the_whole_plan_resumes_and_never_reads_the_calibration_fold(
         nets.append(carry_out(plan, material, tmp_path / name))
     assert_same(*nets)
     assert_same(nets[0], load_trained(tmp_path / "a"))
-    log = (tmp_path / "a" / "model" / LOG_NAME).read_text()
+    log = (tmp_path / "a" / "model-beat" / LOG_NAME).read_text()
     material = Material(records, np.zeros((0, 1000), dtype=np.float32), BANK)
     assert_same(nets[0], carry_out(plan, material, tmp_path / "a"))
-    assert (tmp_path / "a" / "model" / LOG_NAME).read_text() == log
-    identity = identity_of(tmp_path / "a" / "model")
+    assert (tmp_path / "a" / "model-beat" / LOG_NAME).read_text() == log
+    identity = identity_of(tmp_path / "a" / "model-lag")
     assert identity["assistants"] == 1
     assert identity["taught"] is True
 
@@ -191,7 +192,8 @@ def test_another_seed_or_length_is_not_taken_for_what_is_there(tmp_path: Path, s
     with pytest.raises(ValueError, match="another recipe"):
         carry_out(replace(plan, schedule=replace(ONCE, epochs=2)), material, tmp_path / "a")
     other = carry_out(replace(plan, schedule=replace(ONCE, seed=5)), material, tmp_path / "b")
-    assert not torch.equal(first.head.weight, other.head.weight)
+    assert not torch.equal(first.lag.head.weight, other.lag.head.weight)
+    assert not torch.equal(first.beat.head.weight, other.beat.head.weight)
 
 
 def test_augmentation_changes_the_waveform_and_never_its_polarity(synthetic: Synthetic) -> None:
@@ -267,6 +269,14 @@ def test_the_ablation_judges_each_variant_on_the_held_out_fold(tmp_path: Path, s
     assert [row["variant"] for row in rows] == names
     assert json.loads((tmp_path / ABLATION_NAME).read_text()) == rows
     assert all(row["parameters"] > 100_000 and set(row) >= {"I", "II", "mmac"} for row in rows)
+
+
+def test_a_pair_answers_by_the_mean_of_its_networks(synthetic: Synthetic) -> None:
+    torch.manual_seed(0)
+    pair, ecg = PairNet().eval(), torch.from_numpy(eight_leads_mv(synthetic(4))[:, 0])
+    with torch.inference_mode():
+        both = [torch.stack(each).mean(dim=0) for each in zip(pair.lag(ecg), pair.beat(ecg), strict=True)]
+        torch.testing.assert_close(list(pair(ecg)), both)
 
 
 def test_logits_do_not_depend_on_the_batch(synthetic: Synthetic) -> None:
