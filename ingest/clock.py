@@ -28,6 +28,7 @@ class ClockFit:
     def __init__(self) -> None:
         self._bins: deque[_Arrival] = deque(maxlen=MAX_BINS)
         self._bin = -1
+        self._fitted: tuple[float | None, float | None] | None = None  # of the bins as they are
 
     def push(self, end_sample: int, wall_us: int, received_s: float, fs: float) -> None:
         """Take one arrival: index and device clock one past its last sample, and when it came."""
@@ -36,12 +37,28 @@ class ClockFit:
         if this_bin != self._bin or not self._bins:
             self._bin = this_bin
             self._bins.append(arrival)
+            self._fitted = None
         elif _delay_s(arrival, fs) < _delay_s(self._bins[-1], fs):
             self._bins[-1] = arrival
+            self._fitted = None
 
     @property
     def fs_measured(self) -> float | None:
         """Samples per second of arrival, Hz; None until 30 s were seen or when arrivals make no sense."""
+        return self._fit()[0]
+
+    @property
+    def offset_s(self) -> float | None:
+        """Device clock minus arrival, seconds, median of the last minute; None before the first arrival."""
+        return self._fit()[1]
+
+    def _fit(self) -> tuple[float | None, float | None]:
+        """Rate and offset, fitted again only when an arrival counted: vitals ask each second."""
+        if self._fitted is None:
+            self._fitted = self._rate_hz(), self._median_offset_s()
+        return self._fitted
+
+    def _rate_hz(self) -> float | None:
         if len(self._bins) < MIN_BINS:
             return None
         lag = max(1, min(MAX_LAG, len(self._bins) // 2))
@@ -53,9 +70,7 @@ class ClockFit:
         rates = [samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0]
         return median(rates) if rates else None
 
-    @property
-    def offset_s(self) -> float | None:
-        """Device clock minus arrival, seconds, median of the last minute; None before the first arrival."""
+    def _median_offset_s(self) -> float | None:
         if not self._bins:
             return None
         newest = list(self._bins)[-OFFSET_BINS:]
