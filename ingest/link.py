@@ -267,12 +267,12 @@ class MqttLink:
 
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         received_us = time.time_ns() // 1000
-        asked_for = (mqtt.topic_matches_sub(each, message.topic) for each in self._subscriptions)
-        if message.retain and not any(asked_for):
+        topic = message.topic  # decoded anew each time it is asked for
+        if message.retain and not any(mqtt.topic_matches_sub(each, topic) for each in self._subscriptions):
             return  # amqtt 0.12 gives a returning session what it retains for anybody
         self._inbox.append(
             Message(
-                message.topic,
+                topic,
                 bytes(message.payload),
                 received_us,
                 message.retain,
