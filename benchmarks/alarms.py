@@ -3,11 +3,12 @@
     python -m benchmarks.alarms --data MITDB.npz --noise NSTDB.npz --json
 
 Every onset passes the product's own stages, from 250 ms chunks over ordering, beats, quality and vitals each
-second (at a random phase) to the alarm engine; only the broker is left out, which adds milliseconds. `onsets`
-are seconds from the onset to the alarm; of asystole from the last R peak. `superfluous` are high alarms before
-the onset, and what a flapping electrode raises beyond one. `recorded` are alarms on annotated recordings (as
-for `benchmarks.beats`), as they are and with recorded electrode motion at 6 dB, each with and without the quality
-gate; a high alarm is false when the annotated beats show no such pause or rate in the 15 s before it.
+second (at a random phase) to the alarm engine; only the broker is left out, which adds milliseconds.
+`onsets` are seconds from the onset to the alarm; of asystole from the last R peak. `superfluous` are high
+alarms before the onset, and what a flapping electrode raises beyond one. `recorded` are alarms on annotated
+recordings (as for `benchmarks.beats`), as they are and with recorded electrode motion at 6 dB, each with and
+without the quality gate; a high alarm is false when the annotated beats show no such pause or rate in the
+15 s before it.
 """
 
 import argparse
