@@ -48,7 +48,7 @@ def ablate(material: Material, plan: Plan, run: Path, names: list[str] | None = 
         names: of VARIANTS; None means all.
 
     Returns:
-        One row a variant, also written to `ablation.json` in the run.
+        One row a variant; `ablation.json` in the run gets these in place of its own of the same variants.
     """
     training = material.records.of_folds(FOLDS)
     judged = material.records.of_folds([SELECT_FOLD])
@@ -71,8 +71,16 @@ def ablate(material: Material, plan: Plan, run: Path, names: list[str] | None = 
             logits, _ = logits_of(net, judged.lead_mv(lead), lead)
             row[lead] = _figures(judged, logits)
         rows.append(row)
-        (run / ABLATION_NAME).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        _keep(row, run / ABLATION_NAME)
     return rows
+
+
+def _keep(row: dict[str, Any], path: Path) -> None:
+    """Put a row into the table, in the place of that variant; the others stay."""
+    table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    by_name = {known["variant"]: known for known in [*table, row]}
+    ordered = [by_name[name] for name in VARIANTS if name in by_name]
+    path.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
 
 
 def _figures(judged: Records, logits: NDArray[np.float32]) -> dict[str, Any]:

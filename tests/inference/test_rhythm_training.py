@@ -147,6 +147,8 @@ def test_exponents_find_that_normal_must_hold_in_all_windows_and_another_rhythm_
     unseen = Unseen(logits.reshape(-1, 4).astype(np.float32), np.arange(400).repeat(5), rhythm)
     normal, _, other, _ = fit(unseen).exponents
     assert normal < 0 < other
+    shown = figures(unseen, np.arange(400) % 5, rounds=20)
+    assert shown["geometric"]["mean_f1"] < shown["mean_f1"]  # the geometric mean cannot see the one window
 
 
 def test_perfect_logits_have_perfect_figures_and_random_ones_have_not() -> None:

@@ -268,6 +268,13 @@ def test_the_ablation_judges_each_variant_on_the_held_out_fold(tmp_path: Path, s
     rows = ablate(material, plan, tmp_path, names)
     assert [row["variant"] for row in rows] == names
     assert json.loads((tmp_path / ABLATION_NAME).read_text()) == rows
+    again = ablate(material, replace(plan, schedule=replace(ONCE, seed=2)), tmp_path / "again", names[1:])
+    (tmp_path / "again" / ABLATION_NAME).write_text(json.dumps(rows))
+    assert (
+        ablate(material, replace(plan, schedule=replace(ONCE, seed=2)), tmp_path / "again", names[1:])
+        == again
+    )
+    assert json.loads((tmp_path / "again" / ABLATION_NAME).read_text()) == [rows[0], *again]
     assert all(row["parameters"] > 100_000 and set(row) >= {"I", "II", "mmac"} for row in rows)
 
 

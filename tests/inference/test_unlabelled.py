@@ -47,6 +47,7 @@ def write_handheld(directory: Path, signals: list[NDArray[np.int16]]) -> None:
         dx=np.concatenate([np.diff(signal, prepend=np.int16(0)) for signal in signals]),
         offset=np.cumsum([0, *(len(signal) for signal in signals)]),
         label=["N"] * len(signals),
+        record=[f"A{number}" for number in range(len(signals))],
     )
 
 
@@ -74,6 +75,7 @@ def test_handheld_recordings_come_as_they_were_taken(tmp_path: Path) -> None:
     for got, wanted in zip(handheld.ecg_uv, signals, strict=True):
         np.testing.assert_array_equal(got, wanted)
     assert handheld.label.tolist() == ["N", "N"]
+    assert handheld.record.tolist() == ["A0", "A1"]
 
 
 def test_noise_has_unit_variance_and_its_slow_waves_stay(tmp_path: Path) -> None:

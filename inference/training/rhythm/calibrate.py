@@ -34,6 +34,8 @@ LIMITS_CHOSEN = {
 }
 
 Floats = NDArray[np.floating]
+Exponents = tuple[float, float, float, float]
+GEOMETRIC: Exponents = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +52,8 @@ class Unseen:
         return Unseen(self.logits[rows], (np.cumsum(chosen) - 1)[self.owner[rows]], self.rhythm[chosen])
 
 
-def fit(unseen: Unseen) -> RhythmCalibration:
-    """Unseen windows of whole recordings -> calibration."""
+def fit(unseen: Unseen, exponents: Exponents | None = None) -> RhythmCalibration:
+    """Unseen windows of whole recordings -> calibration; None fits the exponents of the power means, too."""
     truth = unseen.rhythm[unseen.owner]
     temperature, biases = _scaling(unseen.logits, truth)
     draft = RhythmCalibration(
@@ -59,12 +61,13 @@ def fit(unseen: Unseen) -> RhythmCalibration:
         biases=biases,
         af_limit=1.0,
         noisy_limit=1.0,
-        exponents=(0.0, 0.0, 0.0, 0.0),
+        exponents=GEOMETRIC,
         offsets=(0.0, 0.0, 0.0, 0.0),
     )
     probability = draft.probabilities(unseen.logits)
     without_af = (truth != AF) & (truth != NOISY)
-    exponents = _exponents(probability, unseen)
+    if exponents is None:
+        exponents = _exponents(probability, unseen)
     return replace(
         draft,
         af_limit=_upper_limit(probability[without_af, AF], MAX_FALSE_AF),
@@ -97,7 +100,7 @@ def _scaling(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, tuple[flo
     return float(np.exp(-inverse)), (0.0, float(biases[0]), float(biases[1]), float(biases[2]))
 
 
-def _exponents(probability: Floats, unseen: Unseen) -> tuple[float, float, float, float]:
+def _exponents(probability: Floats, unseen: Unseen) -> Exponents:
     """Exponents under which the recordings' rhythms are most likely; biases are fitted beside and dropped."""
 
     def loss(parameters: Floats) -> float:

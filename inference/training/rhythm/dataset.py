@@ -1,8 +1,7 @@
 """Handheld recordings on disk become arrays at 100 Hz, and those become 10 s windows.
 
-PhysioNet/CinC Challenge 2017 (Clifford et al. 2017, ODC-By 1.0), labels of version 3, in the compact layout
-`cinc2017_300hz_*.npz`: first differences at 300 Hz, 1000 units a mV. The resampled recordings are kept
-unfiltered: each window is filtered on its own, as in serving.
+PhysioNet/CinC Challenge 2017 (Clifford et al. 2017, ODC-By 1.0), labels of version 3, as `unlabelled` reads
+them. The resampled recordings are kept unfiltered: each window is filtered on its own, as in serving.
 """
 
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ from tqdm import tqdm
 from inference.preprocess import MODEL_FS, MODEL_SAMPLES, resample
 from inference.training.dataset import UV_PER_MV
 from inference.training.labels import DatasetError
+from inference.training.unlabelled import HANDHELD_FS, HANDHELD_PATTERN, load_handheld
 
-PATTERN = "cinc2017_300hz_*.npz"
 PREPARED_NAME = "recordings.npz"
-STORED_FS = 300.0
 LABELS = ("N", "A", "O", "~")  # in Rhythm order
 
 
@@ -62,32 +60,32 @@ def load_recordings(data: Path, run: Path) -> Recordings:
 
 
 def prepare_recordings(data: Path, run: Path) -> Path:
-    """Read the compact arrays, resample each recording to 100 Hz, and keep them in `run`."""
-    files = sorted(data.glob(PATTERN))
-    if not files:
-        raise DatasetError(f"{data} holds no handheld recordings: want {PATTERN}")
-    with np.load(files[0]) as stored:
-        dx, offset, label, record = (stored[name] for name in ("dx", "offset", "label", "record"))
-    parts = [
-        resampled_uv(np.cumsum(dx[begin:end], dtype=np.int16))
-        for begin, end in zip(tqdm(offset[:-1], desc="resampling"), offset[1:], strict=True)
-    ]
+    """Keep what `read_recordings` reads in `run`; returns the file."""
+    recordings = read_recordings(data)
     run.mkdir(parents=True, exist_ok=True)
     path = run / PREPARED_NAME
-    np.savez(
-        path,
+    np.savez(path, **{name: getattr(recordings, name) for name in Recordings.__dataclass_fields__})
+    return path
+
+
+def read_recordings(data: Path) -> Recordings:
+    """The handheld recordings of a directory, resampled to 100 Hz; DatasetError where it has none."""
+    handheld = load_handheld(data)
+    if handheld is None:
+        raise DatasetError(f"{data} holds no handheld recordings: want {HANDHELD_PATTERN}")
+    parts = [resampled_uv(ecg_uv) for ecg_uv in tqdm(handheld.ecg_uv, desc="resampling", leave=False)]
+    return Recordings(
         ecg_uv=np.concatenate(parts),
         offset=np.cumsum([0, *map(len, parts)], dtype=np.int64),
-        rhythm=np.array([LABELS.index(code) for code in label], dtype=np.int64),
-        record=record,
+        rhythm=np.array([LABELS.index(code) for code in handheld.label], dtype=np.int64),
+        record=handheld.record,
     )
-    return path
 
 
 def resampled_uv(stored_uv: NDArray[np.int16]) -> NDArray[np.int16]:
     """(n,) uV at 300 Hz -> uV at 100 Hz, anti-aliased."""
-    n_out = round(len(stored_uv) * MODEL_FS / STORED_FS)
-    ecg = resample(stored_uv.astype(np.float64), STORED_FS, n_out)
+    n_out = round(len(stored_uv) * MODEL_FS / HANDHELD_FS)
+    ecg = resample(stored_uv.astype(np.float64), HANDHELD_FS, n_out)
     return np.clip(np.rint(ecg), -32768, 32767).astype(np.int16)
 
 
