@@ -1,6 +1,8 @@
 """Durations, many of them -> their quantiles, in constant memory."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,16 +11,27 @@ STEP = 1.05  # buckets 5 % apart: a quantile is right within 5 %
 N_BUCKETS = 400  # up to 0.01 ms * 1.05^400 = 50 min
 
 
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A histogram at one moment, as Prometheus counts: everything up to each bound."""
+
+    within: tuple[tuple[float, int], ...]  # (bound in ms, durations up to it)
+    count: int
+    sum_ms: float
+
+
 class DurationHistogram:
     """Counts durations in logarithmic buckets."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(N_BUCKETS, np.int64)
+        self._sum_ms = 0.0
 
     def add(self, duration_ms: float) -> None:
         """Count one duration; below 0.01 ms counts as that."""
         place = math.ceil(math.log(max(duration_ms, LEAST_MS) / LEAST_MS) / math.log(STEP))
         self._counts[min(place, N_BUCKETS - 1)] += 1
+        self._sum_ms += max(duration_ms, 0.0)
 
     def quantile_ms(self, share: float) -> float | None:
         """The duration that `share` of all stay within, rounded up by at most 5 %; None before the first."""
@@ -27,6 +40,13 @@ class DurationHistogram:
             return None
         place = int(np.searchsorted(np.cumsum(self._counts), max(1, math.ceil(share * total))))
         return float(LEAST_MS * STEP**place)
+
+    def buckets(self, bounds_ms: Sequence[float]) -> Buckets:
+        """How many durations were up to each bound; a duration up to 5 % below one may count above it."""
+        upto = np.cumsum(self._counts)
+        places = [math.floor(math.log(bound / LEAST_MS) / math.log(STEP) + 1e-9) for bound in bounds_ms]
+        within = tuple((bound, int(upto[place])) for bound, place in zip(bounds_ms, places, strict=True))
+        return Buckets(within, int(upto[-1]), self._sum_ms)
 
     def summary(self) -> dict[str, float | None]:
         """p50 and p99 in ms, to three digits; as the heartbeat carries them."""

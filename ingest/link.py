@@ -53,7 +53,8 @@ class MqttLink:
 
     `persistent` keeps the session at the broker under the fixed `client_id`, so that QoS 1 messages
     wait there while this service is down. With `manual_ack` a message stays the broker's until
-    `acknowledge`. `counters` is called at each heartbeat and published with it.
+    `acknowledge`. `counters` is called at each heartbeat and published with it; `on_beat`, if set, is
+    told the same each second, connected or not.
     """
 
     def __init__(  # noqa: PLR0913 - each is one independent fact of the connection
@@ -80,6 +81,8 @@ class MqttLink:
         self._misc_at = 0.0
         self._started_us = time.time_ns() // 1000
         self._unsent = 0
+        self._is_subscribed = False
+        self.on_beat: Callable[[Mapping[str, Any]], None] | None = None
         self._selector = selectors.DefaultSelector()
         self._client = self._build_client(client_id, persistent=persistent, manual_ack=manual_ack)
 
@@ -96,6 +99,7 @@ class MqttLink:
         client.on_message = self._on_message
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
         if self.service is not None:
@@ -224,17 +228,26 @@ class MqttLink:
         if now >= self._misc_at and self._client.socket() is not None:
             self._client.loop_misc()
             self._misc_at = now + 0.5
-        if self.service is not None and self._is_connected and now >= self._beat_at:
+        is_heard = self._is_connected or self.on_beat is not None
+        if self.service is not None and is_heard and now >= self._beat_at:
             self._beat_at = now + HEARTBEAT_S
-            beat = {
-                "online": True,
-                "pid": os.getpid(),
-                "started_us": self._started_us,
-                "at_us": time.time_ns() // 1000,
-                "unsent": self._unsent,  # publications dropped because too many waited for the broker
-                "counters": dict(self._counters()),
-            }
-            self._client.publish(service_topic(self.service), msgspec.json.encode(beat), qos=0, retain=True)
+            self._beat(self.service)
+
+    def _beat(self, service: str) -> None:
+        beat = {
+            "online": True,
+            "pid": os.getpid(),
+            "started_us": self._started_us,
+            "at_us": time.time_ns() // 1000,
+            "unsent": self._unsent,  # publications dropped because too many waited for the broker
+            "reconnects": max(0, self._connection - 1),
+            "counters": dict(self._counters()),
+        }
+        if self._is_connected:
+            self._client.publish(service_topic(service), msgspec.json.encode(beat), qos=0, retain=True)
+        if self.on_beat is not None:
+            is_ready = self._is_connected and self._is_subscribed
+            self.on_beat(beat | {"connected": self._is_connected, "subscribed": is_ready})
 
     def _on_socket_open(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
         self._selector.register(sock, selectors.EVENT_READ)
@@ -253,8 +266,14 @@ class MqttLink:
         self._retry_s = RECONNECT_FIRST_S
         self._beat_at = 0.0
         logger.info("connected to the broker at %s:%s", *self.address)
+        self._is_subscribed = not self._subscriptions
         if self._subscriptions:
             client.subscribe(list(self._subscriptions.items()))
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        self._is_subscribed = not any(each.is_failure for each in reasons)
 
     def _on_disconnect(
         self, _client: mqtt.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any

@@ -27,3 +27,15 @@ def test_what_is_beyond_the_buckets_is_counted_at_their_ends() -> None:
         histogram.add(each)
     assert histogram.quantile_ms(0.5) == pytest.approx(0.01)
     assert histogram.quantile_ms(1.0) == pytest.approx(0.01 * 1.05**399)
+
+
+def test_buckets_count_everything_up_to_each_bound_within_five_per_cent() -> None:
+    durations = np.random.default_rng(4).lognormal(2.0, 1.5, 5000)
+    histogram = DurationHistogram()
+    for each in durations:
+        histogram.add(float(each))
+    found = histogram.buckets((1.0, 10.0, 100.0, 1e6))
+    for bound, n in found.within:
+        assert np.sum(durations <= bound / 1.051) <= n <= np.sum(durations <= bound)
+    assert found.count == found.within[-1][1] == 5000
+    assert found.sum_ms == pytest.approx(durations.sum())
