@@ -5,22 +5,35 @@
 One synthetic device at 512 Hz for each chunk length; a tick and a snapshot of the vitals each second. The
 median of several runs, with the lowest and the highest; `over_floor` is the ratio to decoding the same
 messages and nothing else, measured in the same run.
+
+    python -m benchmarks.pipeline --devices 1000 --json
+
+As many devices through `Intake`, a chunk of a second each, their vitals brought up to date together:
+microseconds of CPU for each device-second by stage, and the same ratio.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import msgspec
 import numpy as np
 
 from ingest.chunk import NO_FLAGS, Chunk, Lead
+from ingest.intake import Intake
 from ingest.pipeline import DevicePipeline
+from ingest.topics import device_topic
+from ingest.vitals import Vitals
+from ingest.window import encode_window
 from ingest.wire import decode, encode_binary
 
 FS = 512.0
 SECONDS = 60
 RUNS = 5
+FLEET_SECONDS = 21  # two windows of each device
 CHUNKS_MS = (250, 1000)
 START_US = 1_790_000_000_000_000
 
@@ -31,7 +44,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="one line of JSON")
+    parser.add_argument("--devices", type=int, help="measure so many together, by stage")
     options = parser.parse_args()
+    figures: dict[str, dict[str, float]]
+    if options.devices is not None:
+        if options.devices < 1:
+            raise SystemExit(f"--devices is {options.devices}, want at least 1")
+        figures = {f"{options.devices}_devices": measure_fleet(options.devices)}
+        print(json.dumps(figures, indent=None if options.json else 2))
+        return
     figures = {f"{chunk_ms}_ms_chunks": measure(chunk_ms) for chunk_ms in CHUNKS_MS}
     print(json.dumps(figures, indent=None if options.json else 2))
 
@@ -53,6 +74,43 @@ def measure(chunk_ms: int) -> dict[str, float]:
         "ms_per_chunk": round(median_ms * chunk_ms / 1000, 4),
         "over_floor": round(median_ms / statistics.median(floor_ms), 1),
     }
+
+
+def measure_fleet(n_devices: int, seconds: int = FLEET_SECONDS) -> dict[str, float]:
+    """CPU microseconds of each stage for each device-second; raises SystemExit when a rate was not found."""
+    payloads = [encode_binary(chunk) for chunk in chunks_of(round(FS))[:seconds]]
+    topics = [device_topic(f"bench/{k}", "chunk") for k in range(n_devices)]
+    intake = Intake(DevicePipeline)
+    spent_s = dict.fromkeys(("receive", "tick", "vitals", "vitals_json", "window_bytes"), 0.0)
+    vitals: list[Vitals] = []
+
+    @contextmanager
+    def timed(stage: str) -> Iterator[None]:
+        started_s = time.process_time()
+        yield
+        spent_s[stage] += time.process_time() - started_s
+
+    for second, payload in enumerate(payloads):
+        now_us = START_US + (second + 1) * 1_000_000
+        with timed("receive"):
+            for topic in topics:
+                intake.receive(topic, payload, now_us)
+        with timed("tick"):
+            intake.tick(now_us)
+        with timed("vitals"):
+            vitals = intake.vitals(now_us)
+        with timed("vitals_json"):
+            msgspec.json.encode(vitals)
+        with timed("window_bytes"):
+            for window in intake.take().windows:
+                encode_window(window)
+    if {round(each.heart_rate_bpm or 0.0) for each in vitals} != {75} or len(vitals) != n_devices:
+        raise SystemExit(f"75 bpm of {n_devices} devices went in, {vitals[:3]} of {len(vitals)} came out")
+    floor_s = sum(run_floor(payloads) for _ in range(RUNS)) / RUNS * n_devices
+    us = {stage: 1e6 * each / (n_devices * len(payloads)) for stage, each in spent_s.items()}
+    figures = {f"{stage}_us": round(each, 1) for stage, each in us.items()}
+    figures["us_per_device_second"] = round(sum(us.values()), 1)
+    return figures | {"over_floor": round(sum(spent_s.values()) / floor_s, 1)}
 
 
 def chunks_of(n: int) -> list[Chunk]:
