@@ -2,8 +2,7 @@
 
 R4 tells `period` (ms), R5 `interval` and `intervalUnit`. `E` (error) is a missing sample; `L` and `U` (below
 and above what the device can measure) are clipped samples at `lowerLimit` and `upperLimit`, and missing ones
-where no limit is told. Only what is needed is declared: `fhir.resources` validates all of FHIR, at a cost
-that docs/mappers.md states.
+where no limit is told. Only what is needed is declared; a library of all of FHIR was not compared.
 """
 
 import math

@@ -1,8 +1,9 @@
 """A Health Auto Export body (iOS app) -> one reading for each ECG in it, in the body's order.
 
 `{"data":{"ecg":[{start, samplingFrequency, voltageMeasurements:[{date, voltage, units}], ...}]}}`, up to
-64 MB. The body is first only cut into its ECGs (0.1 s for 43 MB), and each of them is parsed on its own, so
-that a thread that reads it lets the others run in between (benchmarks/mappers.py has the figures).
+64 MB. The body is first only cut into its ECGs, and each of them is parsed on its own, so that a thread that
+reads it lets the others run in between: of 42 MB with 42 ECGs (generated) the cut takes 24 ms of CPU, all
+ECGs 147 ms, the longest 4.3 ms.
 """
 
 from collections.abc import Iterator
