@@ -13,7 +13,7 @@ from ingest.chunk import Chunk, ChunkFlag
 from ingest.clock import ClockFit
 from ingest.sequence import Ordered, Sequencer
 from ingest.vitals import Vitals, VitalsMonitor
-from ingest.window import WINDOW_S, NextWindow, Window, WindowAssembler
+from ingest.window import WINDOW_S, NextWindow, Window, WindowAssembler, preferred_lead
 
 
 class DevicePipeline:
@@ -95,6 +95,9 @@ class DevicePipeline:
                 self._monitor = VitalsMonitor(self._device, stretch.session, stretch.fs)
                 self._clock = ClockFit()
             self._monitor.push(stretch)
+            unfinished = self._windows.unfinished
+            if stretch.break_before and unfinished is not None:  # its session is over: cut what there is
+                self._note_samples(unfinished, now_us + LIVE_FIRST_US)
             windows += self._windows.push(stretch)
         for chunk in self.sequencer.take_passed():
             self._note_late(chunk, now_us + LIVE_FIRST_US)
@@ -107,6 +110,13 @@ class DevicePipeline:
         if chunk.n_samples:
             fs = self._windows.fs_of(chunk.session, chunk.fs)
             self._late.append(late_chunk(chunk, fs, self._hop_s, due_us))
+
+    def _note_samples(self, ordered: Ordered, due_us: int) -> None:
+        n_samples = ordered.end_sample - ordered.first_sample
+        fs = self._windows.fs_of(ordered.session, ordered.fs)
+        lead = ordered.leads[preferred_lead(ordered.leads)]
+        place = (ordered.device, ordered.session, ordered.first_sample)
+        self._late.append(Late(*place, n_samples, fs, lead, self._hop_s, due_us))
 
     def _note_window(self, window: Window, due_us: int) -> None:
         """The window's own place only, whatever else of the grid overlaps it."""

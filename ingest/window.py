@@ -111,6 +111,11 @@ class WindowAssembler:
         """True when the stream's first sample lies within the window: earlier ones may be stored."""
         return window.first_sample < self._stream_start
 
+    @property
+    def unfinished(self) -> Ordered | None:
+        """The newest samples of the window being filled; None when it holds none."""
+        return self._pieces[-1] if self._pieces else None
+
     def push(self, ordered: Ordered) -> list[Window]:
         """Take the next samples; return the windows they complete."""
         if ordered.break_before or not self._length:

@@ -1,4 +1,4 @@
-"""A device's messages and ingest without its broker: what is not acknowledged when it is killed comes again."""
+"""A device's messages, and ingest without its broker: what was not acknowledged when it died comes again."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -85,6 +85,8 @@ class Life:
         self.acknowledged: list[Message] = []
         self.hop_s = hop_s
         self.now_us = 0
+        self._unacknowledged: list[Message] = []
+        self._committer = Committer(self.archive)
         self._begin()
 
     def live(
@@ -94,7 +96,7 @@ class Life:
         kills: Sequence[int] = (),
         every: int = 12,
     ) -> None:
-        """Take the messages in order of arrival; at each of `kills`, of all that were taken, die and restart."""
+        """Take the messages in order of arrival; after each number of them in `kills` die and restart."""
         waiting = deque(sorted(messages))
         taken, commit_in = 0, int(rng.integers(1, every))
         while waiting:
@@ -143,11 +145,10 @@ class Life:
         self._committer.close()
 
     def _begin(self) -> None:
-        if hasattr(self, "_committer"):
-            self._committer.close()
+        self._committer.close()
         self._committer = Committer(self.archive)
         self.intake = Intake(partial(DevicePipeline, hop_s=self.hop_s))
-        self._unacknowledged: list[Message] = []
+        self._unacknowledged = []
 
     def _pass_until(self, at_us: int) -> None:
         if not self.now_us:
