@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, Engine, and_, func, select
 
-from ingest.store.schema import chunk_table, verdict_table, window_table
+from ingest.store.location import waveforms_of
+from ingest.store.schema import verdict_table, window_table
+from ingest.store.waveforms import Place
 from ingest.window import MIN_COVERAGE
 
 N_FIELDS = 7  # device,session,first_sample,n_samples,published_us,acked_us,kind
-
-_Place = tuple[str, int, int]  # (device, session, first sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def account(engine: Engine, published_log: Path) -> Account:
     Raises ValueError naming any other line that cannot be read, OSError when the log cannot.
     """
     published_us = dict(_acknowledged_chunks(published_log))
+    stored = _arrivals(engine)
     with engine.connect() as connection:
-        stored = _arrivals(connection)
         eligible, verdicts, delays_ms = _verdicts(connection)
         return Account(
             published=len(published_us),
@@ -71,7 +71,7 @@ def account(engine: Engine, published_log: Path) -> Account:
         )
 
 
-def _acknowledged_chunks(path: Path) -> Iterator[tuple[_Place, int]]:
+def _acknowledged_chunks(path: Path) -> Iterator[tuple[Place, int]]:
     """Place and time of publication of every line of kind chunk."""
     lines = path.read_text().splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
@@ -88,10 +88,15 @@ def _acknowledged_chunks(path: Path) -> Iterator[tuple[_Place, int]]:
             yield place, published_us
 
 
-def _arrivals(connection: Connection) -> dict[_Place, int]:
-    chunk = chunk_table.c
-    rows = connection.execute(select(chunk.device, chunk.session, chunk.first_sample, chunk.received_us))
-    return {(device, session, first): received_us for device, session, first, received_us in rows}
+def _arrivals(engine: Engine) -> dict[Place, int]:
+    """When each place came, Unix microseconds; the first arrival where it came twice."""
+    found: dict[Place, int] = {}
+    for part in waveforms_of(engine).arrivals():
+        columns = (part.sessions.tolist(), part.first_samples.tolist(), part.received_us.tolist())
+        for session, first, received_us in zip(*columns, strict=True):
+            place = (part.device, session, first)
+            found[place] = min(received_us, found.get(place, received_us))
+    return found
 
 
 def _verdicts(connection: Connection) -> tuple[int, int, list[float]]:

@@ -1,4 +1,7 @@
-"""Chunks, windows, vitals and refused payloads -> the store, in one transaction; and back again.
+"""Chunks, windows, vitals and refused payloads -> the store; and back again.
+
+Waveforms are on the disk before the rest is committed: a crash between the two leaves chunks that nobody was
+told of, which come again.
 
 Only ingest writes these tables. What a crash repeats (a chunk sent again, a window found again) meets a
 unique key and changes nothing.
@@ -11,51 +14,38 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, exists, func, select
+from sqlalchemy import Connection, Engine, Row, exists, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.backfill import Rework, Slot, best_windows
 from ingest.chunk import Lead
-from ingest.store.insertion import insert_new, insert_refused, insert_unknown, insert_windows, outdoes
+from ingest.store.errors import StoreError, explain
+from ingest.store.former import move_former
+from ingest.store.insertion import insert_refused, insert_windows, outdoes
+from ingest.store.location import waveforms_of
 from ingest.store.pending import due_slots, forget_slots, note_late
+from ingest.store.retention import drop_windows
 from ingest.store.rows import (
     ReceivedChunk,
     Refused,
     as_chunk,
-    chunk_row,
     place_samples,
-    vitals_row,
     window_row,
 )
 from ingest.store.schema import (
     BUSY_WAIT_MS,
-    chunk_table,
     open_store,
     refused_table,
     verdict_table,
-    vitals_table,
     window_table,
 )
-from ingest.vitals import SignalState, Vitals
+from ingest.store.waveforms import Stored, longest_of_each_place
+from ingest.vitals import Vitals
 from ingest.window import Window
-from ingest.wire import MAX_SAMPLES, decode
+from ingest.wire import END_OF_TIME_US, decode
 
-# What the store says -> what a person is told.
-_REMEDIES = {
-    "full": "is full: free some space on that disk",
-    "no space": "is full: free some space on that disk",
-    "readonly": "cannot be written: make the file and its folder writable",
-    "read-only": "cannot be written: make the file and its folder writable",
-    "locked": "is locked by another program: close the one that holds it open",
-    "unable to open": "cannot be opened: check that its folder exists and is writable",
-    "malformed": "is damaged: move the file away, and restore it from a copy if you have one",
-    "not a database": "is not a database: set --store-url or --data-dir to another place",
-}
-
-
-class StoreError(RuntimeError):
-    """The store did not take or give the data; the message says why and what to do. Nothing was written."""
+__all__ = ["Archive", "Committed", "StoreError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +61,18 @@ class Archive:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.waveforms = waveforms_of(engine)
 
     @classmethod
     def open(cls, url: str, *, busy_wait_ms: int = BUSY_WAIT_MS) -> "Archive":
         """The store at an SQLAlchemy URL, made when missing; raises StoreError when it cannot be used."""
         try:
-            return cls(open_store(url, busy_wait_ms=busy_wait_ms))
+            engine = open_store(url, busy_wait_ms=busy_wait_ms)
+            archive = cls(engine)
+            move_former(engine, archive.waveforms)
         except SQLAlchemyError as error:
             raise StoreError(_explain(error, make_url(url))) from error
+        return archive
 
     def commit(
         self,
@@ -88,20 +82,19 @@ class Archive:
         refused: Sequence[Refused] = (),
         rework: Rework | None = None,
     ) -> Committed:
-        """Write everything or nothing; when it returns, the data is on the disk.
+        """Write everything; when it returns, the data is on the disk.
 
-        Raises StoreError when the store is full, read-only, locked or gone.
+        Raises StoreError when the store is full, read-only, locked or gone. Then none of it counts: commit it
+        again, when some of its chunks may be stored already and are told as new all the same.
         """
         with self._transaction() as connection:
-            new_chunks = insert_new(connection, chunk_table, [chunk_row(each) for each in chunks])
+            new_chunks = self.waveforms.append(chunks, vitals, connection)
             new_windows = insert_windows(connection, [window_row(each) for each in best_windows(windows)])
-            if vitals:
-                rows = [vitals_row(each) for each in vitals]
-                connection.execute(insert_unknown(connection.dialect.name, vitals_table), rows)
             insert_refused(connection, refused)
             if rework:
                 forget_slots(connection, rework.done)  # first: what is late now was not seen by their cutting
                 note_late(connection, rework.late, new_chunks)
+        self.waveforms.confirm()
         return Committed(new_chunks, new_windows)
 
     def due_slots(self, now_us: int, limit: int) -> list[Slot]:
@@ -111,21 +104,8 @@ class Archive:
 
     def chunks_at(self, device: str, session: int, first_sample: int, n_samples: int) -> list[ReceivedChunk]:
         """The stored chunks that hold one of these samples, in order of arrival."""
-        table = chunk_table.c
-        query = (
-            select(table.payload, table.received_us, table.historic)
-            .where(table.device == device, table.session == session)
-            .where(table.first_sample > first_sample - MAX_SAMPLES)
-            .where(table.first_sample < first_sample + n_samples)
-            .where(table.first_sample + table.n_samples > first_sample)
-            .order_by(table.id)
-        )
-        with self._transaction() as connection:
-            rows = connection.execute(query).all()
-        return [
-            ReceivedChunk(as_chunk(payload, device, historic=historic), payload, received)
-            for payload, received, historic in rows
-        ]
+        found = self.waveforms.between_samples(device, session, first_sample, first_sample + n_samples)
+        return [_received(each, device) for each in longest_of_each_place(found)]
 
     def samples(  # noqa: PLR0913 - a place in a stream, and which of its samples are wanted
         self,
@@ -143,21 +123,11 @@ class Archive:
         Where chunks overlap, the first to arrive counts.
         """
         samples = np.full(n_samples, np.nan, np.float32)
-        table = chunk_table.c
-        query = (
-            select(table.payload)
-            .where(table.device == device, table.session == session)
-            .where(table.first_sample > first_sample - MAX_SAMPLES)
-            .where(table.first_sample < first_sample + n_samples)
-            .where(table.first_sample + table.n_samples > first_sample)
-            .order_by(table.id.desc())  # the first to arrive is written last
-        )
+        found = self.waveforms.between_samples(device, session, first_sample, first_sample + n_samples)
         if received_by_us is not None:
-            query = query.where(table.received_us <= received_by_us)
-        with self._transaction() as connection:
-            payloads = connection.scalars(query).all()
-        for payload in payloads:
-            place_samples(decode(payload, device), lead, first_sample, samples)
+            found = [each for each in found if each.received_us <= received_by_us]
+        for each in reversed(longest_of_each_place(found)):  # the first to arrive is written last
+            place_samples(decode(each.payload, device), lead, first_sample, samples)
         return samples
 
     def window(self, device: str, session: int, first_sample: int) -> Window | None:
@@ -215,64 +185,29 @@ class Archive:
 
     def first_arrival_us(self, device: str, session: int, first_sample: int) -> int | None:
         """When the first chunk came that holds `first_sample` or what follows; None while there is none."""
-        table = chunk_table.c
-        query = (
-            select(func.min(table.received_us))
-            .where(table.device == device, table.session == session)
-            .where(table.first_sample > first_sample - MAX_SAMPLES)
-            .where(table.first_sample + table.n_samples > first_sample)
-        )
-        with self._transaction() as connection:
-            arrived_us: int | None = connection.scalar(query)
-        return arrived_us
+        return self.waveforms.first_arrival_us(device, session, first_sample)
 
     def devices(self) -> dict[str, int]:
         """Every device that has chunks, and when it was last heard, Unix microseconds."""
-        table, found, device = chunk_table.c, dict[str, int](), ""
-        with self._transaction() as connection:
-            # From name to name along the index: a distinct over a month of chunks takes minutes.
-            while device := connection.scalar(select(func.min(table.device)).where(table.device > device)):
-                last = select(func.max(table.received_us)).where(table.device == device)
-                found[device] = connection.scalars(last).one()
-        return found
+        return self.waveforms.devices()
 
     def chunks_since(self, device: str, received_us: int) -> list[ReceivedChunk]:
         """A device's chunks that came at or after `received_us`, in order of arrival."""
-        table = chunk_table.c
-        query = (
-            select(table.payload, table.received_us, table.historic)
-            .where(table.device == device, table.received_us >= received_us)
-            .order_by(table.received_us, table.id)
-        )
-        with self._transaction() as connection:
-            rows = connection.execute(query).all()
-        return [
-            ReceivedChunk(as_chunk(payload, device, historic=historic), payload, received)
-            for payload, received, historic in rows
-        ]
+        found = self.waveforms.between_arrivals(device, received_us, END_OF_TIME_US)
+        return [_received(each, device) for each in found]
 
     def vitals_between(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Stored vitals of a device with from_us <= at_us < to_us, oldest first; the rest is left unset."""
-        table = vitals_table.c
-        query = (
-            select(vitals_table)
-            .where(table.device == device, table.at_us >= from_us, table.at_us < to_us)
-            .order_by(table.at_us)
-        )
+        return self.waveforms.vitals(device, from_us, to_us)
+
+    def drop_partitions(self, before_us: int) -> int:
+        """Remove the waveforms and vitals that came before, whole partitions only; how many."""
+        return self.waveforms.drop_before(before_us)
+
+    def drop_windows(self, before_us: int, at_most: int) -> int:
+        """Remove the oldest windows closed before, with their verdicts and explanations; how many."""
         with self._transaction() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Vitals(
-                device=row.device,
-                session=row.session,
-                at_us=row.at_us,
-                last_sample=row.last_sample,
-                heart_rate_bpm=row.heart_rate_bpm,
-                since_beat_s=None,
-                signal=SignalState(row.signal),
-            )
-            for row in rows
-        ]
+            return drop_windows(connection, before_us, at_most)
 
     def refused(self, device: str) -> list[Refused]:
         """The newest payloads of a device that were refused, oldest first, at most 20 of 4 KiB."""
@@ -309,8 +244,10 @@ class Archive:
         )
 
 
+def _received(stored: Stored, device: str) -> ReceivedChunk:
+    chunk = as_chunk(stored.payload, device, historic=stored.historic)
+    return ReceivedChunk(chunk, stored.payload, stored.received_us)
+
+
 def _explain(error: SQLAlchemyError, url: URL) -> str:
-    cause = str(getattr(error, "orig", None) or error)
-    place = url.render_as_string(hide_password=True)
-    remedy = next((text for sign, text in _REMEDIES.items() if sign in cause.lower()), None)
-    return f"the store {place} {remedy} ({cause})" if remedy else f"the store {place} fails: {cause}"
+    return explain(url.render_as_string(hide_password=True), getattr(error, "orig", None) or error)

@@ -21,36 +21,6 @@ def insert_unknown(dialect: str, table: Table) -> Any:
     return _insert(dialect, table).on_conflict_do_nothing()
 
 
-def insert_new(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
-) -> frozenset[tuple[str, int, int]]:
-    """Insert rows; returns the keys (device, session, first_sample) that were not there yet.
-
-    A row with a known key replaces the old one only when it has more samples: a device that cut its
-    chunks anew must not lose the rest.
-    """
-    longest: dict[tuple[str, int, int], dict[str, Any]] = {}
-    for row in rows:
-        key = (row["device"], row["session"], row["first_sample"])
-        if key not in longest or longest[key]["n_samples"] < row["n_samples"]:
-            longest[key] = row
-    if not longest:
-        return frozenset()
-    statement = insert_longer(connection.dialect.name, table)
-    return frozenset(tuple(row) for row in connection.execute(statement, list(longest.values())))
-
-
-@cache  # building it takes 0.4 ms, as long as writing 20 chunks
-def insert_longer(dialect: str, table: Table) -> Any:
-    """INSERT that replaces a row of the same place only by one with more samples; returns what it wrote."""
-    statement = _insert(dialect, table)
-    key = [table.c.device, table.c.session, table.c.first_sample]
-    others = {c.name: statement.excluded[c.name] for c in table.c if c not in key and c.name != "id"}
-    return statement.on_conflict_do_update(
-        index_elements=key, set_=others, where=statement.excluded.n_samples > table.c.n_samples
-    ).returning(*key)
-
-
 def insert_windows(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[tuple[str, int, int]]:
     """Insert windows, one a place; returns the places of those that are new or better than what was there.
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
-from ingest.vitals import Vitals
 from ingest.window import Window
 from ingest.wire import decode
 
@@ -33,20 +32,6 @@ class Refused:
     payload: bytes
 
 
-def chunk_row(received: ReceivedChunk) -> dict[str, Any]:
-    """A received chunk as a row of the chunk table."""
-    chunk = received.chunk
-    return {
-        "device": chunk.device,
-        "session": chunk.session,
-        "first_sample": chunk.first_sample,
-        "n_samples": chunk.n_samples,
-        "received_us": received.received_us,
-        "historic": ChunkFlag.HISTORIC in chunk.flags,
-        "payload": received.payload,
-    }
-
-
 def window_row(window: Window) -> dict[str, Any]:
     """A window as a row of the window table; its samples are those of the stored chunks."""
     return {
@@ -62,18 +47,6 @@ def window_row(window: Window) -> dict[str, Any]:
         "clipped": window.clipped,
         "historic": window.historic,
         "closed_us": window.closed_us,
-    }
-
-
-def vitals_row(vitals: Vitals) -> dict[str, Any]:
-    """Vitals as a row; only what people look back at."""
-    return {
-        "device": vitals.device,
-        "at_us": vitals.at_us,
-        "session": vitals.session,
-        "last_sample": vitals.last_sample,
-        "heart_rate_bpm": vitals.heart_rate_bpm,
-        "signal": str(vitals.signal),
     }
 
 

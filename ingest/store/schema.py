@@ -39,21 +39,6 @@ BUSY_WAIT_MS = 10_000  # another service's commit takes milliseconds; a stuck on
 metadata = MetaData()
 RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER keys
 
-chunk_table = Table(
-    "chunk",
-    metadata,
-    Column("id", RowId, primary_key=True, autoincrement=True),  # order of arrival
-    Column("device", String(129), nullable=False),
-    Column("session", BigInteger, nullable=False),
-    Column("first_sample", BigInteger, nullable=False),
-    Column("n_samples", Integer, nullable=False),
-    Column("received_us", BigInteger, nullable=False),
-    Column("historic", Boolean, nullable=False),
-    Column("payload", LargeBinary, nullable=False),  # the message as it came: the record of truth
-    UniqueConstraint("device", "session", "first_sample", name="one_chunk"),
-    Index("chunk_by_arrival", "device", "received_us"),  # restoring, and when a device was last heard
-)
-
 window_table = Table(
     "window",
     metadata,
@@ -105,18 +90,6 @@ verdict_table = Table(
     Column("lead_inferred", Boolean, nullable=False, server_default=false()),
     Column("coverage", Float),  # of the window that was judged; null in verdicts of earlier versions
     PrimaryKeyConstraint("device", "session", "first_sample"),
-)
-
-vitals_table = Table(
-    "vitals",
-    metadata,
-    Column("device", String(129), nullable=False),
-    Column("at_us", BigInteger, nullable=False),
-    Column("session", BigInteger, nullable=False),
-    Column("last_sample", BigInteger, nullable=False),
-    Column("heart_rate_bpm", Float),
-    Column("signal", String(16), nullable=False),
-    PrimaryKeyConstraint("device", "at_us"),
 )
 
 alarm_table = Table(  # the newest state of each alarm that is not off

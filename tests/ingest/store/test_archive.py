@@ -1,19 +1,19 @@
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import Engine, create_mock_engine, event, func, select, update
+from sqlalchemy import Engine, Table, create_engine, event, func, insert, inspect, select
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.pipeline import DevicePipeline
-from ingest.store import insertion
-from ingest.store.archive import Archive, StoreError
+from ingest.store.archive import Archive, Committed, StoreError
+from ingest.store.retention import DAY_US, Retention
 from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused
-from ingest.store.schema import chunk_table, metadata, open_store, vitals_table, window_table
+from ingest.store.schema import metadata, open_store, verdict_table, window_table
 from ingest.vitals import SignalState, Vitals
 from ingest.window import Window
 from ingest.wire import decode, encode_binary
@@ -67,7 +67,14 @@ def assert_same_window(found: Window | None, wanted: Window) -> None:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url, busy_wait_ms=20)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
     engine = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}", busy_wait_ms=20)
     yield engine
     engine.dispose()
@@ -78,18 +85,22 @@ def archive(engine: Engine) -> Archive:
     return Archive(engine)
 
 
-def count(engine: Engine, table: object = chunk_table) -> int:
+def count(engine: Engine, table: Table) -> int:
     with engine.connect() as connection:
-        return int(connection.scalars(select(func.count()).select_from(table)).one())  # type: ignore[arg-type]  # any table
+        return connection.scalars(select(func.count()).select_from(table)).one()
 
 
-def test_a_chunk_is_stored_once_however_often_it_comes(archive: Archive, engine: Engine) -> None:
+def n_chunks(archive: Archive) -> int:
+    return sum(len(each.sessions) for each in archive.waveforms.arrivals())
+
+
+def test_a_chunk_is_stored_once_however_often_it_comes(archive: Archive) -> None:
     chunks = [received(0), received(N), received(0)]
     first = archive.commit(chunks)
     assert first.new_chunks == {("a/b", 9, 0), ("a/b", 9, N)}
     again = archive.commit([*chunks, received(2 * N)])
     assert again.new_chunks == {("a/b", 9, 2 * N)}
-    assert count(engine) == 3
+    assert n_chunks(archive) == 3
 
 
 def test_a_chunk_cut_anew_with_more_samples_replaces_the_shorter(archive: Archive) -> None:
@@ -186,11 +197,11 @@ def test_chunks_come_back_in_order_of_arrival(archive: Archive) -> None:
     assert archive.first_arrival_us("a/b", 9, 99 * N) is None
 
 
-def test_vitals_come_back_for_a_span_of_time(archive: Archive, engine: Engine) -> None:
+def test_vitals_come_back_for_a_span_of_time(archive: Archive) -> None:
     archive.commit(vitals=[vitals(at_us) for at_us in (10, 20, 30)])
     archive.commit(vitals=[vitals(30)])
     assert archive.vitals_between("a/b", 20, 31) == [vitals(20), vitals(30)]
-    assert count(engine, vitals_table) == 3
+    assert archive.vitals_between("a/b", 0, 99) == [vitals(10), vitals(20), vitals(30)]
 
 
 def test_of_refused_payloads_the_newest_are_kept_cut_to_their_first_bytes(archive: Archive) -> None:
@@ -203,12 +214,19 @@ def test_of_refused_payloads_the_newest_are_kept_cut_to_their_first_bytes(archiv
     assert [each.reason for each in archive.refused("a/c")] == ["other"]
 
 
-def limited(engine: Engine, pragma: str) -> None:
-    @event.listens_for(engine, "connect")
+def limited(engine: Engine, pragma: str) -> Callable[[], None]:
+    """Every connection begins with this; what is returned ends it."""
+
     def limit(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(pragma)
 
+    def stop() -> None:
+        event.remove(engine, "connect", limit)
+        engine.dispose()
+
+    event.listen(engine, "connect", limit)
     engine.dispose()
+    return stop
 
 
 @pytest.mark.parametrize(
@@ -218,27 +236,47 @@ def limited(engine: Engine, pragma: str) -> None:
         ("PRAGMA query_only=1", "cannot be written: make the file"),
     ],
 )
-def test_a_store_that_takes_nothing_says_why_and_holds_nothing(
-    engine: Engine, archive: Archive, pragma: str, sentence: str
+def test_a_database_that_takes_nothing_says_why_and_is_told_all_again(
+    sqlite: Engine, pragma: str, sentence: str
 ) -> None:
-    limited(engine, pragma)
+    archive = Archive(sqlite)
     chunks = [received(first) for first in range(0, 300 * N, N)]
-    with pytest.raises(StoreError, match=sentence):
-        archive.commit(chunks)
-    assert count(engine) == 0
+    refused = [Refused(f"a/{k}", k, "why", bytes(4000)) for k in range(20)]  # more than the pages at hand
+    stop_limiting = limited(sqlite, pragma)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=sentence):
+            archive.commit(chunks, windows_of(chunks), [vitals(10)], refused)
+    assert count(sqlite, window_table) == 0
+    stop_limiting()
+    told = archive.commit(chunks, windows_of(chunks), [vitals(10)], refused)
+    assert len(told.new_chunks) == n_chunks(archive) == 300  # stored before, and once
+    assert len(told.new_windows) == 7
+    assert archive.commit(chunks, windows_of(chunks)) == Committed(frozenset(), frozenset())
 
 
-def test_a_locked_store_says_so_and_works_when_let_go(
-    engine: Engine, archive: Archive, tmp_path: Path
-) -> None:
+def test_after_a_crash_chunks_that_the_database_may_not_know_are_told_as_new(sqlite: Engine) -> None:
+    archive = Archive(sqlite)
+    archive.commit([received(0)])
+    with sqlite.begin() as connection:  # the crash comes before its end
+        archive.waveforms.append([received(N)], [], connection)
+    restarted = Archive(sqlite)
+    again = restarted.commit([received(0), received(N)])
+    assert again.new_chunks >= {("a/b", 9, N)}
+    assert n_chunks(restarted) == 2
+    assert restarted.commit([received(N)]).new_chunks == frozenset()
+
+
+def test_a_locked_store_says_so_and_works_when_let_go(sqlite: Engine, tmp_path: Path) -> None:
+    archive = Archive(sqlite)
+    chunks = [received(first) for first in range(0, 50 * N, N)]
     other = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="is locked by another program"):
-        archive.commit([received(0)])
+        archive.commit(chunks, windows_of(chunks))
     other.execute("ROLLBACK")
     other.close()
-    archive.commit([received(0)])
-    assert count(engine) == 1
+    told = archive.commit(chunks, windows_of(chunks))
+    assert (len(told.new_chunks), len(told.new_windows)) == (50, 1)
 
 
 def test_a_store_in_a_missing_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
@@ -252,26 +290,66 @@ def test_a_file_that_is_no_store_is_refused_with_a_sentence(tmp_path: Path) -> N
         Archive.open(f"sqlite:///{tmp_path / 'notes.txt'}")
 
 
-def test_a_returned_commit_is_on_the_disk(engine: Engine) -> None:
-    with engine.connect() as connection:
+def test_a_returned_commit_is_on_the_disk(sqlite: Engine) -> None:
+    with sqlite.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
-def test_postgresql_is_told_the_same() -> None:
-    dialect = create_mock_engine("postgresql://", lambda *_: None).dialect
-    told = str(insertion.insert_longer("postgresql", chunk_table).compile(dialect=dialect))
-    assert "ON CONFLICT (device, session, first_sample) DO UPDATE SET" in told
-    assert "excluded.n_samples > chunk.n_samples RETURNING" in told
-    told = str(insertion.insert_unknown("postgresql", vitals_table).compile(dialect=dialect))
-    assert "ON CONFLICT DO NOTHING" in told
-
-
-def test_a_commit_is_all_or_nothing(engine: Engine, archive: Archive) -> None:
+def test_a_commit_that_fails_counts_for_nothing_and_leaves_nothing_locked(
+    engine: Engine, archive: Archive
+) -> None:
     chunks = [received(first) for first in range(0, 50 * N, N)]
     broken = replace(windows_of(chunks)[0], lead_off=None)  # type: ignore[arg-type]  # the column forbids it
     with pytest.raises(StoreError):
         archive.commit(chunks, [broken])
-    assert count(engine) == 0
-    with engine.begin() as connection:  # and the store is not left locked
-        connection.execute(update(chunk_table).values(received_us=1))
+    assert count(engine, window_table) == 0
+    told = archive.commit(chunks, windows_of(chunks))
+    assert (len(told.new_chunks), n_chunks(archive), len(told.new_windows)) == (50, 50, 1)
+
+
+def test_what_is_too_old_is_dropped_with_its_verdicts_and_nothing_younger(
+    engine: Engine, archive: Archive
+) -> None:
+    chunks = [received(first) for first in range(0, 300 * N, N)]
+    windows = windows_of(chunks)
+    archive.commit(chunks, windows)
+    rows = [
+        {
+            "device": "a/b", "session": 9, "first_sample": window.first_sample, "wall_time_us": 0,
+            "model": "m", "decided_us": 0, "historic": False, "findings": "[]",
+        }
+        for window in windows
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(insert(verdict_table), rows)
+    clock_s = [0.0]
+    retention = Retention(archive, keep_days=1.0, monotonic_s=lambda: clock_s[0])
+    assert retention.is_due()
+    retention.drop(windows[4].closed_us + DAY_US)
+    assert retention.windows == 4
+    assert (count(engine, window_table), count(engine, verdict_table)) == (len(windows) - 4,) * 2
+    assert_same_window(archive.latest_windows("a/b", 99)[0], windows[4])
+    assert not retention.is_due()
+    clock_s[0] = 61.0
+    assert retention.is_due()
+    assert not Retention(archive, keep_days=None).is_due()
+
+
+def test_chunks_and_vitals_of_a_store_of_an_earlier_version_are_moved(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "store.sqlite")
+    connection.executescript(Path(__file__).with_name("store_of_the_first_version.sql").read_text())
+    rows = [("a/b", 9, k * N, N, 5 + k, k == 1, received(k * N).payload) for k in range(3)]
+    columns = "device, session, first_sample, n_samples, received_us, historic, payload"
+    connection.executemany(f"INSERT INTO chunk ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.execute("INSERT INTO vitals VALUES ('a/b', 20, 9, 3, NULL, 'lead off')")
+    connection.commit()
+    connection.close()
+    archive = Archive.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    found = archive.chunks_since("a/b", 0)
+    assert [(each.payload, each.received_us) for each in found] == [(row[-1], row[4]) for row in rows]
+    assert [ChunkFlag.HISTORIC in each.chunk.flags for each in found] == [False, True, False]
+    assert archive.vitals_between("a/b", 0, 99) == [vitals(20)]
+    again = Archive.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    assert n_chunks(again) == 3
+    assert "chunk" not in inspect(create_engine(f"sqlite:///{tmp_path / 'store.sqlite'}")).get_table_names()

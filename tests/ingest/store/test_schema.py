@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from ingest.store.schema import add_column, metadata, open_store, verdict_table
 
 FORMER = Path(__file__).with_name("store_of_the_first_version.sql")  # written by it: tables and two verdicts
+MOVED = {"chunk", "vitals"}  # by the archive, to the waveforms (former.py)
 
 
 def test_services_that_start_together_all_open_the_same_new_store(tmp_path: Path) -> None:
@@ -42,7 +43,8 @@ def columns_of(url: str) -> dict[str, set[str]]:
 def test_a_store_of_the_first_version_gains_what_it_lacks_and_keeps_its_rows(former_url: str) -> None:
     assert "lead" not in columns_of(former_url)["verdict"]
     engine = open_store(former_url)
-    assert columns_of(former_url) == {
+    columns = columns_of(former_url)
+    assert {name: columns[name] for name in columns if name not in MOVED} == {
         table.name: {column.name for column in table.columns} for table in metadata.sorted_tables
     }
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Files of waveforms: what was acknowledged comes back exactly, whatever came twice, was torn or compressed."""
+"""Files of waveforms: what was acknowledged comes back exactly, be it sent twice, torn or compressed."""
 
 import errno
 import os
