@@ -77,15 +77,27 @@ def _service(module: str) -> Callable[..., int | None]:
     return start
 
 
-def _simulate(settings: Settings, *, demo: bool, **options: Any) -> int | None:
+def _simulate(settings: Settings, *, demo: bool, fleet: int | None, **options: Any) -> int | None:
     from simulators import service  # noqa: PLC0415 - each command loads only what it needs
 
     if os.environ.get("WRISTLEAD_SUPERVISED"):
         end_with_parent()
+    end = {"seconds": options["seconds"], "published_log": options["published_log"]}
+    chunk_ms = options.pop("chunk_ms")
     if demo:
-        service.run(settings, seconds=options["seconds"], published_log=options["published_log"])
+        service.run(settings, **end)
+    elif fleet is not None:
+        site = options["site"] or "fleet"
+        service.simulate_fleet(settings, fleet, options["faults"], site=site, chunk_ms=chunk_ms, **end)
     else:
-        service.simulate(settings, **options)
+        service.simulate(settings, **{**options, "site": options["site"] or "sim"})
+    return None
+
+
+def _export(settings: Settings, **options: Any) -> int | None:
+    from ingest.export.command import run_export  # noqa: PLC0415 - each command loads only what it needs
+
+    run_export(settings, **options)
     return None
 
 
@@ -219,6 +231,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "explain": _service("inference.explain.service"),
     "dashboard": _service("dashboard.service"),
     "simulate": _simulate,
+    "export": _export,
 }
 WHAT = {
     "demo": "everything on this machine, with eight simulated patients",
@@ -230,6 +243,7 @@ WHAT = {
     "explain": "say which moments made the model answer as it did",
     "dashboard": "the monitor in a browser",
     "simulate": "simulated patients for any broker",
+    "export": "stored recordings as WFDB, EDF+ or CSV",
 }
 
 
@@ -266,9 +280,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulate.add_argument("--lead", choices=("I", "II"), help="default: I, or what was recorded")
     simulate.add_argument("--seconds", type=float, help="end by itself after this long")
-    simulate.add_argument("--site", default="sim", help="site id in the topics (default: sim)")
+    simulate.add_argument("--site", help="site id in the topics (default: sim; fleet with --fleet)")
+    simulate.add_argument("--fleet", type=int, metavar="N", help="N watches of 512-Hz ECG in one cheap loop")
+    simulate.add_argument("--chunk-ms", type=int, default=1000, help="of a fleet's watches (default: 1000)")
     simulate.add_argument("--published-log", type=Path, help="CSV of every acknowledged chunk")
+    _add_export_options(each["export"])
     return parser
+
+
+def _add_export_options(export: argparse.ArgumentParser) -> None:
+    export.add_argument("device", nargs="?", metavar="SITE/DEVICE")
+    export.add_argument("--list", dest="list_only", action="store_true", help="show what is stored")
+    export.add_argument(
+        "--from", dest="since", metavar="TIME", help="such as 2026-11-25T10:00Z; default: all"
+    )
+    export.add_argument("--to", dest="until", metavar="TIME")
+    export.add_argument(
+        "--clock", choices=("arrival", "device"), default="arrival", help="whose times those are (arrival)"
+    )
+    export.add_argument("--format", dest="format_name", choices=("wfdb", "edf", "csv"), default="wfdb")
+    export.add_argument("--out", type=Path, default=Path(), help="folder for the new folder (default: here)")
+    export.add_argument("--force", action="store_true", help="replace what was exported there before")
+    export.add_argument("--rescale", action="store_true", help="round what does not fit, and say by how much")
 
 
 if __name__ == "__main__":

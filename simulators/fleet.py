@@ -45,14 +45,18 @@ class PublishedLog:
 
     def append(self, message: Outgoing, sent_us: int, acknowledged_us: int) -> None:
         """One line for a chunk, a duplicate or a corrupt one; nothing for notices."""
-        if self._file is None or message.kind is Kind.NOTICE:
+        if message.kind is not Kind.NOTICE:
+            self.append_lines(
+                f"{message.device},{message.session},{message.first_sample},{message.n_samples},"
+                f"{sent_us},{acknowledged_us},{message.kind}\n"
+            )
+
+    def append_lines(self, lines: str) -> None:
+        """Whole lines, in one write."""
+        if self._file is None or not lines:
             return
-        line = (
-            f"{message.device},{message.session},{message.first_sample},{message.n_samples},"
-            f"{sent_us},{acknowledged_us},{message.kind}\n"
-        )
         try:
-            self._file.write(line.encode())
+            self._file.write(lines.encode())
         except OSError as error:
             raise FleetError(
                 f"cannot write the published log {self._file.name}: {error.strerror}; "

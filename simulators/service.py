@@ -16,6 +16,7 @@ from simulators.device import Device
 from simulators.faults import parse_faults
 from simulators.fleet import Fleet, FleetError
 from simulators.patients import build_patient
+from simulators.watches import FleetPlan, WatchFleet
 
 SERVICE = "simulators"
 SEED = 20_260_728  # the demo shows the same patients each time
@@ -92,6 +93,29 @@ def simulate(  # noqa: PLR0913 - the options of the command
     _run_fleet(Fleet(settings.broker_address, devices, published_log=published_log), seconds)
 
 
+def simulate_fleet(  # noqa: PLR0913 - the options of the command
+    settings: Settings,
+    n_watches: int,
+    faults: Sequence[str] = (),
+    *,
+    site: str = "fleet",
+    chunk_ms: int = 1000,
+    seconds: float | None = None,
+    published_log: Path | None = None,
+) -> None:
+    """Watches `site/watch-00000` ... of 512-Hz lead-I ECG on the broker of the settings.
+
+    Raises SystemExit with one sentence for what it cannot do.
+    """
+    try:
+        plan = FleetPlan(n_watches=n_watches, site=site, chunk_ms=chunk_ms, faults=parse_faults(faults))
+        fleet = WatchFleet(settings.broker_address, plan, published_log)
+    except (ValueError, FleetError) as error:
+        raise SystemExit(str(error)) from None
+    logger.info("%s watches, %s ms a chunk", plan.n_watches, plan.chunk_ms)
+    _run_fleet(fleet, seconds)
+
+
 def demo_devices() -> list[Device]:
     """The eight of the demo, `demo/bed-01` to `demo/bed-08`; each start is a new session."""
     devices = []
@@ -112,7 +136,7 @@ def demo_devices() -> list[Device]:
     return devices
 
 
-def _run_fleet(fleet: Fleet, seconds: float | None) -> None:
+def _run_fleet(fleet: Fleet | WatchFleet, seconds: float | None) -> None:
     try:
         fleet.run(_stop_condition(seconds))
     except FleetError as error:
