@@ -35,6 +35,21 @@ def decode_samples(
     payload: bytes, start: int, encoding: int, shape: tuple[int, int], nv_per_unit: int
 ) -> NDArray[np.float32]:
     """Message bytes from `start` on -> samples_mv of `shape` (n_samples, n_leads); raises WireError."""
+    units = decode_units(payload, start, encoding, shape)
+    if encoding == Encoding.FLOAT32:
+        samples_mv: NDArray[np.float32] = units.astype(np.float32)
+        check_samples(samples_mv)
+        return samples_mv
+    if nv_per_unit == 0:
+        raise WireError("nV per unit is 0, want 1 to 65535")
+    return units.astype(np.float32) * np.float32(nv_per_unit / NV_PER_MV)
+
+
+def decode_units(payload: bytes, start: int, encoding: int, shape: tuple[int, int]) -> NDArray[Any]:
+    """The numbers as they were sent, (n_samples, n_leads): integers in units, or float32 in mV.
+
+    Raises WireError.
+    """
     n_samples, n_leads = shape
     if encoding == Encoding.VARINT:
         units: NDArray[Any] = (
@@ -53,13 +68,7 @@ def decode_samples(
         units = np.frombuffer(payload, dtype, offset=start).reshape(shape)
     else:
         raise WireError(f"encoding {encoding}, want one of {[e.value for e in Encoding]}")
-    if encoding == Encoding.FLOAT32:
-        samples_mv: NDArray[np.float32] = units.astype(np.float32)
-        check_samples(samples_mv)
-        return samples_mv
-    if nv_per_unit == 0:
-        raise WireError("nV per unit is 0, want 1 to 65535")
-    return units.astype(np.float32) * np.float32(nv_per_unit / NV_PER_MV)
+    return units
 
 
 def encode_samples(samples_mv: NDArray[np.float32], encoding: Encoding, nv_per_unit: int) -> bytes:
