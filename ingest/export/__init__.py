@@ -1,0 +1,1 @@
+"""Stored recordings -> files that other programs open: WFDB, EDF+ and CSV."""
