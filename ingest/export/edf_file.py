@@ -112,7 +112,8 @@ class EdfWriter:
                     for lead in leads
                 ]
             )
-            self._writer.setDatarecordDuration(self.shape.duration_ticks / TICKS_PER_S)
+            # It truncates to whole ticks, and 2.3 s would become 2.29999.
+            self._writer.setDatarecordDuration((self.shape.duration_ticks + 0.1) / TICKS_PER_S)
             self._writer.set_number_of_annotation_signals(min(MAX_NOTE_SIGNALS, 1 + -(-n_notes // n_records)))
 
     def begin(self, device: str, wall_time_us: int) -> None:
