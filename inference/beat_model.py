@@ -104,12 +104,18 @@ class PlaneBranch(nn.Module):
         return torch.cat([plane.mean(dim=(-1, -2)), plane.amax(dim=(-1, -2))], dim=1)
 
 
+class BeatBranch(PlaneBranch):
+    """The branch on the beat plot."""
+
+    plot: BeatPlot
+
+
 class BeatNet(PlotNet):
     """The beat plot and a convolutional network on it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.branch = PlaneBranch(BeatPlot(), BeatPlot.channels, WIDTHS)
+        self.branch = BeatBranch(BeatPlot(), BeatPlot.channels, WIDTHS)
         self.dropout = nn.Dropout(DROPOUT)
         self.add_heads(self.branch.width)
 

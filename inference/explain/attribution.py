@@ -16,6 +16,7 @@ class Attribution:
     to_plot: NDArray[np.float32] | None  # (lags, 1000) in the rows' order of the network's LAGS
     effect: float  # what `to_time` should add up to
     completeness_error: float  # |sum of to_time - effect|
+    to_beat_plot: NDArray[np.float32] | None = None  # (64, 64), of a superclass
     to_rhythm_plot: NDArray[np.float32] | None = None  # (RHYTHM_LAGS, 250), of a rhythm
 
 

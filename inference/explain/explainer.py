@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inference.beat_model import PairNet
 from inference.classifier import ClassifierError
 from inference.explain.attribution import Attribution
 from inference.explain.explanation import (
     Answer,
     Explanation,
     ExplanationMethod,
+    QuantisedMap,
     quantise,
     superclass_and_rhythm,
 )
@@ -27,7 +29,6 @@ from inference.explain.saved_network import (
     load_network,
     load_rhythm_network,
 )
-from inference.model import RecurrenceNet
 from inference.preprocess import MODEL_FS, prepare_window
 from inference.recurrence import PICTURE_POINTS
 from inference.rhythm import RhythmError
@@ -43,7 +44,7 @@ class Explainer:
 
     def __init__(
         self,
-        net: RecurrenceNet,
+        net: PairNet,
         version: str,
         rhythm: tuple[RhythmNet, str] | None = None,
         *,
@@ -80,7 +81,7 @@ class Explainer:
         prepared_mv = prepare_window(window.samples_mv, window.fs)
         reader, version = self._reader(window, prepared_mv, answer)
         attribution = yield from attribute(reader, prepared_mv, answer, method)
-        plot, rhythm_plot = attribution.to_plot, attribution.to_rhythm_plot
+        plot = attribution.to_plot
         superclass, rhythm = superclass_and_rhythm(answer)
         return Explanation(
             device=window.device,
@@ -94,7 +95,8 @@ class Explainer:
             fs=MODEL_FS,
             attribution=quantise(attribution.to_time),
             plot=None if plot is None else quantise(for_picture(plot)),
-            rhythm_plot=None if rhythm_plot is None else quantise(rhythm_plot),
+            beat_plot=_quantised(attribution.to_beat_plot),
+            rhythm_plot=_quantised(attribution.to_rhythm_plot),
             effect=attribution.effect,
             completeness_error=attribution.completeness_error,
             made_us=self._clock_us(),
@@ -125,6 +127,10 @@ def attribute(
     if isinstance(net, LeadReader) and isinstance(answer, Superclass):
         return grad_cam(net, prepared_mv, answer)
     raise ValueError(f"{type(net).__name__} does not tell {answer}")
+
+
+def _quantised(plot: NDArray[np.float32] | None) -> QuantisedMap | None:
+    return None if plot is None else quantise(plot)
 
 
 def column_of(answer: Answer) -> int:

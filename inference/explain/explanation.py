@@ -92,6 +92,7 @@ class Explanation:
     fs: float  # Hz, of `attribution`; its first value is the window's first moment
     attribution: QuantisedMap  # (1, 1000) logits
     plot: QuantisedMap | None  # (lags, columns) logits over the lag plot, the columns share the window evenly
+    beat_plot: QuantisedMap | None = None  # (64, 64) logits over the beat plot, for a superclass
     rhythm_plot: QuantisedMap | None = None  # (lags, columns) likewise over the rhythm plot, for a rhythm
     effect: float  # logits
     completeness_error: float  # logits

@@ -48,7 +48,7 @@ def rhythm_grad_cam(net: RhythmOdds, prepared_mv: NDArray[np.float32], rhythm: R
     target = list(Rhythm).index(rhythm)
     samples = window.shape[1]
 
-    gate = coarse_map(net, window, target)
+    gate = coarse_map(net, net.last_stage, window, target)
     by_lag = _evidence(net, net.net.lag_plot, window, target).reshape(-1, len(LAGS), samples).sum(axis=0)
     by_rr = _evidence(net, net.net.rhythm.plot, window, target)  # (59, 250)
     to_plot, to_rhythm_plot = gate * by_lag, gate[::RHYTHM_STRIDE] * by_rr

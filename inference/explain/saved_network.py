@@ -4,7 +4,7 @@ The weights live in model.onnx and rhythm.onnx alone. Their initializers keep th
 parameters; exporting folds a batch norm that follows a convolution into it, which then has a bias of its own,
 `<convolution>.weight_bias` or `<convolution>.bias`. So a batch norm whose statistics the file does not hold
 was folded, and becomes the identity here. Weights stored as float16 are widened as onnxruntime does it. Sizes
-are the file's: only the wiring is that of `inference.model` and `inference.rhythm_model`.
+are the file's: only the wiring is that of `inference.beat_model` and `inference.rhythm_model`.
 
 None of this is trusted: a network is used only if its logits equal onnxruntime's.
 """
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from inference.beat_model import PairNet
 from inference.card import MODEL_NAME, RELEASED_WEIGHTS
 from inference.classifier import Classifier
 from inference.lead_view import SERVED_LEADS, VIEWS, LeadView
-from inference.model import RecurrenceNet
 from inference.preprocess import MODEL_SAMPLES
 from inference.rhythm import MODEL_NAME as RHYTHM_NAME
 from inference.rhythm import RhythmReader
@@ -45,14 +45,14 @@ class SavedNetworkError(Exception):
     """The file is not this program's network; the message says where they part."""
 
 
-def load_network(weights_dir: Path | None = None) -> tuple[RecurrenceNet, str]:
+def load_network(weights_dir: Path | None = None) -> tuple[PairNet, str]:
     """A folder with model.onnx and card.json (None: the released one) -> the network and its version.
 
     The network is in eval mode and its weights want no gradient.
 
     Raises:
         ClassifierError: a file is missing, damaged or of another model.
-        SavedNetworkError: the file's network is not `RecurrenceNet`, or answers differently.
+        SavedNetworkError: the file's network is not `PairNet`, or answers differently.
     """
     classifier = Classifier.load(weights_dir)
     path = (weights_dir or RELEASED_WEIGHTS) / MODEL_NAME
@@ -78,20 +78,22 @@ def load_rhythm_network(weights_dir: Path | None = None) -> tuple[RhythmNet, str
     return net, reader.card.version
 
 
-def rebuild_network(model: bytes, place: str) -> RecurrenceNet:
+def rebuild_network(model: bytes, place: str) -> PairNet:
     """The bytes of an exported file, from `place`, -> the network; SavedNetworkError where a weight lacks."""
-    return _filled(RecurrenceNet(), model, place)
+    return _filled(PairNet(), model, place)
 
 
 class LeadReader(nn.Module):
     """The network as it reads one lead: what is explained."""
 
-    def __init__(self, net: RecurrenceNet, lead: str) -> None:
+    def __init__(self, net: PairNet, lead: str) -> None:
         """Share the network's weights; `lead` is one of SERVED_LEADS."""
         super().__init__()
         self.net = net
-        self.plot: nn.Module = net.plot  # (batch, 1000) mV -> (batch, channels, 1000)
-        self.last_stage: nn.Module = list(net.blocks)[-1]  # where Grad-CAM looks
+        self.plot: nn.Module = net.lag.plot  # (batch, 1000) mV -> (batch, channels, 1000)
+        self.last_stage: nn.Module = list(net.lag.blocks)[-1]  # where Grad-CAM looks
+        self.beat_plot: nn.Module = net.beat.branch.plot  # (batch, 1000) mV -> (batch, 3, 64, 64)
+        self.last_beat_stage: nn.Module = list(net.beat.branch.layers)[-1]
         self._place = SERVED_LEADS.index(lead)
 
     def forward(self, ecg_mv: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ class LeadReader(nn.Module):
         return superclasses[:, self._place]
 
 
-def lead_of(net: RecurrenceNet, window: Window, prepared_mv: NDArray[np.float32]) -> str:
+def lead_of(net: PairNet, window: Window, prepared_mv: NDArray[np.float32]) -> str:
     """The lead the device told, or the served one the window most looks like."""
     if window.lead.name in SERVED_LEADS:
         return window.lead.name
@@ -118,6 +120,9 @@ def _filled(net: Net, model: bytes, place: str) -> Net:
             setattr(net.get_submodule(parent), own, nn.Identity())  # folded into the layer before it
         elif isinstance(module, (*LAYERS, *NORMS)):
             _fill(module, name, stored, place)
+    for name, buffer in net.named_buffers():
+        if name in stored:
+            buffer.copy_(torch.from_numpy(stored[name].astype(np.float32)).reshape(buffer.shape))
     return net.requires_grad_(requires_grad=False)
 
 

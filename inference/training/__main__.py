@@ -37,7 +37,6 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")  # the exporter is talkative
     logging.getLogger("inference").setLevel(logging.INFO)
     torch.set_num_threads(1)  # reproducible, and a second thread gains little at this size
-    torch.set_flush_denormal(True)  # what is that small costs time and changes nothing
     try:
         figures = options.step(options)
     except (DatasetError, ClassifierError, ExportError, FileNotFoundError, ValueError) as error:
@@ -63,11 +62,13 @@ def _prepare(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(options: argparse.Namespace) -> None:
+    torch.set_flush_denormal(True)  # what is that small costs time and changes nothing
     plan = _plan(options)
     carry_out(plan, gather(options.data, options.run, plan), options.run)
 
 
 def _ablate(options: argparse.Namespace) -> dict[str, Any]:
+    torch.set_flush_denormal(True)
     plan = replace(ABLATION, schedule=replace(ABLATION.schedule, epochs=options.epochs))
     material = gather(options.data, options.run, plan)
     return {"variants": ablate(material, plan, options.run, options.variants)}

@@ -28,10 +28,11 @@ Written by the training's `card` step; every figure comes from the evaluation.
 Ten seconds of one lead ({leads}) in, five probabilities out: the PTB-XL diagnostic superclasses, multi-label
 (NORM normal, MI infarction, STTC ST/T change, CD conduction disturbance, HYP hypertrophy). The signal is
 resampled to {fs:g} Hz with anti-aliasing, filtered {low:g}-{high:g} Hz without phase shift, and kept in mV.
-Recurrence plots are built inside the graph and the network reads nothing else; the lags of the lag plot are
-{lags} samples. {parameters:,} parameters, {mmac:g} million multiply-adds a
-window. Greatest difference of a logit between torch and this file: {parity:.1e}; by keeping the weights at
-half precision: {rounding:.1e}. It also tells whether the lead looks upside down ("electrodes swapped"), and
+Two recurrence plots are built inside the graph: the lag plot (lags {lags}
+samples) and the plot of the mean beat, 64 x 64. Each is read by a network of its own, which reads nothing
+else, and the two answer by their mean. {parameters:,} parameters, {mmac:g} million multiply-adds a window.
+Greatest difference of a logit between torch and this file: {parity:.1e}; by keeping the weights at half
+precision: {rounding:.1e}. It also tells whether the lead looks upside down ("electrodes swapped"), and
 which lead it is where the device did not say; where that is unsure, no findings are given.
 
 ## Intended use

@@ -52,6 +52,7 @@ def onnx_bytes(net: nn.Module, outputs: Sequence[str] = ("logits",)) -> bytes:
     if program is None:
         raise ExportError("torch gave no ONNX program")
     model = program.model_proto
+    del model.graph.value_info[:]  # shapes in between: onnxruntime infers them itself
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces name this machine's paths
         node.doc_string = ""
@@ -102,7 +103,7 @@ def export(data: Path, run: Path, weights_dir: Path) -> dict[str, Any]:
         raise ExportError(f"the network takes {len(model)} bytes, at most {MAX_WEIGHTS_BYTES} may be shipped")
     digest = hashlib.sha256(model).hexdigest()
     card = Card(
-        version=f"lagplot-2-{digest[:8]}",
+        version=f"plots-3-{digest[:8]}",
         sha256=digest,
         fs=MODEL_FS,
         samples=MODEL_SAMPLES,

@@ -242,8 +242,8 @@ def test_the_card_keeps_its_floors(classifier: Classifier) -> None:
     assert max(figures["ece"].values()) <= 0.08
     assert figures["coverage"] >= 0.97
     assert card.parity <= 1e-4
-    assert card.parameters <= 400_000
-    assert card.mmac <= 25
+    assert card.parameters <= 550_000
+    assert card.mmac <= 40
     assert sum(path.stat().st_size for path in RELEASED_WEIGHTS.glob("*.onnx")) <= 1_500_000
     page = (RELEASED_WEIGHTS / "card.md").read_text()
     assert card.version in page

@@ -19,6 +19,7 @@ def test_handheld_recordings_are_counted_by_label_and_short_ones_left_out(tmp_pa
         dx=np.concatenate([np.diff(signal, prepend=np.int16(0)) for signal in signals]),
         offset=np.cumsum([0, *(len(signal) for signal in signals)]),
         label=["N", "N", "~", "N"],
+        record=["A1", "A2", "A3", "A4"],
     )
     figures = handheld_figures(Classifier.load(), tmp_path)
     assert figures is not None
@@ -46,6 +47,7 @@ def test_what_is_abnormal_is_at_least_what_is_not_normal(tmp_path: Path, key: st
         dx=np.concatenate([np.diff(signal, prepend=np.int16(0)) for signal in rows]),
         offset=np.arange(len(rows) + 1) * 3000,
         label=["N"] * len(rows),
+        record=[f"A{number}" for number in range(len(rows))],
     )
     figures = handheld_figures(Classifier.load(), tmp_path)
     assert figures is not None

@@ -27,8 +27,10 @@ def weakened(net: Net, seed: int) -> Iterator[Net]:
     torch.manual_seed(seed)
     weak = deepcopy(net)
     kinds = torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear
-    layers = [m for name, m in weak.named_modules() if isinstance(m, kinds) and "lead_head" not in name]
-    for n, layer in enumerate(reversed(layers)):
-        layer.reset_parameters()
-        if n in {0, len(layers) // 2, len(layers) - 1}:
+    layers = {name: m for name, m in weak.named_modules() if isinstance(m, kinds) and "lead_head" not in name}
+    heads = [name for name in layers if name.endswith("head")]  # one for each plot: the answer is their mean
+    order = [*heads, *(name for name in reversed(layers) if name not in heads)]
+    for n, name in enumerate(order, 1):
+        layers[name].reset_parameters()
+        if n in {len(heads), (len(heads) + len(order)) // 2, len(order)}:
             yield weak

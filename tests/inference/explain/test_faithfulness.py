@@ -84,12 +84,15 @@ def test_the_same_window_has_the_same_map(net: LeadReader, cases: list[Case]) ->
         np.testing.assert_array_equal(first.to_time, again.to_time)
 
 
-def test_grad_cam_lies_on_the_plot_and_keeps_its_total_on_time(net: LeadReader, cases: list[Case]) -> None:
+def test_grad_cam_lies_on_both_plots_and_keeps_its_total_on_time(net: LeadReader, cases: list[Case]) -> None:
     for found in explain(net, cases, GRAD_CAM):
         assert found.to_plot is not None
         assert found.to_plot.shape == (len(LAGS), 1000)
         assert found.to_plot.any()
-        assert found.to_time.sum() == pytest.approx(found.to_plot.sum(), abs=1e-3)
+        assert found.to_beat_plot is not None
+        assert found.to_beat_plot.any()
+        total = found.to_plot.sum(dtype=np.float64) + found.to_beat_plot.sum(dtype=np.float64)
+        assert found.to_time.sum() == pytest.approx(total, abs=1e-3)
         assert for_picture(found.to_plot).sum() == pytest.approx(found.to_plot.sum(), abs=1e-3)
 
 
