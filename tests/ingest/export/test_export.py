@@ -177,7 +177,7 @@ def test_every_format_gives_back_the_integers_that_were_sent(
     assert_same(sent, {first + i: row for first, (_, rows) in edf.items() for i, row in enumerate(rows)})
     with_csv: dict[int, Any] = {}
     for path in house.export("csv").glob("s*.csv"):
-        rows = csv.reader(path.open())
+        rows = csv.reader(path.read_text().splitlines())
         next(rows)
         with_csv |= {int(row[0]): np.array([int(x) for x in row[2:]]) for row in rows}
     assert_same(sent, with_csv)
