@@ -12,6 +12,7 @@ from ingest.backfill import Slot, cut_again
 from ingest.batch import Batch
 from ingest.link import Message
 from ingest.store.archive import Archive, Committed, StoreError
+from ingest.store.retention import Retention
 from ingest.window import Window
 
 PORTION = 4  # windows cut again after a commit: 40 a second, a day of one device in four minutes
@@ -35,8 +36,9 @@ class Outcome:
 class Committer:
     """Writes one batch at a time. `begin` hands it over, `poll` tells what became of it."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, keep_days: float | None = None) -> None:
         self._archive = archive
+        self.retention = Retention(archive, keep_days)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._writing: Future[Outcome] | None = None
         self.n_messages = 0  # of the batch that is being written
@@ -51,6 +53,8 @@ class Committer:
         """Start writing what came by `now_us`; neither list may change until the outcome is told."""
         self.n_messages, self.n_bytes = len(messages), batch.n_bytes
         self._writing = self._pool.submit(self._write, batch, messages, now_us)
+        if self.retention.is_due():
+            self._pool.submit(self._drop, now_us)  # behind it: no acknowledgement waits for this
 
     def poll(self) -> Outcome | None:
         """The outcome when it is there; None while it is not, and when nothing is written."""
@@ -67,6 +71,12 @@ class Committer:
     def close(self) -> None:
         """End the thread."""
         self._pool.shutdown()
+
+    def _drop(self, now_us: int) -> None:
+        try:
+            self.retention.drop(now_us)
+        except StoreError as error:
+            logger.warning("%s; what is too old stays for now", error)
 
     def _write(self, batch: Batch, messages: list[Message], now_us: int) -> Outcome:
         started_s = time.perf_counter()

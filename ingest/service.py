@@ -8,23 +8,35 @@ import logging
 import shutil
 import signal
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from ingest.backfill import best_windows
 from ingest.batch import Batch, CommitSchedule, has_room
+from ingest.bodies import Bodies
+from ingest.chunk import Chunk
 from ingest.committer import Committer, Outcome
 from ingest.gauges import DurationHistogram
 from ingest.intake import Intake
 from ingest.limits import in_words
 from ingest.link import LinkError, Message, MqttLink
+from ingest.mappers.configuration import MapperConfig, MappersError, load_mappers
+from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
 from ingest.store.schema import STORE_OK
-from ingest.topics import DEVICE_BACKFILL, DEVICE_CHUNKS, DEVICE_STATUS, vitals_topic, window_topic
+from ingest.topics import (
+    DEVICE_BACKFILL,
+    DEVICE_CHUNKS,
+    DEVICE_STATUS,
+    mapped_chunk_topic,
+    vitals_topic,
+    window_topic,
+)
 from ingest.vitals import Vitals
 from ingest.window import encode_window
 
@@ -32,15 +44,20 @@ POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest 
 COMMIT_POLL_S = 0.005  # the same while a batch is written: how late its end may be noticed
 VITALS_EVERY_S = 1.0
 CONNECT_WITHIN_S = 10.0
+KNOWN_AGAIN_US = 60_000_000  # of a mapped device, before its newest chunk: what the broker may send again
 BUSY_WAIT_MS = 500  # a locked store must not silence the heartbeat; the commit is tried again
 
 logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; raises SystemExit when the store or the broker cannot be used."""
+    """Serve until SIGTERM or SIGINT; raises SystemExit when mappers, store or broker cannot be used."""
+    try:
+        mappers = () if settings.mappers is None else load_mappers(settings.mappers)
+    except MappersError as error:
+        raise SystemExit(str(error)) from None
     archive = _open_archive(settings)
-    service = IngestService(settings, archive)
+    service = IngestService(settings, archive, mappers)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: service.stop())
     try:
@@ -66,11 +83,13 @@ def _open_archive(settings: Settings) -> Archive:
 class IngestService:
     """Joins intake, store and broker; decides nothing itself."""
 
-    def __init__(self, settings: Settings, archive: Archive) -> None:
+    def __init__(self, settings: Settings, archive: Archive, mappers: Sequence[MapperConfig] = ()) -> None:
         self._settings = settings
         self._archive = archive
-        self._committer = Committer(archive)
-        self._intake = Intake(self._new_pipeline)
+        self._committer = Committer(archive, settings.keep_days)
+        self._mappers = Mappers(mappers, self._newest_chunks)
+        self._intake = Intake(self._new_pipeline, self._mappers, self._publish_mapped)
+        self._bodies = Bodies(self._parts)
         self._schedule = CommitSchedule(settings.commit_every_s)
         self._unacknowledged: list[Message] = []
         self._turned_away = 0  # messages left to the broker because the store fails
@@ -100,7 +119,7 @@ class IngestService:
         Raises StoreError when the store cannot be read, LinkError when no broker answers.
         """
         restore_devices(self._archive, self._intake, self._settings.hop_s, _now_us())
-        for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS):
+        for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS, *self._mappers.topics):
             self._link.subscribe(topic)  # before connecting: our presence then says that we are subscribed
         self._link.connect(CONNECT_WITHIN_S)
 
@@ -122,8 +141,9 @@ class IngestService:
         """Poll, take, and do what is due."""
         is_writing = self._committer.is_busy
         wait_s = COMMIT_POLL_S if is_writing else self._schedule.wait_s(time.monotonic(), POLL_S)
-        for message in self._link.poll(wait_s):
+        for message in self._link.poll(0.0 if self._bodies.is_waiting else wait_s):
             self._take(message)
+        self._take_part()
         self._conclude(self._committer.poll())
         now_s = time.monotonic()
         if now_s >= self._vitals_at_s:
@@ -152,12 +172,16 @@ class IngestService:
             "faults": known.faults,
             "lost_samples": sum(each.lost_samples for each in latest),  # of the present sessions
             "late": sum(each.late for each in latest),
+            "mapped": known.mapped,
+            "bodies": len(self._bodies),
             "backlog": self._n_held,
             "turned_away": self._turned_away,
             "batch": self._last_batch,
             "chunk_stored_ms": self._chunk_stored.summary(),
             "commit_ms": self._commit.summary(),
             "store": self._store_state,
+            "dropped_partitions": self._committer.retention.partitions,
+            "dropped_windows": self._committer.retention.windows,
             "disk_free_mb": shutil.disk_usage(self._settings.data_dir).free // 1_000_000,
         }
 
@@ -174,12 +198,52 @@ class IngestService:
         return len(self._unacknowledged) + self._committer.n_messages
 
     def _take(self, message: Message) -> None:
-        n_bytes = self._intake.batch.n_bytes + self._committer.n_bytes
-        if self._turned_away or not has_room(self._n_held, n_bytes):
+        if self._turned_away or not self._has_room:
             self._turned_away += 1  # in order: once one is left to the broker, all later ones are
             return
-        self._intake.receive(message.topic, message.payload, message.received_us, retained=message.retained)
-        self._unacknowledged.append(message)
+        mapper = self._mappers.of(message.topic)
+        if mapper is not None and mapper.is_heavy:
+            self._bodies.add(message)
+            return
+        try:
+            self._intake.receive(
+                message.topic, message.payload, message.received_us, retained=message.retained
+            )
+        except StoreError as error:
+            self._turned_away += 1  # what is stored of its device is not known
+            self._note_store(str(error))
+        else:
+            self._unacknowledged.append(message)
+
+    def _take_part(self) -> None:
+        """One part of the oldest large body, while there is room for it."""
+        if self._bodies.is_waiting and not self._turned_away and self._has_room:
+            done = self._bodies.step()
+            if done is not None:
+                self._unacknowledged.append(done)
+        if self._bodies.must_fetch():
+            self._link.reconnect()
+
+    def _parts(self, message: Message) -> Iterator[None]:
+        mapper = self._mappers.of(message.topic)
+        if mapper is not None:
+            place = (mapper, message.topic, message.payload, message.received_us)
+            yield from self._intake.parts(*place, retained=message.retained)
+
+    @property
+    def _has_room(self) -> bool:
+        return has_room(self._n_held, self._intake.batch.n_bytes + self._committer.n_bytes)
+
+    def _newest_chunks(self, device: str) -> Sequence[Chunk]:
+        """What is stored of a mapped device's last minute; raises StoreError."""
+        heard_us = self._archive.devices().get(device)
+        if heard_us is None:
+            return ()
+        return [each.chunk for each in self._archive.chunks_since(device, heard_us - KNOWN_AGAIN_US)]
+
+    def _publish_mapped(self, device: str, payload: bytes) -> None:
+        # QoS 0: for the live picture alone, which the next one soon moves on.
+        self._link.publish(mapped_chunk_topic(device), payload, qos=0)
 
     def _publish_vitals(self) -> None:
         now_us = _now_us()
@@ -218,9 +282,12 @@ class IngestService:
         self._intake.batch.put_back(outcome.batch)
         self._unacknowledged[:0] = outcome.messages
         self._schedule.failed(time.monotonic())
+        self._note_store(str(error))
+
+    def _note_store(self, problem: str) -> None:
         if self._store_state == STORE_OK:
-            logger.error("%s; nothing is acknowledged until it works again", error)
-        self._store_state = str(error)
+            logger.error("%s; nothing is acknowledged until it works again", problem)
+        self._store_state = problem
 
     def _note_stored(self, batch: Batch, n_new: int) -> None:
         stored_us = _now_us()

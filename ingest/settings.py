@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     store_url: str | None = Field(None, description="SQLAlchemy URL; none means SQLite in data_dir")
     dashboard_host: str = Field("127.0.0.1", description="address the dashboard listens on")
     dashboard_port: Port = Field(8050, description="port the dashboard listens on")
+    keep_days: float | None = Field(
+        30.0, ge=0.1, description="how long waveforms, windows and verdicts are kept; none keeps all"
+    )
+    mappers: Path | None = Field(
+        None, description="TOML file that says how to read foreign topics (docs/mappers.md); none is off"
+    )
     hop_s: float = Field(10.0, ge=1.0, le=10.0, description="distance between window starts, seconds")
     reorder_wait_s: float = Field(
         2.5, ge=0.1, le=30.0, description="how long a chunk waits for an earlier one"

@@ -200,6 +200,10 @@ class Archive:
         """Stored vitals of a device with from_us <= at_us < to_us, oldest first; the rest is left unset."""
         return self.waveforms.vitals(device, from_us, to_us)
 
+    def tidy(self) -> None:
+        """Close and compress files that are complete, on a thread of their own."""
+        self.waveforms.tidy()
+
     def drop_partitions(self, before_us: int) -> int:
         """Remove the waveforms and vitals that came before, whole partitions only; how many."""
         return self.waveforms.drop_before(before_us)

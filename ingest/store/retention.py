@@ -12,12 +12,14 @@ from ingest.store.schema import explanation_table, verdict_table, window_table
 DAY_US = 86_400_000_000
 DROP_EVERY_S = 60.0
 ROWS_AT_ONCE = 500  # windows in one transaction: 20 ms, while other services wait for the write lock
-BATCHES = 40  # a minute: three times the windows that 1,000 devices close in it
 
 logger = logging.getLogger(__name__)
 
 
 class _Archive(Protocol):
+    def tidy(self) -> None:
+        """Close and compress files that are complete."""
+
     def drop_partitions(self, before_us: int) -> int:
         """Remove the waveforms that came before; how many partitions."""
 
@@ -39,28 +41,26 @@ class Retention:
         self._due_s = monotonic_s()
 
     def is_due(self) -> bool:
-        """True once a minute."""
-        return self._keep_us is not None and self._monotonic_s() >= self._due_s
+        """True once a minute, and at once again while more rows are left than one transaction takes."""
+        return self._monotonic_s() >= self._due_s
 
     def drop(self, now_us: int) -> None:
-        """Remove what is too old by `now_us`, some of it now, the rest the next times.
+        """Remove what is too old by `now_us`, and let the store tidy its files.
 
         Raises StoreError when the store does not let it; it is tried again a minute later.
         """
         self._due_s = self._monotonic_s() + DROP_EVERY_S
+        self._archive.tidy()
         if self._keep_us is None:
             return
         before_us = now_us - self._keep_us
         self.partitions += self._archive.drop_partitions(before_us)
-        n_windows = 0
-        for _ in range(BATCHES):
-            n = self._archive.drop_windows(before_us, ROWS_AT_ONCE)
-            n_windows += n
-            if n < ROWS_AT_ONCE:
-                break
+        n_windows = self._archive.drop_windows(before_us, ROWS_AT_ONCE)
         self.windows += n_windows
-        if n_windows:
-            logger.info("dropped %d windows: older than they are to be kept", n_windows)
+        if n_windows == ROWS_AT_ONCE:
+            self._due_s = self._monotonic_s()
+        elif n_windows:
+            logger.info("dropped windows older than they are to be kept; %d since the start", self.windows)
 
 
 def drop_windows(connection: Connection, us: int, max_windows: int) -> int:

@@ -267,7 +267,7 @@ def test_killing_the_broker_loses_nothing_that_was_acknowledged(house: House, pr
 def test_a_failing_store_acknowledges_nothing_and_recovers_alone(
     house: House, present: Present, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sentence = "cannot be opened: check that its folder exists"
+    sentence = "cannot be opened: a file lies where its folder is to be"
     publisher = house.publisher()
     folder_of(present.engine).touch()  # a file where the folder of the waveforms is to be
     for k in range(100):
@@ -312,10 +312,11 @@ def test_a_store_that_works_again_takes_what_was_held_and_what_was_left_to_the_b
         publisher.publish("a/one", k)
     await_that(lambda: len(house.stored()) >= 120, present.turn, lambda: publisher.link.poll(0.0))
     assert house.stored() == [("a/one", k) for k in range(120)]
+    await_that(lambda: present.counter("turned_away") == 0, present.turn)
     assert present.counter("duplicates") == 0
-    assert present.counter("turned_away") == 0
+    await_that(lambda: len(house.windows()) == 3, present.turn)  # chunks are to be seen a moment earlier
     assert [w.first_sample for w in house.windows()] == [0, 5000, 10_000]
-    assert "the store works again" in caplog.text
+    await_that(lambda: "the store works again" in caplog.text, present.turn)
 
 
 def test_a_stalled_disk_silences_neither_vitals_nor_heartbeat(
