@@ -29,7 +29,7 @@ from simulators.watch import OFFLINE, Shape, Watch
 MAX_WATCHES = 20_000  # connections from one address; a port each
 STARTS_PER_S = 500  # a broker's queue of connections not yet accepted holds about 100
 START_WITHIN_S = 10.0  # for the broker's first answer
-FAREWELL_S = 10.0  # for the last acknowledgements
+FAREWELL_S = 5.0  # for the last acknowledgements; a supervisor kills after 8 s
 LOG_EVERY_S = 1.0
 OTHER_FILES = 64
 CHUNK_MS_RANGE = (50, 2000)  # shorter is no watch; longer would need keepalive pings
