@@ -42,7 +42,8 @@ def decode_samples(
         return samples_mv
     if nv_per_unit == 0:
         raise WireError("nV per unit is 0, want 1 to 65535")
-    return units.astype(np.float32) * np.float32(nv_per_unit / NV_PER_MV)
+    scaled: NDArray[np.float32] = np.multiply(units, np.float32(nv_per_unit / NV_PER_MV), dtype=np.float32)
+    return scaled
 
 
 def decode_units(payload: bytes, start: int, encoding: int, shape: tuple[int, int]) -> NDArray[Any]:

@@ -6,7 +6,6 @@ Chunk -> Sequencer -> Ordered -> WindowAssembler -> Window
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, late_chunk
 from ingest.chunk import Chunk, ChunkFlag
@@ -35,7 +34,7 @@ class DevicePipeline:
     def push(self, chunk: Chunk, received_us: int) -> list[Window]:
         """Take one chunk; return the windows it completes."""
         received_s = received_us / 1e6
-        if ChunkFlag.HISTORIC in chunk.flags:
+        if chunk.flags and ChunkFlag.HISTORIC in chunk.flags:
             is_ahead = self._windows.will_reach(chunk.session, chunk.end_sample)
             self._note_late(chunk, received_us + (LIVE_FIRST_US if is_ahead else QUIET_US))
             return []
@@ -62,12 +61,15 @@ class DevicePipeline:
         """Whoever watches the present session; None before the first live sample."""
         return self._monitor
 
-    def vitals(self, now_us: int) -> Vitals | None:
+    def vitals(self, now_us: int, *, battery: int | None = None, refused: int = 0) -> Vitals | None:
         """The state of the device now; None before its first live sample."""
         if self._monitor is None:
             return None
-        return replace(
-            self._monitor.snapshot(now_us, now_us / 1e6),
+        return self._monitor.snapshot(
+            now_us,
+            now_us / 1e6,
+            battery=battery,
+            refused=refused,
             fs_measured=self._clock.fs_measured,
             clock_offset_s=self._clock.offset_s,
             lost_samples=self.sequencer.lost_samples,

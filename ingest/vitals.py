@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,18 @@ class Vitals:
     duplicates: int = 0  # chunks dropped as already seen
     late: int = 0  # chunks that came after their place was closed
     refused: int = 0  # payloads that could not be understood
+
+
+class Told(TypedDict, total=False):
+    """The fields of `Vitals` that do not come from the samples themselves."""
+
+    fs_measured: float | None
+    clock_offset_s: float | None
+    battery: int | None
+    lost_samples: int
+    duplicates: int
+    late: int
+    refused: int
 
 
 def heart_rate_bpm(rr_s: tuple[float, ...]) -> float | None:
@@ -106,10 +119,11 @@ class VitalsMonitor:
         if self._n_pending >= PROCESS_EVERY_S * self.fs:
             self._take_pending()
 
-    def snapshot(self, at_us: int, now_s: float) -> Vitals:
+    def snapshot(self, at_us: int, now_s: float, **told: Unpack[Told]) -> Vitals:
         """What is known at `now_s`, a clock shared with `received_s`; `at_us` only stamps the record.
 
-        Raises what `fail` was given: after a fault the state means nothing.
+        `told` are the fields that only others know. Raises what `fail` was given: after a fault the state
+        means nothing.
         """
         if self._fault is not None:
             raise self._fault
@@ -121,7 +135,7 @@ class VitalsMonitor:
         if self.beats is None and signal is SignalState.GOOD:
             signal = SignalState.SLOW_SAMPLING
         self._forget_unsound(signal)
-        rr_s = tuple(rr for _, rr in self._rr)
+        rr_s = tuple([rr for _, rr in self._rr])  # from a list: half the cost of a generator
         since_s = self._since_beat_s()
         is_known = signal is SignalState.GOOD and since_s is not None and since_s <= NO_BEAT_S
         is_fresh = now_s - self._received_s <= STALE_S
@@ -135,6 +149,7 @@ class VitalsMonitor:
             signal=signal,
             rr_s=rr_s,
             data_age_s=age_s,
+            **told,
         )
 
     def _since_beat_s(self) -> float | None:
@@ -150,9 +165,10 @@ class VitalsMonitor:
             self._chain_from = self._end_sample
             if signal is not SignalState.NOISY:
                 self._signal_from = self._end_sample
-        oldest = self._end_sample - RR_AGE_S * self.fs
-        sound = [(end, rr) for end, rr in self._rr if oldest <= end <= newest_sound]
-        self._rr = deque(sound, maxlen=RR_KEPT)
+        while self._rr and self._rr[0][0] < self._end_sample - RR_AGE_S * self.fs:
+            self._rr.popleft()
+        while self._rr and self._rr[-1][0] > newest_sound:
+            self._rr.pop()
 
     def _take_pending(self) -> None:
         while (samples_mv := self.next_run()) is not None and self.beats is not None:
@@ -198,9 +214,11 @@ class VitalsMonitor:
     def _begin(self, run: list[Ordered]) -> NDArray[np.float32] | None:
         """Note what is known before beats are looked for; None where there are none to look for."""
         column = preferred_lead(run[0].leads)
-        samples_mv = np.concatenate([ordered.samples_mv[:, column] for ordered in run])
-        is_off = bool(run[0].flags & ChunkFlag.LEAD_OFF)
-        is_clipped = bool(run[0].flags & ChunkFlag.CLIPPED)
+        pieces = [ordered.samples_mv[:, column] for ordered in run]
+        samples_mv = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        flags = run[0].flags
+        is_off = bool(flags and flags & ChunkFlag.LEAD_OFF)  # without flags a test costs nothing
+        is_clipped = bool(flags and flags & ChunkFlag.CLIPPED)
         if run[0].missing_before:
             self._lose(run[0].missing_before)
             self.quality.gap()

@@ -5,6 +5,7 @@ and small devices; the first byte tells them apart. Anything else is refused wit
 """
 
 import struct
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -43,6 +44,7 @@ FS_RANGE_HZ = (1.0, 10_000.0)
 END_OF_INDICES = 1 << 63  # indices and counts must fit the store's signed 64 bits
 END_OF_TIME_US = 253_402_300_800_000_000  # the year 10000, where calendars in software end
 _ALL_FLAGS = sum(ChunkFlag)
+_FLAGS_OF_BITS = tuple(ChunkFlag(bits) for bits in range(_ALL_FLAGS + 1))  # looked up, not built each time
 _UNITS_NV = {"uV": NV_PER_UV, "mV": NV_PER_MV}
 _NAME_OF_LEAD = {lead: lead.name for lead in Lead} | {Lead.UNKNOWN: "unknown", Lead.CHEST: "chest"}
 _LEAD_OF_NAME = {name: lead for lead, name in _NAME_OF_LEAD.items()}
@@ -152,7 +154,7 @@ def _decode_binary(payload: bytes, device: str) -> Chunk:
         fs=fs_mhz / 1000,
         leads=_leads_from(lead, n_leads),
         samples_mv=decode_samples(payload, HEADER.size, encoding, (n_samples, n_leads), nv_per_unit),
-        flags=ChunkFlag(flags),
+        flags=_FLAGS_OF_BITS[flags],
     )
 
 
@@ -203,6 +205,7 @@ def _check_fields(fs: float, first_sample: int, wall_time_us: int, shape: tuple[
         raise WireError(f"device clock is {wall_time_us} us, want the years 1970 to 9999")
 
 
+@lru_cache(maxsize=256)  # a device sends the same leads each time
 def _leads_from(code: int, n_leads: int) -> tuple[Lead, ...]:
     """Leads of a binary chunk: the header names the first, the next codes follow (0: all unknown)."""
     codes = [code + step * (code != Lead.UNKNOWN) for step in range(n_leads)]
