@@ -9,6 +9,8 @@ import numpy as np
 LEAST_MS = 0.01
 STEP = 1.05  # buckets 5 % apart: a quantile is right within 5 %
 N_BUCKETS = 400  # up to 0.01 ms * 1.05^400 = 50 min
+# For Prometheus; 250 ms and 1 s are what 99 of 100 verdicts should take at most (docs/operations.md).
+BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class DurationHistogram:
         place = int(np.searchsorted(np.cumsum(self._counts), max(1, math.ceil(share * total))))
         return float(LEAST_MS * STEP**place)
 
-    def buckets(self, bounds_ms: Sequence[float]) -> Buckets:
+    def buckets(self, bounds_ms: Sequence[float] = BOUNDS_MS) -> Buckets:
         """How many durations were up to each bound; a duration up to 5 % below one may count above it."""
         upto = np.cumsum(self._counts)
         places = [math.floor(math.log(bound / LEAST_MS) / math.log(STEP) + 1e-9) for bound in bounds_ms]

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     mappers: Path | None = Field(
         None, description="TOML file that says how to read foreign topics (docs/mappers.md); none is off"
     )
+    metrics_port: int | None = Field(
+        18840, ge=0, le=65_500, description="first loopback port of metrics and health; none serves none"
+    )
     hop_s: float = Field(10.0, ge=1.0, le=10.0, description="distance between window starts, seconds")
     reorder_wait_s: float = Field(
         2.5, ge=0.1, le=30.0, description="how long a chunk waits for an earlier one"
@@ -54,6 +57,11 @@ class Settings(BaseSettings):
         None, description="folder of the exported model; none means the released one"
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="how much to log")
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _may_be_none(cls, value: object) -> object:
+        return None if value == "none" else value
 
     @field_validator("broker")
     @classmethod

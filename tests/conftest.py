@@ -15,6 +15,9 @@ from sqlalchemy import create_engine, make_url, text
 
 from tests.postgres import INITDB, cluster
 
+# Many houses run at once here; a test of metrics chooses ports of its own.
+os.environ.setdefault("WRISTLEAD_METRICS_PORT", "none")
+
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET_CHROMIUM = (
