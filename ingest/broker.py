@@ -1,6 +1,8 @@
 """Settings -> the MQTT broker that is started here: Mosquitto where it is installed, else embedded amqtt."""
 
+import logging
 import os
+import resource
 import shutil
 import socket
 import sys
@@ -14,6 +16,9 @@ MAX_INFLIGHT = 20_000  # per client; message ids have 16 bits, so unlimited woul
 MAX_QUEUED = 1_000_000  # per client: 1,000 watches at 4 chunks/s while ingest is away for 4 minutes
 MAX_QUEUED_BYTES = 1 << 30
 MAX_PACKET_BYTES = (64 << 20) + (64 << 10)  # the largest export that is mapped, with its topic and header
+MAX_CONNECTIONS = 20_480  # four times the largest fleet in the benchmarks; a file each
+
+logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> None:
@@ -43,7 +48,27 @@ def broker_command(settings: Settings) -> list[str]:
             f"cannot write the broker's configuration to {config}: {error.strerror}; "
             "free some space there, or set --data-dir to another folder"
         ) from None
+    allow_connections(MAX_CONNECTIONS)
     return [mosquitto, "-c", str(config)]
+
+
+def allow_connections(n_wanted: int) -> int:
+    """Raise this process's limit of open files, which the broker inherits, as far as may be; returns it.
+
+    Mosquitto needs one for each connection, takes the soft limit as it is (often 1,024, on macOS 256), and
+    refuses every watch above it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= n_wanted:
+        return n_wanted
+    allowed = n_wanted if hard == resource.RLIM_INFINITY else min(n_wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    except (ValueError, OSError):  # macOS allows less than its hard limit says
+        allowed = soft
+    if allowed < n_wanted:
+        logger.warning("the broker can hold about %d connections here; raise `ulimit -n` for more", allowed)
+    return allowed
 
 
 def describe(settings: Settings) -> str:

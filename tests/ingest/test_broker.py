@@ -1,4 +1,5 @@
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -229,3 +230,19 @@ def test_a_returning_session_hears_only_what_it_asked_for(served: Settings) -> N
         topics |= {message.topic for message in ours.poll(0.3)}
         ours.close()
     assert topics == {"ours/state"}
+
+
+def test_the_broker_gets_as_many_files_as_the_system_allows(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = {"now": (256, 4096)}
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits["now"])
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, new: limits.update(now=new))
+    assert broker.allow_connections(1000) == 1000
+    assert limits["now"] == (1000, 4096)
+    assert broker.allow_connections(500) == 500
+    assert limits["now"] == (1000, 4096)
+    assert not caplog.records
+    assert broker.allow_connections(5000) == 4096
+    assert limits["now"] == (4096, 4096)
+    assert "about 4096 connections" in caplog.text
