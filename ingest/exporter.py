@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from ingest.gauges import Buckets
-from ingest.metrics import METRICS, SHARED, Kind, Metric
+from ingest.metrics import METRICS, SHARED, Kind, Metric, Observe
 
 HOST = "127.0.0.1"
 # A loop turns each 0.2 s. It stands still for 10 s at most while the store is locked by another program, 5 s
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def serve(service: str, port: int) -> Callable[[Mapping[str, Any]], None] | None:
+def serve(service: str, port: int) -> Observe | None:
     """Start answering on `port`; returns what takes heartbeats, or None when the port cannot be had."""
     exporter = Exporter(service)
     try:

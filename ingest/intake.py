@@ -1,6 +1,7 @@
 """Messages of all devices -> a batch to store; each device has its own pipeline, none can harm another."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
@@ -34,6 +35,10 @@ OVER_LIMIT = "over its limit: more than any ECG source sends in a day of backlog
 logger = logging.getLogger(__name__)
 
 
+class CrowdedError(ValueError):
+    """There are too many devices to know one more."""
+
+
 class _Status(msgspec.Struct):
     """What a device says about itself (wire.md); the rest of it is not ours."""
 
@@ -62,6 +67,7 @@ class IntakeCounters:
 
     chunks: int = 0
     refused: int = 0
+    refused_by: Counter[str] = field(default_factory=Counter)  # the same by what was wrong
     windows: int = 0
     retained: int = 0  # chunks that a device wrongly asked the broker to keep; ignored
     faults: int = 0
@@ -108,7 +114,7 @@ class Intake:
             else:
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
         except (WireError, ValueError) as error:  # msgspec's errors are ValueErrors too
-            self._refuse(Refused(device, received_us, str(error), payload))
+            self._refuse(Refused(device, received_us, str(error), payload), _wrong_with(error, device, kind))
 
     def restore(
         self,
@@ -202,8 +208,9 @@ class Intake:
         elif payload:  # an empty one clears what the broker kept
             state.battery = _decode_status(payload).battery
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: Refused, wrong: str) -> None:
         self.counters.refused += 1
+        self.counters.refused_by[wrong] += 1
         state = self._known(refused.device, refused.received_us)
         state.refused += 1
         self._keep_sample(state, refused)
@@ -251,7 +258,7 @@ class Intake:
             logger.error(text, device, state.faults, exc_info=error)
 
     def _device(self, device: str, heard_us: int) -> _Device:
-        """A device with a good chunk; raises ValueError when there are too many to know one more."""
+        """A device with a good chunk; raises CrowdedError when there are too many to know one more."""
         state = self._known(device, heard_us)
         if device not in self._devices:
             if len(self._devices) >= MAX_DEVICES:
@@ -263,7 +270,7 @@ class Intake:
                 )
                 if str(self.counters.crowded).strip("0") == "1":
                     logger.error("%s is refused (%d times): %s", device, self.counters.crowded, reason)
-                raise ValueError(reason)
+                raise CrowdedError(reason)
             self._devices[device] = state
             self._strangers.pop(device, None)
         return state
@@ -276,3 +283,12 @@ class Intake:
             state = self._strangers[device] = _Device(heard_us)
         state.heard_us = max(state.heard_us, heard_us)
         return state
+
+
+def _wrong_with(error: ValueError, device: str, kind: str) -> str:
+    """What was wrong with a refused message, in one word for counting."""
+    if isinstance(error, CrowdedError):
+        return "crowded"
+    if device == UNKNOWN_DEVICE:
+        return "topic"
+    return "status" if kind == "status" else "payload"

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+Observe = Callable[[Mapping[str, Any]], None]  # takes each heartbeat, as `MqttLink.on_beat` tells it
+
 PORT_OFFSETS = {"ingest": 0, "inference": 1, "alarms": 2, "explain": 3, "dashboard": 4, "simulate": 5}
-# Words of a heartbeat that are no numbers; those that matter have a number beside them.
-IN_WORDS = {"limits"}
+# What a heartbeat says for people; each has a number or a histogram beside it.
+FOR_PEOPLE = {"limits", "chunk_stored_ms", "commit_ms", "window_verdict_ms"}
 
 
 class Kind(StrEnum):
@@ -103,11 +105,15 @@ INGEST = (
     _counter(_INGEST, "faults", "Times a device's pipeline failed and started anew: a bug of ours."),
     _gauge(_INGEST, "lost_samples", "Samples missing from the present sessions of the devices heard."),
     _gauge(_INGEST, "late", "Chunks of the present sessions that came after their gap was closed."),
+    _counter(_INGEST, "mapped", "Chunks that a mapper read from payloads of other formats."),
+    _gauge(_INGEST, "bodies", "Large payloads that are being read, part by part."),
     _gauge(_INGEST, "backlog", "Messages received and not yet acknowledged."),
     _gauge(_INGEST, "turned_away", "Messages left to the broker because the store fails; they come again."),
     _gauge(_INGEST, "batch", "Chunks in the newest commit."),
     _seconds(_INGEST, "chunk_stored", "From a chunk's arrival to its being on the disk."),
     _seconds(_INGEST, "commit", "How long a commit took."),
+    _counter(_INGEST, "dropped_partitions", "Partitions of waveforms dropped for their age."),
+    _counter(_INGEST, "dropped_windows", "Windows dropped for their age."),
     Metric(
         "disk_free_mb",
         "wristlead_ingest_disk_free_bytes",
@@ -199,7 +205,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
 }
 
 
-def serve_metrics(service: str, base_port: int | None) -> Callable[[Mapping[str, Any]], None] | None:
+def serve_metrics(service: str, base_port: int | None) -> Observe | None:
     """Answer `/metrics`, `/health/live` and `/health/ready` on a loopback port of the service's own.
 
     Returns what is to be told each heartbeat; None when `base_port` is none or 0, or when the port is taken,

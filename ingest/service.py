@@ -24,6 +24,7 @@ from ingest.limits import in_words
 from ingest.link import LinkError, Message, MqttLink
 from ingest.mappers.configuration import MapperConfig, MappersError, load_mappers
 from ingest.mappers.switch import Mappers
+from ingest.metrics import Observe, serve_metrics
 from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
 from ingest.settings import Settings
@@ -57,7 +58,8 @@ def run(settings: Settings) -> None:
     except MappersError as error:
         raise SystemExit(str(error)) from None
     archive = _open_archive(settings)
-    service = IngestService(settings, archive, mappers)
+    observe = serve_metrics("ingest", settings.metrics_port)
+    service = IngestService(settings, archive, mappers, observe)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: service.stop())
     try:
@@ -83,7 +85,13 @@ def _open_archive(settings: Settings) -> Archive:
 class IngestService:
     """Joins intake, store and broker; decides nothing itself."""
 
-    def __init__(self, settings: Settings, archive: Archive, mappers: Sequence[MapperConfig] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        archive: Archive,
+        mappers: Sequence[MapperConfig] = (),
+        observe: Observe | None = None,
+    ) -> None:
         self._settings = settings
         self._archive = archive
         self._committer = Committer(archive, settings.keep_days)
@@ -93,7 +101,7 @@ class IngestService:
         self._schedule = CommitSchedule(settings.commit_every_s)
         self._unacknowledged: list[Message] = []
         self._turned_away = 0  # messages left to the broker because the store fails
-        self._duplicates = 0
+        self._stored = self._duplicates = 0
         self._last_batch = 0
         self._store_state = STORE_OK
         self._chunk_stored = DurationHistogram()
@@ -108,6 +116,7 @@ class IngestService:
             manual_ack=True,
             counters=self.counters,
         )
+        self._link.on_beat = observe
 
     def stop(self) -> None:
         """End after the present turn: commit, acknowledge, say goodbye."""
@@ -161,12 +170,15 @@ class IngestService:
         return {
             "devices": self._intake.n_devices,
             "chunks": known.chunks,
+            "stored": self._stored,
             "duplicates": self._duplicates,
             "refused": known.refused,
+            "refused_by": dict(known.refused_by),
             "retained": known.retained,
             "over_limit": known.over_limit,
             "crowded": known.crowded,
             "flapping": known.flapping,
+            "flooding": len(self._intake.flooding),
             "limits": in_words(self._intake.flooding),
             "windows": known.windows,
             "faults": known.faults,
@@ -179,6 +191,8 @@ class IngestService:
             "batch": self._last_batch,
             "chunk_stored_ms": self._chunk_stored.summary(),
             "commit_ms": self._commit.summary(),
+            "chunk_stored": self._chunk_stored.buckets(),
+            "commit": self._commit.buckets(),
             "store": self._store_state,
             "dropped_partitions": self._committer.retention.partitions,
             "dropped_windows": self._committer.retention.windows,
@@ -293,6 +307,7 @@ class IngestService:
         stored_us = _now_us()
         for each in batch.chunks:
             self._chunk_stored.add((stored_us - each.received_us) / 1000)
+        self._stored += n_new
         self._duplicates += len(batch.chunks) - n_new
         self._last_batch = len(batch.chunks)
 

@@ -68,19 +68,19 @@ def test_a_chunk_and_the_windows_it_closes_go_into_the_same_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topic", "message", "device"),
+    ("topic", "message", "device", "wrong"),
     [
-        ("ecg/v1/a/b/chunk", b"garbage", "a/b"),
-        ("ecg/v1/a/b/chunk", b"", "a/b"),
-        ("ecg/v1/a/b/backfill", b"{}", "a/b"),
-        ("ecg/v1/a/b/status", b'{"battery": 300}', "a/b"),
-        ("ecg/v1/a/b/status", b"\xff", "a/b"),
-        ("ecg/v1/a b/c/chunk", payload(0), UNKNOWN_DEVICE),
-        (f"ecg/v1/a/{'b' * 65}/chunk", payload(0), UNKNOWN_DEVICE),
+        ("ecg/v1/a/b/chunk", b"garbage", "a/b", "payload"),
+        ("ecg/v1/a/b/chunk", b"", "a/b", "payload"),
+        ("ecg/v1/a/b/backfill", b"{}", "a/b", "payload"),
+        ("ecg/v1/a/b/status", b'{"battery": 300}', "a/b", "status"),
+        ("ecg/v1/a/b/status", b"\xff", "a/b", "status"),
+        ("ecg/v1/a b/c/chunk", payload(0), UNKNOWN_DEVICE, "topic"),
+        (f"ecg/v1/a/{'b' * 65}/chunk", payload(0), UNKNOWN_DEVICE, "topic"),
     ],
 )
 def test_what_is_malformed_is_refused_with_its_reason_and_harms_no_other(
-    topic: str, message: bytes, device: str
+    topic: str, message: bytes, device: str, wrong: str
 ) -> None:
     intake = new_intake()
     for k in range(20):
@@ -88,6 +88,7 @@ def test_what_is_malformed_is_refused_with_its_reason_and_harms_no_other(
         intake.receive(topic, message, at_us(k))
     batch = intake.take()
     assert intake.counters.refused == 20
+    assert intake.counters.refused_by == {wrong: 20}
     assert {(each.device, each.payload) for each in batch.refused} == {(device, message)}
     assert all(each.reason for each in batch.refused)
     assert places(batch.windows) == [("c/d", 0, 1.0)]
