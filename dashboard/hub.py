@@ -61,7 +61,7 @@ class Hub:
         self._thread = threading.Thread(target=self._run, name="dashboard-hub", daemon=True)
         for topic in (topics.DEVICE_META, topics.DEVICE_STATUS, topics.SERVICES, topics.ALARMS):
             self._link.subscribe(topic, qos=1)
-        for topic in (topics.DEVICE_CHUNKS, topics.VITALS, topics.VERDICTS):
+        for topic in (topics.DEVICE_CHUNKS, topics.MAPPED_CHUNKS, topics.VITALS, topics.VERDICTS):
             self._link.subscribe(topic, qos=0)  # the next one comes soon; nothing may queue for a viewer
 
     def start(self) -> None:

@@ -2,14 +2,14 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import msgspec
 
 from ingest.batch import Batch
-from ingest.chunk import ChunkFlag
+from ingest.chunk import Chunk, ChunkFlag
 from ingest.limits import (
     MAX_DEVICES,
     MAX_STRANGERS,
@@ -20,6 +20,9 @@ from ingest.limits import (
     DeviceLimits,
     Episode,
 )
+from ingest.mappers.exact import encode_exactly
+from ingest.mappers.mapper import Mapper, MappingError
+from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
 from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused
 from ingest.topics import device_of
@@ -66,6 +69,7 @@ class IntakeCounters:
     """Since this process started."""
 
     chunks: int = 0
+    mapped: int = 0  # of them, from payloads that a mapper read
     refused: int = 0
     refused_by: Counter[str] = field(default_factory=Counter)  # the same by what was wrong
     windows: int = 0
@@ -81,6 +85,8 @@ class Intake:
     """All devices. `receive`, `tick` and `vitals` fill `batch`, which the owner takes with `take`."""
 
     new_pipeline: Callable[[str], DevicePipeline]
+    mappers: Mappers = field(default_factory=Mappers)
+    on_mapped: Callable[[str, bytes], None] | None = None  # is told each live chunk of a mapper, as wire v1
     batch: Batch = field(default_factory=Batch)
     counters: IntakeCounters = field(default_factory=IntakeCounters)
     latest: dict[str, Vitals] = field(default_factory=dict)
@@ -100,21 +106,52 @@ class Intake:
         return batch
 
     def receive(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> None:
-        """Take one message; whatever is malformed is refused, counted and kept for inspection."""
+        """Take one message; whatever is malformed is refused, counted and kept for inspection.
+
+        Raises StoreError when a mapped device's past is needed and cannot be read: then take it again later.
+        """
+        mapper = self.mappers.of(topic)
+        if mapper is not None:
+            for _ in self.parts(mapper, topic, payload, received_us, retained=retained):
+                pass
+            return
         device, kind = UNKNOWN_DEVICE, topic.rpartition("/")[2]
         try:
             device = device_of(topic)
-            state = self._known(device, received_us)
+            self._known(device, received_us)
             if kind == "status":
                 self._note_status(device, payload, received_us)
             elif retained:
                 self.counters.retained += 1  # an old chunk must not look like a live patient
-            elif not state.limits.admits_chunk(len(payload), received_us):
-                self._note_over_limit(device, state, payload, received_us)
-            else:
+            elif self._admits(device, payload, received_us):
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
         except (WireError, ValueError) as error:  # msgspec's errors are ValueErrors too
             self._refuse(Refused(device, received_us, str(error), payload), _wrong_with(error, device, kind))
+
+    def parts(
+        self, mapper: Mapper, topic: str, payload: bytes, received_us: int, *, retained: bool = False
+    ) -> Iterator[None]:
+        """Take one message of a mapper's topic, a part each step; raises what `receive` does."""
+        if retained and not mapper.config.recording:
+            self.counters.retained += 1  # an old chunk must not look like a live patient
+            return
+        device, is_admitted = mapper.device_of(topic), False
+        try:
+            if device is not None:
+                is_admitted = self._admits(device, payload, received_us)
+                if not is_admitted:
+                    return
+            for chunks in mapper.parts(topic, payload, received_us):
+                for chunk in chunks:
+                    if not is_admitted and not self._admits(chunk.device, payload, received_us):
+                        return
+                    is_admitted = True
+                    self._take_mapped(chunk, received_us)
+                yield
+        except (WireError, ValueError) as error:
+            whose = error.device if isinstance(error, MappingError) else device
+            wrong = "crowded" if isinstance(error, CrowdedError) else "mapping"
+            self._refuse(Refused(whose or UNKNOWN_DEVICE, received_us, str(error), payload), wrong)
 
     def restore(
         self,
@@ -165,12 +202,12 @@ class Intake:
             if state.pipeline is None:
                 continue
             try:
-                vitals = state.pipeline.vitals(now_us)
+                vitals = state.pipeline.vitals(now_us, battery=state.battery, refused=state.refused)
             except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
                 self._note_fault(device, state, error)
                 continue
             if vitals is not None:
-                found.append(replace(vitals, battery=state.battery, refused=state.refused))
+                found.append(vitals)
         self.latest = {each.device: each for each in found}
         return found
 
@@ -178,6 +215,18 @@ class Intake:
         chunk = decode(payload, device)
         if is_backfill:
             chunk = replace(chunk, flags=chunk.flags | ChunkFlag.HISTORIC)
+        self._keep_chunk(chunk, payload, received_us)
+
+    def _take_mapped(self, chunk: Chunk, received_us: int) -> None:
+        payload = encode_exactly(chunk)
+        self._keep_chunk(chunk, payload, received_us)
+        self.counters.mapped += 1
+        if self.on_mapped is not None and ChunkFlag.HISTORIC not in chunk.flags:
+            self.on_mapped(chunk.device, payload)
+
+    def _keep_chunk(self, chunk: Chunk, payload: bytes, received_us: int) -> None:
+        """A good chunk and its wire v1 bytes -> the batch and its device's pipeline."""
+        device = chunk.device
         state = self._device(device, received_us)
         state.limits.charge_signal(chunk.n_samples / chunk.fs, len(payload))
         self.counters.chunks += 1
@@ -230,6 +279,13 @@ class Intake:
                 refused = replace(refused, reason=reason, payload=payload[:MAX_REFUSED_BYTES])
             self.batch.refused.append(refused)
             self.batch.n_bytes += len(refused.payload)
+
+    def _admits(self, device: str, payload: bytes, received_us: int) -> bool:
+        state = self._known(device, received_us)
+        is_admitted = state.limits.admits_chunk(len(payload), received_us)
+        if not is_admitted:
+            self._note_over_limit(device, state, payload, received_us)
+        return is_admitted
 
     def _note_over_limit(self, device: str, state: _Device, payload: bytes, now_us: int) -> None:
         self.counters.over_limit += 1

@@ -9,6 +9,7 @@ DEVICE_BACKFILL = "ecg/v1/+/+/backfill"
 DEVICE_META = "ecg/v1/+/+/meta"
 DEVICE_STATUS = "ecg/v1/+/+/status"
 
+MAPPED_CHUNKS = "wl/v1/chunk/#"
 WINDOWS = "wl/v1/window/#"
 VITALS = "wl/v1/vitals/#"
 VERDICTS = "wl/v1/verdict/#"
@@ -35,6 +36,11 @@ def device_of(topic: str) -> str:
     if len(ids) != 2 or not all(ID_PATTERN.fullmatch(part) for part in ids):
         raise ValueError(f"topic {topic!r} names no device: want two ids of [A-Za-z0-9_-], 1 to 64 long")
     return "/".join(ids)
+
+
+def mapped_chunk_topic(device: str) -> str:
+    """Where ingest publishes, as wire v1, the live chunks that it made of foreign payloads."""
+    return f"wl/v1/chunk/{device}"
 
 
 def window_topic(device: str) -> str:

@@ -1,1 +1,1 @@
-"""Foreign topics and payloads -> the same `Chunk`, as a TOML file tells; not yet joined to the service."""
+"""Foreign topics and payloads -> the same `Chunk`, as a TOML file tells (docs/mappers.md)."""

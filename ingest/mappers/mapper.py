@@ -1,7 +1,7 @@
 """Configured mappers: a message of a stranger's topic -> chunks, each with its device and its place."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,9 @@ from ingest.wire import MAX_SAMPLES
 
 MAX_STREAMS = 4096  # devices that one mapper follows; the longest silent is forgotten first
 MAX_PIECES = 256  # chunks that holes and clipping may cut one reading into
+_OURS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+
+StoredChunks = Callable[[str], Sequence[Chunk]]  # a device's newest stored chunks, oldest first
 
 
 class MappingError(WireError):
@@ -37,41 +40,57 @@ class MappingError(WireError):
 class Mapper:
     """One `[[mapper]]` table at work; follows each of its devices on its own."""
 
-    def __init__(self, config: MapperConfig) -> None:
+    def __init__(self, config: MapperConfig, stored: StoredChunks = lambda _device: ()) -> None:
+        """`stored` is asked once for each device whose payloads can be known again; what it raises passes."""
         self.config = config
+        self._stored = stored
         self._streams: OrderedDict[str, Stream] = OrderedDict()
-        self._past: dict[str, Sequence[Chunk]] = {}
 
     @property
     def is_heavy(self) -> bool:
-        """True when payloads may be large and none depends on another: they may be read on a thread."""
+        """True when payloads may be large and none depends on another: take them part by part."""
         return self.config.format == "health_auto_export"
 
     def push(self, topic: str, payload: bytes, received_us: int) -> list[Chunk]:
-        """The chunks of one message, in order; raises MappingError and nothing else.
+        """The chunks of one message, in order; raises MappingError, with the chunks of its good parts.
 
         What comes again gets the same session and index again where its clock, counter or content shows it.
         """
-        device, chunks, problems = None, list[Chunk](), list[str]()
-        n_readings = 0
+        chunks: list[Chunk] = []
         try:
-            for n_readings, found in enumerate(self._read(payload), 1):
-                if isinstance(found, WireError):
-                    problems.append(f"part {n_readings}: {found}")
-                    continue
-                device = self._device(topic, found[1])
-                chunks += self._chunks(device, found[0], received_us)
-        except WireError as error:
-            raise MappingError(str(error), device or self._device_of_topic(topic), chunks) from None
-        if problems:
-            text = f"{len(problems)} of {n_readings} refused: {'; '.join(problems)}"[:1000]
-            raise MappingError(text, device or self._device_of_topic(topic), chunks)
+            for part in self.parts(topic, payload, received_us):
+                chunks += part
+        except MappingError as error:
+            error.chunks = chunks
+            raise
         return chunks
 
-    def resume(self, device: str, chunks: Sequence[Chunk]) -> None:
-        """Remember a device's stored chunks, oldest first, so that what comes again is known."""
-        if self.config.time_key is not None and not self.config.recording:
-            self._past[device] = chunks
+    def parts(self, topic: str, payload: bytes, received_us: int) -> Iterator[list[Chunk]]:
+        """The chunks of each part of a message, a step each; raises MappingError after the last.
+
+        A part is one ECG of a Health Auto Export, one Observation of a Bundle; other payloads have one.
+        """
+        device, problems, n_parts = self.device_of(topic), list[str](), 0
+        try:
+            for n_parts, found in enumerate(self._read(payload), 1):
+                if isinstance(found, WireError):
+                    problems.append(f"part {n_parts}: {found}")
+                    continue
+                device = self._device(topic, found[1])
+                yield self._chunks(device, found[0], received_us)
+        except _OURS as error:
+            told = error if isinstance(error, WireError) else f"cannot be read: {error!r}"
+            raise MappingError(str(told), device) from None
+        if problems:
+            text = f"{len(problems)} of {n_parts} refused: {'; '.join(problems)}"[:1000]
+            raise MappingError(text, device)
+
+    def device_of(self, topic: str) -> str | None:
+        """The device as far as the topic tells; None where the payload would have to."""
+        try:
+            return self._device(topic, {})
+        except WireError:
+            return None
 
     def _read(self, payload: bytes) -> Iterable[tuple[Reading, Any] | WireError]:
         match self.config.format:
@@ -86,13 +105,6 @@ class Mapper:
         levels = topic.split("/")
         ids = [_id(source, levels, document) for source in (self.config.site, self.config.device)]
         return "/".join(ids)
-
-    def _device_of_topic(self, topic: str) -> str | None:
-        """The device as far as the topic tells; None where the payload would have to."""
-        try:
-            return self._device(topic, {})
-        except WireError:
-            return None
 
     def _chunks(self, device: str, reading: Reading, received_us: int) -> list[Chunk]:
         stream = self._stream(device)
@@ -129,9 +141,10 @@ class Mapper:
     def _stream(self, device: str) -> Stream:
         stream = self._streams.get(device)
         if stream is None:
-            stream = self._streams[device] = self._new_stream(device)
-            if device in self._past:
-                stream.resume(self._past.pop(device))
+            stream = self._new_stream(device)
+            if self.config.time_key is not None and not self.config.recording:
+                stream.resume(self._stored(device))
+            self._streams[device] = stream
             if len(self._streams) > MAX_STREAMS:
                 self._streams.popitem(last=False)
         self._streams.move_to_end(device)
