@@ -13,6 +13,7 @@ from dashboard.frames import StateFrame
 from dashboard.monitor import Monitor, Segment
 from ingest import topics
 from ingest.link import Message, MqttLink
+from ingest.metrics import Observe
 
 POLL_S = 0.02  # the longest a request of a browser waits for the thread
 MAX_QUEUED = 1024  # segments: 4 s of 64 patients at 4 chunks/s; a slower browser loses the oldest
@@ -47,10 +48,14 @@ class Hub:
     """The state behind all pages of this process. Every method may be called from any thread."""
 
     def __init__(
-        self, broker: tuple[str, int], clock_us: Callable[[], int] = lambda: time.time_ns() // 1000
+        self,
+        broker: tuple[str, int],
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        observe: Observe | None = None,
     ) -> None:
         client_id = f"wl-dashboard-{os.getpid()}-{os.urandom(3).hex()}"  # several may serve at once
         self._link = MqttLink(broker, client_id, service="dashboard", counters=self.counters)
+        self._link.on_beat = observe
         self._clock_us = clock_us
         self._monitor = Monitor(clock_us())
         self._browsers: set[Browser] = set()

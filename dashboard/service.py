@@ -15,6 +15,7 @@ import uvicorn
 from dashboard.app import create_server
 from dashboard.hub import Hub
 from dashboard.server import MAX_REQUEST_BYTES
+from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 
 CLOSE_WITHIN_S = 1.0
@@ -34,7 +35,7 @@ class _Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raises SystemExit with one sentence when the address cannot be used."""
     listener = _listen(settings.dashboard_host, settings.dashboard_port)
-    hub = Hub(settings.broker_address)
+    hub = Hub(settings.broker_address, observe=serve_metrics("dashboard", settings.metrics_port))
     server = _Server(
         uvicorn.Config(
             create_server(settings, hub),

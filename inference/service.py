@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
-import numpy as np
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,7 +21,9 @@ from inference.classifier import MAX_BATCH, Classifier, ClassifierError
 from inference.records import save_verdicts
 from inference.verdict import Verdict
 from ingest.backfill import best_windows
+from ingest.gauges import DurationHistogram
 from ingest.link import LinkError, Message, MqttLink
+from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
 from ingest.store.schema import STORE_OK, open_store
@@ -36,7 +37,6 @@ SWEEP_LIMIT = 64  # windows a sweep, two batches, so that new messages never wai
 SETTLED_S = 300.0  # a window committed this long after it closed is found only at the next start
 RETRY_S = 0.5  # between attempts while the store is in trouble
 IDLE_S = 0.2
-DELAYS_KEPT = 2_000  # newest windows behind the percentiles
 MAX_FAILED = 1_000  # places of windows the model could not digest
 
 Place = tuple[str, int, int]  # device, session, first_sample
@@ -78,22 +78,18 @@ class Figures:
     refused: int = 0  # messages that are no window
     deferred: int = 0  # windows left to the sweep because too many waited
     indeterminate: Counter[str] = field(default_factory=Counter)
-    delays_ms: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS_KEPT))
+    found: dict[str, Counter[str]] = field(default_factory=dict)  # by superclass, then presence
+    delays: DurationHistogram = field(default_factory=DurationHistogram)  # window closed to verdict stored
 
     def count(self, verdict: Verdict, delay_ms: float) -> None:
         """One verdict that was stored, `delay_ms` after its window closed; late windows have no delay."""
         self.verdicts += 1
         if verdict.indeterminate is not None:
             self.indeterminate[verdict.indeterminate] += 1
+        for finding in verdict.findings:
+            self.found.setdefault(finding.superclass, Counter())[finding.presence] += 1
         if not verdict.historic:
-            self.delays_ms.append(delay_ms)
-
-    def delay_percentiles(self) -> dict[str, float | None]:
-        """Window closed to verdict stored, ms; None before the first."""
-        if not self.delays_ms:
-            return {"p50": None, "p99": None}
-        p50, p99 = np.percentile(self.delays_ms, [50, 99])
-        return {"p50": round(float(p50), 2), "p99": round(float(p99), 2)}
+            self.delays.add(delay_ms)
 
 
 class InferenceService:
@@ -152,7 +148,9 @@ class InferenceService:
         return {
             "verdicts": figures.verdicts,
             "indeterminate": dict(figures.indeterminate),
-            "window_verdict_ms": figures.delay_percentiles(),
+            "found": {superclass: dict(each) for superclass, each in figures.found.items()},
+            "window_verdict_ms": figures.delays.summary(),
+            "window_verdict": figures.delays.buckets(),
             "backlog": len(self._waiting),
             "recovered": figures.recovered,
             "failed": figures.failed,
@@ -245,6 +243,7 @@ def run(settings: Settings) -> None:
         manual_ack=True,
         counters=lambda: service.counters(),  # noqa: PLW0108 - the service comes after its link
     )
+    link.on_beat = serve_metrics("inference", settings.metrics_port)
     service = InferenceService(link, engine, classifier)
     link.subscribe(WINDOWS)
     try:

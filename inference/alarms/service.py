@@ -23,6 +23,7 @@ from inference.alarms.messages import Decoded, decode_message
 from inference.alarms.records import active_alarms, load_memory, save_alarms
 from inference.alarms.rules import NO_DATA_S, Limits
 from ingest.link import LinkError, Message, MqttLink
+from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import STORE_OK, open_store
 from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic
@@ -82,6 +83,7 @@ class AlarmService:
         self._store_state = STORE_OK
         self._was_connected = False
         self._counts: Counter[str] = Counter()
+        self._changes: Counter[tuple[AlarmKind, AlarmState]] = Counter()
 
     def start(self) -> None:
         """Continue from the store and show every alarm again."""
@@ -122,7 +124,9 @@ class AlarmService:
         return {
             "alarms": self._counts["raised"],
             "transitions": self._counts["transitions"],
+            "transitions_by": _by_kind(self._changes),
             "active": dict(Counter(alarm.priority.value for alarm in active)),
+            "shown": _by_kind(Counter((alarm.kind, alarm.state) for alarm in active)),
             "unsaved": len(self._unsaved),
             "unsaved_dropped": self._counts["dropped"],
             "refused": self._counts["refused"],
@@ -160,6 +164,7 @@ class AlarmService:
                 continue
             logger.info("%s %s is %s: %s", alarm.device, alarm.kind, alarm.state, alarm.text)
             self._counts["transitions"] += 1
+            self._changes[alarm.kind, alarm.state] += 1
             self._counts["raised"] += before is None
             self._counts["dropped"] += len(self._unsaved) == MAX_UNSAVED
             self._unsaved.append(alarm)
@@ -234,6 +239,13 @@ class AlarmService:
         self._retained.clear()
 
 
+def _by_kind(counts: Mapping[tuple[AlarmKind, AlarmState], int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (kind, state), n in counts.items():
+        found.setdefault(kind.value, {})[state.value] = n
+    return found
+
+
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; SystemExit with one sentence when limits or broker are unusable."""
     stop = threading.Event()
@@ -256,6 +268,7 @@ def run(settings: Settings) -> None:
     def open_engine() -> Engine:
         return open_store(settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
 
+    link.on_beat = serve_metrics("alarms", settings.metrics_port)
     service = AlarmService(link, open_engine, alarms)
     for topic in (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE):
         link.subscribe(topic)

@@ -30,6 +30,7 @@ from inference.explain.records import (
 from inference.explain.request import ExplainState, decode_request, encode_progress
 from inference.verdict import Superclass
 from ingest.link import LinkError, Message, MqttLink
+from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
 from ingest.store.schema import STORE_OK, open_store
@@ -305,6 +306,7 @@ def run(settings: Settings) -> None:
         manual_ack=True,
         counters=lambda: service.counters(),  # noqa: PLW0108 - the service comes after its link
     )
+    link.on_beat = serve_metrics("explain", settings.metrics_port)
     service = ExplainService(link, engine, explainer)
     link.subscribe(ALARMS, qos=0)  # only to look at once: what was missed is in the store
     link.subscribe(EXPLAIN)
