@@ -177,13 +177,16 @@ class ExplainService:
     def _sweep(self, now_s: float) -> None:
         """Find the alarms that came on since the last look, and the windows that spoke for them."""
         raised, newest_id = raised_answers(self._engine, self._swept_id, MAX_ALARMS_BACK)
-        found: list[ExplanationKey] = [
-            (*place, alarm.answer, ExplanationMethod.GRAD_CAM)
+        found: list[tuple[int, ExplanationKey]] = [
+            (rank, (*place, alarm.answer, ExplanationMethod.GRAD_CAM))
             for alarm in raised
-            for place, model in windows_behind(self._engine, alarm)
+            for rank, (place, model) in enumerate(windows_behind(self._engine, alarm))
             if model == self._explainer.version
         ]
-        self._behind_alarms.extendleft(reversed(found))  # the newest before what still waits
+        found.sort(key=lambda one: one[0])  # one window of each alarm before the second of any
+        self._behind_alarms.extendleft(
+            key for _, key in reversed(found)
+        )  # the newest before what still waits
         self._swept_id = newest_id
         self._sweep_at_s = now_s + SWEEP_EVERY_S
 

@@ -107,6 +107,7 @@ def test_a_request_names_a_window_and_asks_for_shap_by_itself() -> None:
     ("topic", "payload", "said"),
     [
         ("wl/v1/explain/ward/bed-1", b"{", "no request"),
+        ("wl/v1/explain/ward/bed-1", b'{"nested":' + b"[" * 5_000, "no request"),
         ("wl/v1/explain/ward/bed-1", b'{"session":7,"first_sample":0,"superclass":"AF"}', "superclass"),
         ("wl/v1/explain/ward/bed-1", b'{"session":7,"first_sample":0}', "superclass or a rhythm"),
         (

@@ -285,6 +285,15 @@ def test_an_af_alarm_gets_the_grad_cam_of_the_windows_that_voted_for_it(bench: B
     assert find_explanation(bench.engine, stored.key) == bench.link.explanations()[0] == stored
 
 
+def test_alarms_that_come_together_each_get_one_map_before_any_gets_its_second(bench: Bench) -> None:
+    bench.store({0: 0.9, 1: 0.9})
+    save_alarms(bench.engine, [alarm(1), alarm(1, AlarmKind.FINDING_CD)], {})
+    bench.steps(5)
+    found = [(each.answer, each.first_sample // 5000) for each in bench.link.explanations()]
+    cd, mi = Superclass.CD, Superclass.MI
+    assert found == [(cd, 1), (mi, 1), (cd, 0), (mi, 0)]
+
+
 def test_a_rhythm_is_explained_on_request_where_there_is_one(bench: Bench) -> None:
     bench.store({0: 0.9})
     Archive(bench.engine).commit(windows=[window(1)])
