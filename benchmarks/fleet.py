@@ -36,7 +36,7 @@ from ingest.supervisor import Supervisor
 RAMP = (500, 1000, 1500, 2000, 3000, 4000, 5000)
 CORE_SERVICES = ("ingest", "inference", "alarms")
 KILLED = ("ingest", "inference", "alarms", "broker")
-WARM_UP_S = 25.0  # first windows after 10 s, their verdicts and the memory of every device after 20
+WARM_UP_S = 35.0  # watches start over 10 s, first windows come 10 s later, memory settles after 10 more
 UP_WITHIN_S = 60.0
 SETTLE_S = 60.0
 DEFAULT_PORT = 18_930
@@ -116,7 +116,7 @@ def _floors(run: Run, environment: dict[str, str]) -> dict[str, Any]:
     supervisor = Supervisor(environment)
     supervisor.add("generator", run.simulate("floor"))
     try:
-        time.sleep(max(3.0, run.devices / 250))  # until all are connected
+        time.sleep(max(13.0, run.devices / 250))  # until all are connected
         receive = receive_floor(run.settings.broker_address, run.floor_seconds)
     finally:
         supervisor.stop()
@@ -173,7 +173,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--devices", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=60.0, help="measured, after 25 s of warm-up")
+    parser.add_argument("--seconds", type=float, default=60.0, help="measured, after 35 s of warm-up")
     parser.add_argument("--chunk-ms", type=int, default=1000)
     parser.add_argument("--kill", action="store_true", help="SIGKILL each service and the broker on the way")
     parser.add_argument("--ramp", action="store_true", help="500, 1000, 1500 ... until one does not hold")

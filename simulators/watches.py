@@ -19,9 +19,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ingest.metrics import Observe
 from ingest.topics import ID_PATTERN, service_topic
 from simulators.faults import NO_FAULTS, FaultPlan
-from simulators.fleet import FleetError, PublishedLog
+from simulators.fleet import FleetError, PublishedLog, observed
 from simulators.publisher import Address, Publisher, publish_packet
 from simulators.rings import build_rings
 from simulators.watch import OFFLINE, Shape, Watch
@@ -31,7 +32,9 @@ STARTS_PER_S = 500  # a broker's queue of connections not yet accepted holds abo
 START_WITHIN_S = 10.0  # for the broker's first answer
 FAREWELL_S = 5.0  # for the last acknowledgements; a supervisor kills after 8 s
 LOG_EVERY_S = 1.0
+READ_EVERY_S = 0.01  # acknowledgements are read together; one by one they wake the loop twice a message
 OTHER_FILES = 64
+GOLDEN = 0.618033988749895  # multiples of it, modulo 1, are spread evenly
 CHUNK_MS_RANGE = (50, 2000)  # shorter is no watch; longer would need keepalive pings
 SERVICE = "simulators"
 UNSUPPORTED = ("corrupt", "lead_off")
@@ -47,6 +50,7 @@ class FleetPlan:
     site: str = "fleet"  # the first id in their topics
     chunk_ms: int = 1000
     faults: FaultPlan = NO_FAULTS
+    spread_s: float = 10.0  # over which they start: windows of 10 s then close evenly, as strangers' do
 
 
 class WatchFleet:
@@ -67,6 +71,7 @@ class WatchFleet:
         _check(plan)
         _allow_files(plan.n_watches + OTHER_FILES)
         self.counters: Counter[str] = Counter()
+        self.on_beat: Observe | None = None  # is told each second how it goes, connected or not
         self._host = address
         self._address = _address_of(address)
         self._selector = selectors.DefaultSelector()
@@ -120,13 +125,14 @@ class WatchFleet:
         n_watches = plan.n_watches
         rng = np.random.default_rng(0)  # the same ECGs each time; sessions differ
         rings = build_rings(rng)
-        laps = max(1, math.ceil(n_watches / STARTS_PER_S / shape.chunk_s))  # starts are spread over these
+        laps = max(1, math.ceil(max(plan.spread_s, n_watches / STARTS_PER_S) / shape.chunk_s))
         start_s = time.monotonic() + 0.5
         watches = []
         for number, own in enumerate(rng.spawn(n_watches)):
             ring = rings[number % len(rings)]
             offset = int(own.integers(ring.n_samples))
-            begins_s = start_s + shape.chunk_s * laps * number / n_watches
+            phase = number * GOLDEN % 1.0  # even over the chunk, whatever the number of watches
+            begins_s = start_s + shape.chunk_s * (number * laps // n_watches + phase)
             device = f"{plan.site}/watch-{number:05d}"
             watch = Watch(
                 device,
@@ -139,7 +145,7 @@ class WatchFleet:
             )
             watches.append(watch)
         for number, watch in enumerate(watches):
-            spread = number * 0.618 % 1.0
+            spread = number * GOLDEN % 1.0
             watch.connect(self._address, self._selector, spread, self.counters, self._lines.append)
         return watches
 
@@ -161,7 +167,7 @@ class WatchFleet:
         turns = sorted((watch.start_s, number) for number, watch in enumerate(self._watches))
         begin_s = turns[0][0]
         phases = sorted(((start_s - begin_s) % self._chunk_s, number) for start_s, number in turns)
-        lap, at, log_at_s = 0, 0, 0.0
+        lap, at, log_at_s, read_at_s = 0, 0, 0.0, 0.0
         while not should_stop():
             now_s = time.monotonic()
             due_s = begin_s + lap * self._chunk_s + phases[at][0]
@@ -177,12 +183,17 @@ class WatchFleet:
             if now_s >= log_at_s:
                 log_at_s = now_s + LOG_EVERY_S
                 self._beat(now_s)
-            self._select(due_s - time.monotonic())
+            if now_s >= read_at_s:
+                read_at_s = now_s + READ_EVERY_S
+                self._select(0.0)
+            time.sleep(max(0.0, min(due_s, read_at_s) - time.monotonic()))
 
     def _beat(self, now_s: float) -> None:
         """Each second: the log is written, and presence with counters retained."""
         self._write_log()
         self._heart.tend(now_s)
+        if self.on_beat is not None:
+            self.on_beat(observed(self.snapshot()))
         if not self._heart.is_up:
             return
         beat = {

@@ -181,7 +181,7 @@ def test_a_killed_broker_costs_nothing_acknowledged_and_the_rest_comes_again_in_
 ) -> None:
     listener = Listener(mosquitto.address)
     log = tmp_path / "published.csv"
-    fleet = WatchFleet(mosquitto.address, FleetPlan(n_watches=8, chunk_ms=100), log)
+    fleet = WatchFleet(mosquitto.address, FleetPlan(n_watches=8, chunk_ms=100, spread_s=0.0), log)
 
     def start_again() -> None:
         mosquitto.start()
@@ -223,7 +223,8 @@ def test_a_killed_broker_costs_nothing_acknowledged_and_the_rest_comes_again_in_
 @pytest.mark.broker
 def test_only_what_the_broker_acknowledged_is_logged(mosquitto: Broker, tmp_path: Path) -> None:
     log = tmp_path / "published.csv"
-    plan = FleetPlan(n_watches=5, chunk_ms=100, faults=FaultPlan(drop=0.1, duplicate=0.1))
+    faults = FaultPlan(drop=0.1, duplicate=0.1)
+    plan = FleetPlan(n_watches=5, chunk_ms=100, faults=faults, spread_s=0.0)
     fleet = WatchFleet(mosquitto.address, plan, log)
     logged_at_kill: list[int] = []
 
