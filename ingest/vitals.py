@@ -24,7 +24,7 @@ NO_BEAT_S = 4.0  # asystole in alarms.md: from here on the rate is unknown, not 
 NO_DATA_S = 3.0
 STALE_S = 5.0  # newest ordered sample; a lost 1 s chunk holds the stream for 4.5 s at the default wait
 NOISE_SPAN_S = 3.0  # beats this far before a bad verdict were inside the stretch that it judged
-PROCESS_EVERY_S = 2.0  # samples gathered before they are filtered; snapshot takes them at once
+PROCESS_EVERY_S = 4.0  # samples gathered at most before they are filtered; snapshot takes them each second
 
 
 @dataclass(frozen=True, slots=True)
