@@ -147,7 +147,7 @@ class Monitor:
                 self._take_vitals(payload, received_us)
             else:
                 return self._take_device(topic, payload, received_us)
-        except (ValueError, msgspec.DecodeError) as error:  # WireError is a ValueError
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:  # WireError is a ValueError
             self.refused += 1
             logger.debug("refused a message on %s: %s", topic, error)
         return None

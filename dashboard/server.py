@@ -68,7 +68,7 @@ async def _read(websocket: WebSocket, hub: Hub, browser: Browser) -> None:
             return
         try:
             request = _request_decoder.decode(message.get("text") or "")  # binary is no request
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             await websocket.close(code=1008, reason="not a request this server knows")
             return
         if request.subscribe is not None:

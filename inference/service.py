@@ -163,7 +163,7 @@ class InferenceService:
     def _receive(self, message: Message) -> None:
         try:
             window = decode_window(message.payload)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             self.figures.refused += 1
             logger.warning("refused a message on %s: %s", message.topic, error)
             self._link.acknowledge(message)

@@ -125,7 +125,7 @@ class Intake:
                 self.counters.retained += 1  # an old chunk must not look like a live patient
             elif self._admits(device, payload, received_us):
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
-        except (WireError, ValueError) as error:  # msgspec's errors are ValueErrors too
+        except (WireError, ValueError, RecursionError) as error:  # msgspec raises the latter two
             self._refuse(Refused(device, received_us, str(error), payload), _wrong_with(error, device, kind))
 
     def parts(

@@ -53,7 +53,7 @@ def decode_message(topic: str, payload: bytes, received_us: int) -> Decoded:
         if topic.startswith("wl/v1/acknowledge/"):
             return Decoded([_decode_acknowledge(topic, payload, received_us)])
         return Decoded(_decode_status(topic, payload, received_us))
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return Decoded(refused=[str(error)])
 
 
@@ -62,7 +62,7 @@ def _decode_vitals(payload: bytes) -> Decoded:
     for raw in _raw_list_decoder.decode(payload):
         try:
             decoded.events.append(_vitals_decoder.decode(raw))
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             decoded.refused.append(str(error))
     return decoded
 

@@ -54,7 +54,7 @@ def decode_request(topic: str, payload: bytes) -> ExplanationKey:
     try:
         request = msgspec.json.decode(payload, type=ExplainRequest)
         answer = answer_of(request.superclass, request.rhythm)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(f"this is no request for an explanation: {error}") from None
     return device_of(topic), request.session, request.first_sample, answer, request.method
 

@@ -190,6 +190,14 @@ def test_history_ends_at_a_restart_of_the_device() -> None:
     assert [s.session for s in monitor.history(BED, 60.0)] == [8]
 
 
+@pytest.mark.parametrize("topic", ["ecg/v1/ward/bed/status", "ecg/v1/ward/bed/meta", "wl/v1/vitals/ward"])
+def test_what_is_nested_too_deep_is_refused_like_anything_else(topic: str) -> None:
+    monitor = Monitor(0)
+    monitor.push(topic, b'{"nested":' + b"[" * 5_000, S)
+    monitor.push(topic, b"[" * 5_000, S)
+    assert monitor.refused == 2
+
+
 def test_memory_is_bounded_in_time_and_in_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monitor = Monitor(0)
     for k in range(400):

@@ -70,6 +70,7 @@ def test_an_alarm_that_is_not_there_is_not_acknowledged() -> None:
     "request_",
     [
         {"text": "hello"},
+        {"text": '{"nested":' + "[" * 5_000},
         {"bytes": b"\x00"},
         asking(subscribe="ward/bed"),
         asking(publish="wl/v1/alarm/ward/bed/asystole"),

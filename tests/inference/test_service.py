@@ -227,10 +227,11 @@ def test_a_window_that_cannot_be_digested_does_not_stop_the_others(
 
 def test_a_message_that_is_no_window_is_counted_and_taken_away(bench: Bench) -> None:
     bench.link.bring(b"\xc1")
+    bench.link.bring(b"\x81\xa6nested" + b"\x91" * 5_000)
     bench.bring(window())
     bench.step()
-    assert bench.service.counters()["refused"] == 1
-    assert len(bench.link.acknowledged) == 2
+    assert bench.service.counters()["refused"] == 2
+    assert len(bench.link.acknowledged) == 3
     assert len(bench.stored()) == 1
 
 

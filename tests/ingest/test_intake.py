@@ -75,6 +75,7 @@ def test_a_chunk_and_the_windows_it_closes_go_into_the_same_batch() -> None:
         ("ecg/v1/a/b/backfill", b"{}", "a/b", "payload"),
         ("ecg/v1/a/b/status", b'{"battery": 300}', "a/b", "status"),
         ("ecg/v1/a/b/status", b"\xff", "a/b", "status"),
+        ("ecg/v1/a/b/status", b'{"nested":' + b"[" * 2_000, "a/b", "status"),
         ("ecg/v1/a b/c/chunk", payload(0), UNKNOWN_DEVICE, "topic"),
         (f"ecg/v1/a/{'b' * 65}/chunk", payload(0), UNKNOWN_DEVICE, "topic"),
     ],

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.engine import AlarmEngine
+from inference.alarms.messages import decode_message
 from inference.alarms.records import active_alarms, alarm_history, load_memory
 from inference.alarms.rules import Limits
 from inference.alarms.service import CHECKPOINT_S, FIRST_TICK_S, AlarmService
@@ -198,6 +199,13 @@ def test_what_cannot_be_understood_is_counted_and_harms_no_other_device(
     assert bench.service.counters()["refused"] == 1
     assert bench.shown() == {"rate_limit": AlarmState.ON}
     assert len(bench.link.acknowledged) == 2
+
+
+@pytest.mark.parametrize("kind", ["vitals/ward", "verdict/ward/bed", "acknowledge/ward/bed/rate_limit"])
+def test_what_is_nested_too_deep_is_refused_like_anything_else(kind: str) -> None:
+    for payload in (b'{"nested":' + b"[" * 5_000, b'[{"nested":' + b"[" * 5_000):
+        assert decode_message(f"wl/v1/{kind}", payload, START_US).refused
+        assert decode_message("ecg/v1/ward/bed/status", payload, START_US).refused
 
 
 def test_what_somebody_retained_by_mistake_is_not_taken_for_news(bench: Bench) -> None:
