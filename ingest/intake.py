@@ -341,7 +341,7 @@ class Intake:
         return state
 
 
-def _wrong_with(error: ValueError, device: str, kind: str) -> str:
+def _wrong_with(error: Exception, device: str, kind: str) -> str:
     """What was wrong with a refused message, in one word for counting."""
     if isinstance(error, CrowdedError):
         return "crowded"
