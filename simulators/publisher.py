@@ -1,8 +1,8 @@
 """A minimal MQTT 3.1.1 publisher on a non-blocking socket: packets out, acknowledgements in.
 
 It knows what a watch needs: CONNECT with a will, PUBLISH, PUBACK, DISCONNECT. No thread and no timer: the
-owner's selector says when the socket is ready, and `tend` is called now and then. paho costs five times as
-much a message (docs/decisions.md), which a fleet of thousands on one machine cannot spare.
+owner's selector says when the socket is ready, and `tend` is called now and then. 500 watches a second cost
+86-103 us of CPU a message this way, most of it the kernel's, and 140-150 by paho (docs/decisions.md).
 """
 
 import logging
