@@ -6,12 +6,13 @@ import os
 import selectors
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
+from ingest.metrics import Observe
 from ingest.topics import service_topic
 from simulators.connection import Connection
 from simulators.device import CHUNK_S, Device
@@ -87,6 +88,7 @@ class Fleet:
         published_log: Path | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self.on_beat: Observe | None = None  # is told each second how it goes, connected or not
         self._address = address
         self._devices = list(devices)
         self._log = PublishedLog(published_log)
@@ -199,6 +201,8 @@ class Fleet:
                 self._select(0.02)
 
     def _beat(self) -> None:
+        if self.on_beat is not None:
+            self.on_beat(observed(self.snapshot()))
         if self._heart is None or self._service is None:
             return
         self._heart.tend(time.monotonic())
@@ -217,6 +221,12 @@ class Fleet:
 
     def _wall_us(self) -> int:
         return round((time.monotonic() + self._offset_s) * 1e6)
+
+
+def observed(counters: Mapping[str, float]) -> dict[str, Any]:
+    """A heartbeat for metrics. Connected means that a device is: some stay away on purpose."""
+    is_connected = counters["connected"] > 0
+    return {"connected": is_connected, "subscribed": is_connected, "counters": counters}
 
 
 def _client_id(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.chunk import Lead
+from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 from simulators.device import Device
 from simulators.faults import parse_faults
@@ -54,7 +55,8 @@ def run(settings: Settings, *, seconds: float | None = None, published_log: Path
     """
     devices = demo_devices()
     logger.info("eight simulated patients: %s", ", ".join(bed.patient for bed in DEMO_BEDS))
-    _run_fleet(Fleet(settings.broker_address, devices, service=SERVICE, published_log=published_log), seconds)
+    fleet = Fleet(settings.broker_address, devices, service=SERVICE, published_log=published_log)
+    _run_fleet(fleet, settings, seconds)
 
 
 def simulate(  # noqa: PLR0913 - the options of the command
@@ -90,7 +92,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
     except ValueError as error:
         raise SystemExit(str(error)) from None
     logger.info("%s simulated patients: %s", patients, rhythm)
-    _run_fleet(Fleet(settings.broker_address, devices, published_log=published_log), seconds)
+    _run_fleet(Fleet(settings.broker_address, devices, published_log=published_log), settings, seconds)
 
 
 def simulate_fleet(  # noqa: PLR0913 - the options of the command
@@ -113,7 +115,7 @@ def simulate_fleet(  # noqa: PLR0913 - the options of the command
     except (ValueError, FleetError) as error:
         raise SystemExit(str(error)) from None
     logger.info("%s watches, %s ms a chunk", plan.n_watches, plan.chunk_ms)
-    _run_fleet(fleet, seconds)
+    _run_fleet(fleet, settings, seconds)
 
 
 def demo_devices() -> list[Device]:
@@ -136,7 +138,8 @@ def demo_devices() -> list[Device]:
     return devices
 
 
-def _run_fleet(fleet: Fleet | WatchFleet, seconds: float | None) -> None:
+def _run_fleet(fleet: Fleet | WatchFleet, settings: Settings, seconds: float | None) -> None:
+    fleet.on_beat = serve_metrics("simulate", settings.metrics_port)
     try:
         fleet.run(_stop_condition(seconds))
     except FleetError as error:

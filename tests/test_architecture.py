@@ -18,7 +18,7 @@ ALLOWED = {
     "simulators": {"simulators", "ingest"},
 }
 # A simulated device knows what a real one knows: the wire, and where the broker is.
-DEVICE_KNOWS = {"ingest.chunk", "ingest.wire", "ingest.topics", "ingest.settings"}
+DEVICE_KNOWS = {"ingest.chunk", "ingest.wire", "ingest.topics", "ingest.settings", "ingest.metrics"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "types", "misc"}
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
