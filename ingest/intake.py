@@ -162,18 +162,22 @@ class Intake:
     ) -> None:
         """Bring one device to where it was: replay its stored chunks; windows not stored yet are found again.
 
-        `next_window` is the one after its newest stored one.
+        `next_window` is the one after its newest stored one. A device silent for 10 minutes is not kept, but
+        none of its windows is left out.
         """
         heard_us = chunks[-1].received_us
         state, pipeline = self._device(device, heard_us), self.new_pipeline(device)
         arrivals = [(each.chunk, each.received_us) for each in chunks]
         try:
-            windows = pipeline.replay(arrivals, next_window)
+            windows = pipeline.replay(arrivals, next_window, now_us - IDLE_US)
         except Exception as error:  # noqa: BLE001 - one device's stored past must not keep the others down
             self._note_fault(device, state, error)
             return
         state.pipeline = pipeline
         self._add_windows(pipeline, windows, now_us)
+        if now_us - heard_us > IDLE_US:
+            self._advance(device, state, now_us, is_last=True)
+            self._forget(device)
 
     def tick(self, now_us: int) -> None:
         """Let time pass for all devices: overdue gaps close; the long silent are forgotten."""
@@ -182,16 +186,10 @@ class Intake:
             del self._strangers[name]
         idle_us = IDLE_US if len(self._devices) < MAX_DEVICES else SILENT_US
         for device, state in list(self._devices.items()):
-            if now_us - state.heard_us > idle_us:
-                del self._devices[device]
-                self.latest.pop(device, None)
-            elif state.pipeline is not None:
-                try:
-                    windows = state.pipeline.tick(now_us)
-                except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
-                    self._note_fault(device, state, error)
-                else:
-                    self._add_windows(state.pipeline, windows, now_us)
+            is_silent = now_us - state.heard_us > idle_us
+            self._advance(device, state, now_us, is_last=is_silent)
+            if is_silent:
+                self._forget(device)
 
     def vitals(self, now_us: int) -> list[Vitals]:
         """The state of every device that has one, with what only the intake knows of it."""
@@ -210,6 +208,21 @@ class Intake:
                 found.append(vitals)
         self.latest = {each.device: each for each in found}
         return found
+
+    def _advance(self, device: str, state: _Device, now_us: int, *, is_last: bool) -> None:
+        """Let time pass for one device; the last time, what is in no window yet is to be cut late."""
+        if state.pipeline is None:
+            return
+        try:
+            windows = state.pipeline.finish(now_us) if is_last else state.pipeline.tick(now_us)
+        except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
+            self._note_fault(device, state, error)
+        else:
+            self._add_windows(state.pipeline, windows, now_us)
+
+    def _forget(self, device: str) -> None:
+        del self._devices[device]
+        self.latest.pop(device, None)
 
     def _take_chunk(self, device: str, payload: bytes, received_us: int, *, is_backfill: bool) -> None:
         chunk = decode(payload, device)

@@ -6,6 +6,7 @@ Chunk -> Sequencer -> Ordered -> WindowAssembler -> Window
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, late_chunk
 from ingest.chunk import Chunk, ChunkFlag
@@ -51,6 +52,16 @@ class DevicePipeline:
         """Let time pass: close the holes nobody filled; return the windows that completes."""
         return self._take(self.sequencer.flush(now_us / 1e6), now_us)
 
+    def finish(self, now_us: int) -> list[Window]:
+        """Nothing more will come: return the windows that completes, historic by now.
+
+        What is in no window is told by `take_late`.
+        """
+        windows = [replace(each, historic=True) for each in self._take(self.sequencer.finish(), now_us)]
+        if self._windows.unfinished is not None:
+            self._note_samples(self._windows.unfinished, now_us + QUIET_US)
+        return windows
+
     def take_late(self) -> list[Late]:
         """What since the last call came, or turned out to be, too late for its live window."""
         late, self._late = self._late, []
@@ -77,18 +88,28 @@ class DevicePipeline:
             late=self.sequencer.late,
         )
 
-    def replay(self, chunks: Iterable[tuple[Chunk, int]], next_window: NextWindow | None) -> list[Window]:
+    def replay(
+        self,
+        chunks: Iterable[tuple[Chunk, int]],
+        next_window: NextWindow | None,
+        live_since_us: int = 0,
+    ) -> list[Window]:
         """Rebuild the state after a crash from stored (chunk, received_us) in their order of arrival.
 
         `next_window` is the first that was not stored, None when none was. Give every chunk that ends beyond
         it and those of the minute before, so that holes are closed as they were. Returns the windows from
-        there on.
+        there on; those that were complete before `live_since_us` are historic by now.
         """
         arrivals = list(chunks)
         came = [c.session for c, _ in arrivals if ChunkFlag.HISTORIC not in c.flags]
         if next_window is not None and next_window.session in came:
             self._windows.resume(next_window, finished=frozenset(came[: came.index(next_window.session)]))
-        return [window for chunk, received_us in arrivals for window in self.push(chunk, received_us)]
+        windows = []
+        for chunk, received_us in arrivals:
+            found = self.push(chunk, received_us)
+            is_old = received_us < live_since_us
+            windows += [replace(window, historic=True) for window in found] if is_old else found
+        return windows
 
     def _take(self, ordered: list[Ordered], now_us: int) -> list[Window]:
         windows = []

@@ -106,6 +106,10 @@ class Sequencer:
             ordered += self._close_hole()
         return ordered
 
+    def finish(self) -> list[Ordered]:
+        """Wait for nothing more: return what is held, each hole a gap; `take_passed` tells the rest."""
+        return self._end_stream()
+
     def _is_due(self, now_s: float) -> bool:
         if len(self._waiting) > MAX_WAITING:
             return True

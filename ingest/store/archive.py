@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, exists, select
+from sqlalchemy import Connection, Engine, Row, exists, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -182,6 +182,12 @@ class Archive:
         with self._transaction() as connection:
             row = connection.execute(query.order_by(table.closed_us.desc(), table.id.desc()).limit(1)).first()
         return None if row is None else self._as_window(row)
+
+    def newest_closing_us(self) -> int | None:
+        """When the newest of all windows was closed: whatever was done by then is stored; None before any."""
+        with self._transaction() as connection:
+            newest_us: int | None = connection.scalar(select(func.max(window_table.c.closed_us)))
+        return newest_us
 
     def first_arrival_us(self, device: str, session: int, first_sample: int) -> int | None:
         """When the first chunk came that holds `first_sample` or what follows; None while there is none."""

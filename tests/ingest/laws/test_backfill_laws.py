@@ -74,6 +74,14 @@ def test_every_late_sample_finds_its_window_whatever_happens(seed: int, tmp_path
     live_and_check(seed, tmp_path)
 
 
+def test_a_window_that_waited_uncommitted_for_a_quarter_of_an_hour_survives_a_kill(tmp_path: Path) -> None:
+    live_and_check(1132, tmp_path)
+
+
+def test_the_last_window_of_a_session_that_time_alone_ended_survives_a_kill(tmp_path: Path) -> None:
+    live_and_check(1118, tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("block", range(20))
