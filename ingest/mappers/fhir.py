@@ -183,12 +183,13 @@ def _read_sampled(sampled: _SampledData, lead: Lead) -> _Stretch:
         raise WireError("SampledData has no data")
     values, marks = _numbers(sampled.data)
     origin = sampled.origin.value or 0.0
-    values = origin + sampled.factor * values
+    with np.errstate(over="ignore"):  # infinite is refused below
+        values = origin + sampled.factor * values
     for mark, limit in ((_MARKS["L"], sampled.lower_limit), (_MARKS["U"], sampled.upper_limit)):
         if limit is not None:
             values[marks == mark] = origin + sampled.factor * limit
     nv = _unit_nv(sampled.origin)
-    if not np.all(np.isnan(values) | (np.abs(values) * nv / NV_PER_MV < np.finfo(np.float32).max)):
+    if not np.all(np.isnan(values) | (np.abs(values) < float(np.finfo(np.float32).max) * NV_PER_MV / nv)):
         raise WireError("SampledData holds a number beyond any voltage")
     clipped = (marks > 0) & ~np.isnan(values)
     return _Stretch(samples_mv(values, nv, 0.0), clipped, _fs(sampled), lead)

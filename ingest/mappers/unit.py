@@ -34,7 +34,8 @@ def samples_mv(values: NDArray[np.float64], nv_per_value: float, offset: float) 
     these can be stored and the decimal value comes back exactly; else the nearest float32. Raises WireError
     when a value does not fit.
     """
-    values_nv = (values - offset) * nv_per_value
+    with np.errstate(over="ignore"):  # infinite is refused below
+        values_nv = (values - offset) * nv_per_value
     known_nv = values_nv[~np.isnan(values_nv)]
     check_samples(known_nv / NV_PER_MV)
     for step_nv in (NV_PER_UV, 1):

@@ -206,6 +206,24 @@ def test_decimals_of_millivolts_are_stored_as_whole_microvolts(ys: list[Any]) ->
     np.testing.assert_array_equal(np.frombuffer(payload, "<i2", offset=48), [int(y * 1000) for y in ys])
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (TEXT, b"1e308"),
+        (ECG, b'{"ecg":[1e308]}'),
+        (FHIR, b'{"origin":{"value":0,"code":"mV"},"period":2,"factor":1e308,"dimensions":1,"data":"12"}'),
+        (FHIR, b'{"origin":{"value":0,"code":"V"},"period":2,"dimensions":1,"data":"1e306"}'),
+        (
+            FHIR,
+            b'{"origin":{"value":0,"code":"V"},"period":2,"dimensions":1,"data":"U","upperLimit":1e308,"factor":9}',
+        ),
+    ],
+)
+def test_a_number_beyond_any_voltage_is_refused_without_a_warning(table: str, message: bytes) -> None:
+    with pytest.raises(MappingError, match=r"beyond any voltage|not a finite number"):
+        push(mapper(table), message)
+
+
 @given(st.text(min_size=1, max_size=90))
 def test_every_name_makes_an_id_of_its_own_or_is_refused(name: str) -> None:
     try:
