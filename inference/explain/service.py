@@ -184,9 +184,7 @@ class ExplainService:
             if model == self._explainer.version
         ]
         found.sort(key=lambda one: one[0])  # one window of each alarm before the second of any
-        self._behind_alarms.extendleft(
-            key for _, key in reversed(found)
-        )  # the newest before what still waits
+        self._behind_alarms.extendleft(key for _, key in reversed(found))  # before what waits
         self._swept_id = newest_id
         self._sweep_at_s = now_s + SWEEP_EVERY_S
 
