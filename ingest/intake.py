@@ -32,6 +32,7 @@ from ingest.window import NextWindow, Window
 from ingest.wire import WireError, decode
 
 IDLE_US = 600_000_000  # a device silent for 10 minutes is forgotten; its next chunk starts anew
+WRONG = ("crowded", "mapping", "payload", "status", "topic")  # what a message may be refused for
 UNKNOWN_DEVICE = "?"  # for topics that name none; no device can be called so
 OVER_LIMIT = "over its limit: more than any ECG source sends in a day of backlog; it must send less"
 

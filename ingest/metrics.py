@@ -12,7 +12,7 @@ Observe = Callable[[Mapping[str, Any]], None]  # takes each heartbeat, as `MqttL
 
 PORT_OFFSETS = {"ingest": 0, "inference": 1, "alarms": 2, "explain": 3, "dashboard": 4, "simulate": 5}
 # What a heartbeat says for people; each has a number or a histogram beside it.
-FOR_PEOPLE = {"limits", "chunk_stored_ms", "commit_ms", "window_verdict_ms"}
+FOR_PEOPLE = {"limits", "chunk_stored_ms", "commit_ms", "window_verdict_ms", "refused", "transitions"}
 
 
 class Kind(StrEnum):
@@ -94,8 +94,7 @@ INGEST = (
     _counter(_INGEST, "chunks", "Chunks received that could be read, duplicates included."),
     _counter(_INGEST, "stored", "Chunks stored: they are on the disk, and acknowledged."),
     _counter(_INGEST, "duplicates", "Chunks that were stored before; acknowledged again."),
-    _counter(_INGEST, "refused", "Messages that could not be read.", name="refused_messages"),
-    _counter(_INGEST, "refused_by", "The same by what was wrong with them.", "reason", name="refused"),
+    _counter(_INGEST, "refused_by", "Messages refused, by what was wrong.", "reason", name="refused"),
     _counter(_INGEST, "retained", "Chunks a device asked the broker to keep; ignored, as they may be old."),
     _counter(_INGEST, "over_limit", "Messages refused unread: their device sends too much, or is too many."),
     _gauge(_INGEST, "flooding", "Devices that are over their limit now."),
@@ -140,8 +139,9 @@ INFERENCE = (
 _ALARMS = "alarms"
 ALARMS = (
     _counter(_ALARMS, "alarms", "Alarms raised.", name="raised"),
-    _counter(_ALARMS, "transitions", "Changes of an alarm's state.", name="changes"),
-    _counter(_ALARMS, "transitions_by", "The same by kind and new state.", "kind", "state", name="changed"),
+    _counter(
+        _ALARMS, "transitions_by", "Alarms that changed, by new state.", "kind", "state", name="transitions"
+    ),
     _gauge(_ALARMS, "active", "Alarms shown now, by priority.", "priority"),
     _gauge(_ALARMS, "shown", "Alarms shown now, by kind and state.", "kind", "state"),
     _gauge(_ALARMS, "unsaved", "Changes that wait for the store."),

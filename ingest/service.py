@@ -19,7 +19,7 @@ from ingest.bodies import Bodies
 from ingest.chunk import Chunk
 from ingest.committer import Committer, Outcome
 from ingest.gauges import DurationHistogram
-from ingest.intake import Intake
+from ingest.intake import WRONG, Intake
 from ingest.limits import in_words
 from ingest.link import LinkError, Message, MqttLink
 from ingest.mappers.configuration import MapperConfig, MappersError, load_mappers
@@ -173,7 +173,7 @@ class IngestService:
             "stored": self._stored,
             "duplicates": self._duplicates,
             "refused": known.refused,
-            "refused_by": dict(known.refused_by),
+            "refused_by": dict.fromkeys(WRONG, 0) | known.refused_by,
             "retained": known.retained,
             "over_limit": known.over_limit,
             "crowded": known.crowded,

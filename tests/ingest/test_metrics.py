@@ -229,6 +229,27 @@ def test_a_service_without_metrics_does_not_load_what_serves_them() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_the_operations_page_lists_exactly_what_is_exported() -> None:
+    wanted = [
+        f"| `{each.name}` | {each.kind if each.kind in ('counter', 'histogram') else 'gauge'} | "
+        f"{', '.join(each.labels)} | {each.help} |"
+        for each in (*SHARED, *(metric for table in METRICS.values() for metric in table))
+    ]
+    page = (ROOT / "docs" / "operations.md").read_text()
+    listed = [line for line in page.splitlines() if re.match(r"\| `(wristlead|process)_[a-z_]+` ", line)]
+    assert listed == wanted, "these lines belong into docs/operations.md:\n" + "\n".join(wanted)
+
+
+def test_alerts_and_examples_name_metrics_that_exist() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    exported = {metric.name for _, metric in ALL}
+    histograms = {metric.name for _, metric in ALL if metric.kind is Kind.HISTOGRAM}
+    exported |= {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
+    named = set(re.findall(r"\b(?:wristlead|process)_[a-z_]+[a-z]", page))
+    assert named
+    assert named <= exported
+
+
 def test_ports_are_one_a_service() -> None:
     assert sorted(PORT_OFFSETS) == sorted(METRICS)
     assert sorted(PORT_OFFSETS.values()) == list(range(6))
