@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.fleet_figures import Run, compared, figures_of, machine, own_command
 from benchmarks.floors import receive_floor, sqlite_floor
 from benchmarks.observation import Observation, Observer
-from ingest.broker import broker_command
+from ingest.broker import broker_command, require_free_port
 from ingest.settings import load_settings
 from ingest.store.accounting import Account, account
 from ingest.store.schema import open_store
@@ -74,6 +74,7 @@ def main() -> int:
 
 def measure(run: Run) -> dict[str, Any]:
     """One fleet: floors, start, warm-up, the measured stretch, the last chunks; then all figures."""
+    require_free_port(*run.settings.broker_address, "broker")  # else two runs would share one broker
     load_before = os.getloadavg()[0]
     environment = {**run.settings.as_environment(), "WRISTLEAD_SUPERVISED": "1"}
     supervisor = Supervisor(environment)
