@@ -16,7 +16,7 @@ MAX_INFLIGHT = 20_000  # per client; message ids have 16 bits, so unlimited woul
 MAX_QUEUED = 1_000_000  # per client: 1,000 watches at 4 chunks/s while ingest is away for 4 minutes
 MAX_QUEUED_BYTES = 1 << 30
 MAX_PACKET_BYTES = (64 << 20) + (64 << 10)  # the largest export that is mapped, with its topic and header
-MAX_CONNECTIONS = 20_480  # four times the largest fleet in the benchmarks; a file each
+MAX_CONNECTIONS = 16_384  # three times the largest fleet in the benchmarks; a file each
 
 logger = logging.getLogger(__name__)
 
