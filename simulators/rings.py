@@ -44,6 +44,20 @@ def build_rings(rng: Generator) -> list[EcgRing]:
     return [rings[i] for i in rng.permutation(len(rings))]
 
 
+def allot(n_watches: int) -> list[tuple[EcgRing, int, Generator]]:
+    """For each watch of a fleet its ring, the sample at which it begins there, and a generator of its own.
+
+    The same each time, so that what a watch has sent can be told from its place in the stream.
+    """
+    rng = np.random.default_rng(0)
+    rings = build_rings(rng)
+    allotted = []
+    for number, own in enumerate(rng.spawn(n_watches)):
+        ring = rings[number % len(rings)]
+        allotted.append((ring, int(own.integers(ring.n_samples)), own))
+    return allotted
+
+
 def _ring(name: str, index: int, tempo: float, rng: Generator) -> EcgRing:
     patient = build_patient(name, rng, index, lead=Lead.I)
     played_hz = round(patient.fs * tempo)

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from ingest.metrics import Observe
 from ingest.topics import ID_PATTERN, service_topic
 from simulators.faults import NO_FAULTS, FaultPlan
 from simulators.fleet import FleetError, PublishedLog, observed
 from simulators.publisher import Address, Publisher, publish_packet
-from simulators.rings import build_rings
+from simulators.rings import allot
 from simulators.watch import OFFLINE, Shape, Watch
 
 MAX_WATCHES = 20_000  # connections from one address; a port each
@@ -123,14 +122,10 @@ class WatchFleet:
 
     def _build(self, plan: FleetPlan, shape: Shape) -> list[Watch]:
         n_watches = plan.n_watches
-        rng = np.random.default_rng(0)  # the same ECGs each time; sessions differ
-        rings = build_rings(rng)
         laps = max(1, math.ceil(max(plan.spread_s, n_watches / STARTS_PER_S) / shape.chunk_s))
         start_s = time.monotonic() + 0.5
         watches = []
-        for number, own in enumerate(rng.spawn(n_watches)):
-            ring = rings[number % len(rings)]
-            offset = int(own.integers(ring.n_samples))
+        for number, (ring, offset, own) in enumerate(allot(n_watches)):  # the same ECGs each time
             phase = number * GOLDEN % 1.0  # even over the chunk, whatever the number of watches
             begins_s = start_s + shape.chunk_s * (number * laps // n_watches + phase)
             device = f"{plan.site}/watch-{number:05d}"
