@@ -24,7 +24,7 @@ from ingest.store.errors import StoreError, explain
 from ingest.store.former import move_former
 from ingest.store.insertion import insert_refused, insert_windows, outdoes
 from ingest.store.location import waveforms_of
-from ingest.store.pending import due_slots, forget_slots, note_late
+from ingest.store.pending import due_slots, forget_slots, note_late, note_met
 from ingest.store.retention import drop_windows
 from ingest.store.rows import (
     ReceivedChunk,
@@ -89,10 +89,12 @@ class Archive:
         """
         with self._transaction() as connection:
             new_chunks = self.waveforms.append(chunks, vitals, connection)
+            if rework:
+                forget_slots(connection, rework.done)  # first: what is late now was not seen by their cutting
+            note_met(connection, windows)
             new_windows = insert_windows(connection, [window_row(each) for each in best_windows(windows)])
             insert_refused(connection, refused)
             if rework:
-                forget_slots(connection, rework.done)  # first: what is late now was not seen by their cutting
                 note_late(connection, rework.late, new_chunks)
         self.waveforms.confirm()
         return Committed(new_chunks, new_windows)

@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ingest.backfill import LIVE_FIRST_US, Late, Place, Slot, slots_of
+from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, Place, Slot, slots_of
 from ingest.chunk import Lead
 from ingest.sequence import SAME_FS
 from ingest.store.schema import pending_table, window_table
+from ingest.window import Window
 
 FAR_US = 2 * LIVE_FIRST_US  # due later than any note can be: our clock was set back since
 
@@ -34,6 +35,25 @@ def note_late(connection: Connection, late: Sequence[Late], new_chunks: frozense
                 "device": device, "session": session, "first_sample": slot.first_sample, "fs": slot.fs,
                 "lead": int(slot.lead), "due_us": due_us,
             }  # fmt: skip
+    if rows:
+        connection.execute(_upsert(connection.dialect.name), list(rows.values()))
+
+
+def note_met(connection: Connection, windows: Sequence[Window]) -> None:
+    """Note live windows with holes whose place has a historic one: each may lack what the other holds.
+
+    Late samples were cut into that one before the live stream closed its own, as after a long pause.
+    """
+    historic = {_place_of(each) for each in windows if each.historic}
+    partial = [each for each in windows if not each.historic and each.coverage < 1.0]
+    met = [each for each in partial if _place_of(each) in historic or _is_historic(connection, each)]
+    rows = {
+        _place_of(each): {
+            "device": each.device, "session": each.session, "first_sample": each.first_sample, "fs": each.fs,
+            "lead": int(each.lead), "due_us": each.closed_us + QUIET_US,
+        }
+        for each in met
+    }  # fmt: skip
     if rows:
         connection.execute(_upsert(connection.dialect.name), list(rows.values()))
 
@@ -65,6 +85,20 @@ def forget_slots(connection: Connection, done: Sequence[Slot]) -> None:
 
 def _stream_of(late: Late) -> tuple[str, int, float]:
     return late.device, late.session, late.fs
+
+
+def _place_of(window: Window) -> Place:
+    return window.device, window.session, window.first_sample
+
+
+def _is_historic(connection: Connection, window: Window) -> bool:
+    table = window_table.c
+    place = (
+        table.device == window.device,
+        table.session == window.session,
+        table.first_sample == window.first_sample,
+    )
+    return bool(connection.scalar(select(table.historic).where(*place)))
 
 
 def _stored_fs(connection: Connection, device: str, session: int, fs: float, first_sample: int) -> float:

@@ -78,6 +78,10 @@ def test_a_window_that_waited_uncommitted_for_a_quarter_of_an_hour_survives_a_ki
     live_and_check(1132, tmp_path)
 
 
+def test_what_was_cut_late_before_a_stream_went_on_stays_in_its_live_window(tmp_path: Path) -> None:
+    live_and_check(1313, tmp_path)
+
+
 def test_the_last_window_of_a_session_that_time_alone_ended_survives_a_kill(tmp_path: Path) -> None:
     live_and_check(1118, tmp_path)
 
