@@ -23,6 +23,9 @@ from simulators.rings import FS, EcgRing
 
 MAX_INFLIGHT = 20  # sent and not yet acknowledged
 OUTBOX_LENGTH = 2_400  # 40 minutes of 1-s chunks; then the oldest go, counted as overflowed
+AGAIN_S = (
+    4.0  # a broker that is killed has not saved what came in its last 2 s (ingest/broker.py); twice that
+)
 SILENT_S = 10.0  # a broker that acknowledges nothing for this long has gone away without a word
 NV_PER_UNIT = 1000  # 1 uV
 OFFLINE = b'{"online":false}'
@@ -37,6 +40,7 @@ class Kept:
     number: int
     kind: Kind
     sent_us: int = 0  # when it was first sent; 0 before
+    acked_s: float = 0.0  # when it was last acknowledged, monotonic; 0 before
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,9 @@ class Shape:
 
 class Watch:
     """Makes a chunk each `chunk_s` from `start_s` on (monotonic), and sends what is not acknowledged.
+
+    After a lost connection it also sends again what was acknowledged in the last seconds before: a broker
+    that dies together with its reader forgets that. Ingest drops what it has already.
 
     `acknowledged(line)` gets the published log's line for each acknowledged chunk. `counters` gains
     published, acknowledged, duplicated, resent, dropped, overflowed and reconnects.
@@ -77,6 +84,7 @@ class Watch:
         self._n_made = 0
         self._outbox: deque[Kept] = deque()
         self._inflight: dict[int, Kept] = {}  # by message id, in the order of sending
+        self._acked: deque[Kept] = deque()  # in the last AGAIN_S
         self._inflight_s = 0.0  # when the oldest of them was sent, at the latest; monotonic
         self._message_id = 0
         self._topic = device_topic(device, "chunk")
@@ -226,21 +234,35 @@ class Watch:
         kept = self._inflight.pop(message_id, None)
         if kept is None:
             return  # meta or status
-        first, n_samples = self._place(kept.number)
         now_s = self._publisher.heard_s
         self._inflight_s = now_s
+        is_first = kept.acked_s == 0.0
+        kept.acked_s = now_s
+        if kept.kind is Kind.CHUNK:
+            self._acked.append(kept)
+        while self._acked and self._acked[0].acked_s < now_s - AGAIN_S:
+            self._acked.popleft()
+        if is_first:
+            self._note_acknowledged(kept, now_s)
+        if self._outbox:
+            self._drain(now_s)
+
+    def _note_acknowledged(self, kept: Kept, now_s: float) -> None:
+        first, n_samples = self._place(kept.number)
         if kept.kind is Kind.CHUNK:
             self._counters["acknowledged"] += 1
         self._log(
             f"{self.device},{self._session},{first},{n_samples},{kept.sent_us},"
             f"{round((now_s + self._shape.to_wall_s) * 1e6)},{kept.kind}\n"
         )
-        if self._outbox:
-            self._drain(now_s)
 
     def _on_lost(self) -> None:
-        """What was not acknowledged is sent again, in order, before what came since."""
-        self._outbox.extendleft(reversed(self._inflight.values()))
+        """What the broker may not have, or may forget, is sent again, in order, before what came since."""
+        since_s = self._publisher.heard_s - AGAIN_S
+        again = [kept for kept in self._acked if kept.acked_s >= since_s]
+        again.extend(self._inflight.values())
+        self._outbox.extendleft(sorted(again, key=lambda kept: kept.number, reverse=True))
+        self._acked.clear()
         self._inflight.clear()
 
 

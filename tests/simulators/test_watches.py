@@ -19,7 +19,7 @@ from simulators.faults import FaultPlan
 from simulators.fleet import FleetError
 from simulators.publisher import Address, connect_packet, publish_packet
 from simulators.rings import FS, EcgRing, build_rings
-from simulators.watch import OFFLINE, Shape, Watch
+from simulators.watch import AGAIN_S, OFFLINE, Shape, Watch
 from simulators.watches import FleetPlan, WatchFleet
 
 
@@ -173,6 +173,30 @@ def test_what_was_not_acknowledged_waits_in_order_before_what_came_since(rings: 
     assert counters["duplicated"] > 0
     assert acknowledged == sorted(acknowledged)
     assert len(set(kept) | set(acknowledged)) == 30 - counters["dropped"]
+
+
+def test_what_was_acknowledged_just_before_the_broker_went_is_sent_again_and_logged_once(
+    rings: list[EcgRing],
+) -> None:
+    watch = watch_of(rings[0], 1.0)
+    lines: list[str] = []
+    with selectors.DefaultSelector() as selector:
+        watch.connect(Address.of("127.0.0.1", 1), selector, 0.0, Counter(), lines.append)
+        watch._publisher.is_up = True  # packets go nowhere: there is no socket
+        for second in range(1, 21):
+            watch.step(5.0 + second)
+            watch._publisher.heard_s = 5.0 + second
+            watch._on_acknowledged(second)
+        assert len(lines) == 20
+        watch._on_lost()
+        again = [each.number for each in watch._outbox]
+        watch._drain(26.0)
+        for message_id in range(21, 21 + len(again)):
+            watch._on_acknowledged(message_id)
+        watch.close()
+    assert again == list(range(20 - int(AGAIN_S) - 1, 20))
+    assert len(lines) == 20
+    assert watch.waiting == 0
 
 
 @pytest.mark.broker
