@@ -14,6 +14,7 @@ from ingest.window import Window, grid_range, hop_samples, preferred_lead, windo
 
 QUIET_US = 2_000_000  # a slot is cut once its samples stopped coming: ten chunks of a second, one window
 LIVE_FIRST_US = 60_000_000  # what the live stream may still cut itself: a window and the longest wait for it
+GIVEN_UP_US = 600_000_000  # a live stream silent for so long may never go on: its last window is cut
 
 Place = tuple[str, int, int]  # (device, session, first sample)
 

@@ -8,7 +8,7 @@ Chunk -> Sequencer -> Ordered -> WindowAssembler -> Window
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, late_chunk
+from ingest.backfill import GIVEN_UP_US, LIVE_FIRST_US, QUIET_US, Late, late_chunk
 from ingest.chunk import Chunk, ChunkFlag
 from ingest.clock import ClockFit
 from ingest.sequence import Ordered, Sequencer
@@ -30,6 +30,7 @@ class DevicePipeline:
         self._windows = WindowAssembler(hop_s)
         self._late: list[Late] = []
         self._monitor: VitalsMonitor | None = None
+        self._given_up: Ordered | None = None  # the newest samples when their window was noted as unfinished
         self._clock = ClockFit()
 
     def push(self, chunk: Chunk, received_us: int) -> list[Window]:
@@ -50,7 +51,13 @@ class DevicePipeline:
 
     def tick(self, now_us: int) -> list[Window]:
         """Let time pass: close the holes nobody filled; return the windows that completes."""
-        return self._take(self.sequencer.flush(now_us / 1e6), now_us)
+        windows = self._take(self.sequencer.flush(now_us / 1e6), now_us)
+        unfinished = self._windows.unfinished
+        is_waiting = unfinished is not None and unfinished is not self._given_up
+        if unfinished is not None and is_waiting and now_us - unfinished.received_s * 1e6 > GIVEN_UP_US:
+            self._note_samples(unfinished, now_us + QUIET_US)
+            self._given_up = unfinished
+        return windows
 
     def finish(self, now_us: int) -> list[Window]:
         """Nothing more will come: return the windows that completes, historic by now.

@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 def restore_devices(archive: Archive, intake: Intake, hop_s: float, now_us: int) -> None:
     """Replay into `intake` each device that may have windows which are not stored, however long ago that was.
 
-    Those are the devices heard within the 10 minutes before the newest window of all was closed, or later:
+    Those are the devices heard within the 11 minutes before the newest window of all was closed, or later:
     what any device sent before was in stored windows by then. Raises StoreError when the store is unreadable.
     """
-    settled_us = min(now_us, archive.newest_closing_us() or 0) - IDLE_US
+    settled_us = min(now_us, archive.newest_closing_us() or 0) - IDLE_US - LEAD_IN_US
     recent = {device: us for device, us in archive.devices().items() if us >= settled_us}
     for device, heard_us in recent.items():
         since_us, next_window = _unfinished(archive, device, hop_s, settled_us)
@@ -35,7 +35,7 @@ def _unfinished(
     """From when on to replay, and the first window that is not stored; none when none is recent."""
     newest = archive.newest_window(device, historic=False)
     if newest is None or newest.closed_us < settled_us:
-        return settled_us - LEAD_IN_US, None
+        return settled_us - LEAD_IN_US, None  # their windows were stored, or noted as given up
     next_first = newest.first_sample + hop_samples(hop_s, newest.fs)
     next_window = NextWindow(newest.session, next_first, newest.fs)
     arrived_us = archive.first_arrival_us(device, newest.session, next_first)

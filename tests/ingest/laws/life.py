@@ -129,8 +129,8 @@ class Life:
         self.intake.batch.windows += outcome.windows
         self.intake.batch.rework.done += outcome.done
 
-    def settle(self, seconds: int = 130) -> None:
-        """Let time pass until nothing is left to be cut."""
+    def settle(self, seconds: int = 800) -> None:
+        """Let time pass until the device is forgotten and nothing is left to be cut."""
         self._pass_until(self.now_us + seconds * SECOND_US)
         self.commit()
         while not self.intake.batch.is_empty or self.archive.due_slots(self.now_us, 1):
