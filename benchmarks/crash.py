@@ -31,6 +31,7 @@ from benchmarks.proof import Proof, prove
 from ingest.settings import Settings
 from ingest.store.accounting import Account, account
 from ingest.store.schema import open_store
+from simulators.rings import allot
 
 TARGETS = ("ingest", "inference", "alarms", "broker")
 SETTLE_BEFORE_S = 15.0  # the watches start over ten seconds
@@ -83,9 +84,10 @@ def run(
         killed = _stream(house, draw_kills(plan, targets), plan.seconds, postgres)
         house.end_fleet()
         settled_s = _settle(house, settings, log)
+    sent = [(ring, offset) for ring, offset, _ in allot(plan.devices)]
     engine = open_store(settings.store_address)
     try:
-        proof, found = prove(engine, log, plan.devices, settings.hop_s)
+        proof, found = prove(engine, log, sent, settings.hop_s)
     finally:
         engine.dispose()
     return _figures(plan, proof, found, killed) | {"settled_s": settled_s}

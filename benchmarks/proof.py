@@ -4,7 +4,7 @@ And the windows are as if nothing had ever been killed, and each eligible one ha
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ingest.store.schema import pending_table, verdict_table, window_table
 from ingest.store.waveforms import Place, Stored
 from ingest.window import MIN_COVERAGE, Window
 from ingest.wire import HEADER
-from simulators.rings import FS, EcgRing, allot
+from simulators.rings import FS, EcgRing
 
 END_OF_STREAM = 1 << 60
 EXAMPLES = 5  # of each trouble
@@ -66,18 +66,19 @@ class Proof:
         return asdict(self) | {"holds": self.holds}
 
 
-def prove(engine: Engine, published_log: Path, n_watches: int, hop_s: float) -> tuple[Proof, Account]:
-    """Read everything back; minutes for hours of a fleet.
+def prove(
+    engine: Engine, published_log: Path, sent: Sequence[tuple[EcgRing, int]], hop_s: float
+) -> tuple[Proof, Account]:
+    """Read everything back; minutes for hours of a fleet. `sent` is each watch's ring, and where it began.
 
     Raises ValueError when the log has a line that cannot be read, StoreError when the store cannot.
     """
     archive, proof = Archive(engine), Proof()
     found = account(engine, published_log)
-    rings = allot(n_watches)
     wanted: dict[Place, Window] = {}
     for device, session in sorted(_sessions(archive)):
         stored = archive.waveforms.between_samples(device, session, 0, END_OF_STREAM)
-        ring, offset, _ = rings[int(device.rpartition("-")[2])]
+        ring, offset = sent[int(device.rpartition("-")[2])]
         _check_chunks(proof, device, stored, ring, offset)
         wanted |= {_place(w): w for w in _windows_if_never_killed(device, stored, hop_s)}
     _check_log(proof, archive, published_log)
