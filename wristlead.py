@@ -77,6 +77,17 @@ def _service(module: str) -> Callable[..., int | None]:
     return start
 
 
+def _ingest(settings: Settings, *, inspect: str | None, json: bool) -> int | None:
+    if inspect is None and json:
+        raise SystemExit("--json is for --inspect: name a device, or all")
+    if inspect is None:
+        return _service("ingest.service")(settings)
+    from ingest import inspection  # noqa: PLC0415 - each command loads only what it needs
+
+    print(inspection.inspect(settings, inspect, as_json=json))
+    return None
+
+
 def _simulate(settings: Settings, *, demo: bool, fleet: int | None, **options: Any) -> int | None:
     from simulators import service  # noqa: PLC0415 - each command loads only what it needs
 
@@ -225,7 +236,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": _demo,
     "run": _run,
     "broker": _service("ingest.broker"),
-    "ingest": _service("ingest.service"),
+    "ingest": _ingest,
     "inference": _service("inference.service"),
     "alarms": _service("inference.alarms.service"),
     "explain": _service("inference.explain.service"),
@@ -267,6 +278,10 @@ def _parser() -> argparse.ArgumentParser:
         each[name].add_argument("--no-browser", action="store_true", help="do not open the dashboard")
     each["demo"].add_argument("--seconds", type=float, help="end by itself after this long")
     each["demo"].add_argument("--json", action="store_true", help="print the final figures as JSON")
+    each["ingest"].add_argument(
+        "--inspect", metavar="DEVICE", help="show refused payloads of SITE/DEVICE, or of which there are: all"
+    )
+    each["ingest"].add_argument("--json", action="store_true", help="with --inspect: as JSON, payloads whole")
     simulate = each["simulate"]
     simulate.add_argument("--demo", action="store_true", help="the demo's eight patients")
     simulate.add_argument("--patients", type=int, default=1, help="how many (default: 1)")

@@ -29,6 +29,7 @@ from ingest.store.retention import drop_windows
 from ingest.store.rows import (
     ReceivedChunk,
     Refused,
+    RefusedCount,
     as_chunk,
     place_samples,
     window_row,
@@ -227,6 +228,15 @@ class Archive:
         with self._transaction() as connection:
             rows = connection.execute(query).all()
         return [Refused(row.device, row.received_us, row.reason, row.payload) for row in rows]
+
+    def refused_counts(self) -> list[RefusedCount]:
+        """Every device of which refused payloads are kept, by name."""
+        table = refused_table.c
+        facts = (func.count(), func.min(table.received_us), func.max(table.received_us))
+        query = select(table.device, *facts).group_by(table.device).order_by(table.device)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return [RefusedCount(*row) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

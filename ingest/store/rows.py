@@ -32,6 +32,16 @@ class Refused:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedCount:
+    """How many refused payloads of a device are kept."""
+
+    device: str
+    n: int
+    oldest_us: int  # when the oldest of them came
+    newest_us: int
+
+
 def window_row(window: Window) -> dict[str, Any]:
     """A window as a row of the window table; its samples are those of the stored chunks."""
     return {
