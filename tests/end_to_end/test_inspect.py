@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import wristlead
 from ingest.chunk import Chunk, Lead
 from ingest.link import MqttLink
 from ingest.store.archive import Archive
@@ -27,6 +30,27 @@ BYTES = b"\xec\x47\x00{\x1b[2Jabc"  # with a sequence that clears a terminal
 def inspected(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "wristlead", "ingest", "--data-dir", str(folder), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@dataclass
+class Said:
+    """What the command said, run in this process: a process of its own takes a second to load."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Inspect = Callable[..., Said]
+
+
+@pytest.fixture
+def inspect(capsys: pytest.CaptureFixture[str]) -> Inspect:
+    def run(folder: Path, *arguments: str) -> Said:
+        code = wristlead.main(["ingest", "--data-dir", str(folder), *arguments])
+        return Said(code, *capsys.readouterr())
+
+    return run
 
 
 def url(folder: Path) -> str:
@@ -58,8 +82,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_device_is_shown_with_when_size_bytes_and_why_in_columns(folder: Path) -> None:
-    result = inspected(folder, "--inspect", "ward/bad")
+def test_a_device_is_shown_with_when_size_bytes_and_why_in_columns(folder: Path, inspect: Inspect) -> None:
+    result = inspect(folder, "--inspect", "ward/bad")
     assert result.returncode == 0, result.stderr
     told, head, first, second = result.stdout.splitlines()
     assert told == "ward/bad: the newest 2 refused payloads, oldest first"
@@ -74,8 +98,8 @@ def test_a_device_is_shown_with_when_size_bytes_and_why_in_columns(folder: Path)
     assert result.stdout.replace("\n", "").isprintable(), "a stranger's bytes must not steer the terminal"
 
 
-def test_all_lists_every_device_with_how_many_are_kept(folder: Path) -> None:
-    lines = inspected(folder, "--inspect", "all").stdout.splitlines()
+def test_all_lists_every_device_with_how_many_are_kept(folder: Path, inspect: Inspect) -> None:
+    lines = inspect(folder, "--inspect", "all").stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["DEVICE", "KEPT"],
         ["ward/bad", "2"],
@@ -84,26 +108,28 @@ def test_all_lists_every_device_with_how_many_are_kept(folder: Path) -> None:
     assert len({line.index("2026-11-25T") for line in lines[1:]}) == 1
 
 
-def test_json_has_the_whole_payload(folder: Path) -> None:
-    found = json.loads(inspected(folder, "--inspect", "ward/bad", "--json").stdout)
+def test_json_has_the_whole_payload(folder: Path, inspect: Inspect) -> None:
+    found = json.loads(inspect(folder, "--inspect", "ward/bad", "--json").stdout)
     assert [bytes.fromhex(each["hex"]) for each in found] == [BYTES, b"x" * 4096]
     assert [(each["received_us"], each["is_cut"]) for each in found] == [
         (AT_US, False),
         (AT_US + 1_000_000, True),
     ]
-    counts = json.loads(inspected(folder, "--inspect", "all", "--json").stdout)
+    counts = json.loads(inspect(folder, "--inspect", "all", "--json").stdout)
     assert [(each["device"], each["kept"]) for each in counts] == [("ward/bad", 2), ("ward/longer-name", 1)]
 
 
-def test_nothing_refused_an_unknown_device_and_no_store_are_told_apart(folder: Path, tmp_path: Path) -> None:
-    result = inspected(folder, "--inspect", "ward/well")
+def test_nothing_refused_an_unknown_device_and_no_store_are_told_apart(
+    folder: Path, tmp_path: Path, inspect: Inspect
+) -> None:
+    result = inspect(folder, "--inspect", "ward/well")
     assert (result.returncode, result.stdout) == (0, "ward/well: no payload was refused\n")
-    assert inspected(folder, "--inspect", "ward/well", "--json").stdout == "[]\n"
-    result = inspected(folder, "--inspect", "ward/nobody")
+    assert inspect(folder, "--inspect", "ward/well", "--json").stdout == "[]\n"
+    result = inspect(folder, "--inspect", "ward/nobody")
     assert result.returncode != 0
     assert "knows no device ward/nobody" in result.stderr
     assert "ward/bad, ward/longer-name" in result.stderr
-    result = inspected(tmp_path / "mistyped", "--inspect", "all")
+    result = inspect(tmp_path / "mistyped", "--inspect", "all")
     assert result.returncode != 0
     assert f"there is no store at {tmp_path / 'mistyped' / 'wristlead.sqlite'}" in result.stderr
     assert not (tmp_path / "mistyped").exists()
