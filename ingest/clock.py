@@ -6,6 +6,7 @@ from statistics import median
 
 BIN_S = 5.0  # only the least delayed arrival of each bin counts: delays are one-sided
 MIN_BINS = 7  # 30 s; below it, 50 ms of jitter is more than 0.15 % of fs
+SURE_BINS = 13  # a minute; pairs of half a minute, of which 0.5 s of jitter is 1.7 %
 MAX_BINS = 121  # 10 minutes: long enough for 0.01 %, short enough to follow temperature
 MAX_LAG = 12  # bins; pairs a minute apart, so that a clock step spoils at most 12 of 108 pairs
 OFFSET_BINS = 12  # a minute
@@ -29,6 +30,7 @@ class ClockFit:
         self._bins: deque[_Arrival] = deque(maxlen=MAX_BINS)
         self._bin = -1
         self._fitted: tuple[float | None, float | None] | None = None  # of the bins as they are
+        self._between: tuple[float, float] | None = None
 
     def push(self, end_sample: int, wall_us: int, received_s: float, fs: float) -> None:
         """Take one arrival: index and device clock one past its last sample, and when it came."""
@@ -46,6 +48,15 @@ class ClockFit:
     def fs_measured(self) -> float | None:
         """Samples per second of arrival, Hz; None until 30 s were seen or when arrivals make no sense."""
         return self._fit()[0]
+
+    @property
+    def fs_between(self) -> tuple[float, float] | None:
+        """Hz between which four of five of the rates lie whose median is `fs_measured`; None before a minute.
+
+        How far they lie apart is what delays and jitter leave uncertain.
+        """
+        self._fit()
+        return self._between
 
     @property
     def offset_s(self) -> float | None:
@@ -67,8 +78,12 @@ class ClockFit:
             (b.end_sample - a.end_sample, b.received_s - a.received_s)
             for a, b in zip(bins[:-lag], bins[lag:], strict=True)
         )
-        rates = [samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0]
-        return median(rates) if rates else None
+        rates = sorted([samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0])
+        if not rates:
+            return None
+        few = len(rates) // 10
+        self._between = (rates[few], rates[-1 - few]) if len(bins) >= SURE_BINS else None
+        return median(rates)
 
     def _median_offset_s(self) -> float | None:
         if not self._bins:

@@ -101,6 +101,11 @@ class Intake:
         """Devices heard within the last 10 minutes."""
         return len(self._devices) + len(self._strangers)
 
+    @property
+    def n_doubted(self) -> int:
+        """Devices that claim a unit or a rate that cannot be true."""
+        return sum(1 for each in self.latest.values() if each.doubts)
+
     def take(self) -> Batch:
         """The batch so far; a new one begins."""
         batch, self.batch = self.batch, Batch()
@@ -207,8 +212,16 @@ class Intake:
                 continue
             if vitals is not None:
                 found.append(vitals)
+                if vitals.doubts:
+                    self._say_doubts(vitals)
         self.latest = {each.device: each for each in found}
         return found
+
+    def _say_doubts(self, vitals: Vitals) -> None:
+        before = self.latest.get(vitals.device)
+        for doubt in vitals.doubts:
+            if before is None or doubt not in before.doubts:
+                logger.warning("%s: %s", vitals.device, doubt)
 
     def _advance(self, device: str, state: _Device, now_us: int, *, is_last: bool) -> None:
         """Let time pass for one device; the last time, what is in no window yet is to be cut late."""

@@ -106,6 +106,9 @@ INGEST = (
     _gauge(_INGEST, "late", "Chunks of the present sessions that came after their gap was closed."),
     _counter(_INGEST, "mapped", "Chunks that a mapper read from payloads of other formats."),
     _gauge(_INGEST, "bodies", "Large payloads that are being read, part by part."),
+    _gauge(
+        _INGEST, "doubted", "Devices whose claimed unit or rate cannot be true; the log and vitals say why."
+    ),
     _gauge(_INGEST, "backlog", "Messages received and not yet acknowledged."),
     _gauge(_INGEST, "turned_away", "Messages left to the broker because the store fails; they come again."),
     _gauge(_INGEST, "batch", "Chunks in the newest commit."),

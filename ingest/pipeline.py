@@ -11,6 +11,7 @@ from dataclasses import replace
 from ingest.backfill import GIVEN_UP_US, LIVE_FIRST_US, QUIET_US, Late, late_chunk
 from ingest.chunk import Chunk, ChunkFlag
 from ingest.clock import ClockFit
+from ingest.plausibility import Plausibility
 from ingest.sequence import Ordered, Sequencer
 from ingest.vitals import Vitals, VitalsMonitor
 from ingest.window import WINDOW_S, NextWindow, Window, WindowAssembler, preferred_lead
@@ -29,9 +30,10 @@ class DevicePipeline:
         self._hop_s = hop_s
         self._windows = WindowAssembler(hop_s)
         self._late: list[Late] = []
-        self._monitor: VitalsMonitor | None = None
         self._given_up: Ordered | None = None  # the newest samples when their window was noted as unfinished
+        self._monitor: VitalsMonitor | None = None
         self._clock = ClockFit()
+        self._plausibility = Plausibility(1.0)  # until the first sample, which begins a session
 
     def push(self, chunk: Chunk, received_us: int) -> list[Window]:
         """Take one chunk; return the windows it completes."""
@@ -93,6 +95,7 @@ class DevicePipeline:
             lost_samples=self.sequencer.lost_samples,
             duplicates=self.sequencer.duplicates,
             late=self.sequencer.late,
+            doubts=self._plausibility.doubts(self._monitor.quality, self._clock),
         )
 
     def replay(
@@ -124,6 +127,7 @@ class DevicePipeline:
             if stretch.break_before or self._monitor is None:
                 self._monitor = VitalsMonitor(self._device, stretch.session, stretch.fs)
                 self._clock = ClockFit()
+                self._plausibility = Plausibility(stretch.fs)
             self._monitor.push(stretch)
             unfinished = self._windows.unfinished
             if stretch.break_before and unfinished is not None:  # its session is over: cut what there is

@@ -50,6 +50,8 @@ class SignalQuality:
         self._is_off = False
         self._since_clipped = self._span  # samples since the device last flagged it
         self._judged: SignalState | None = None  # of what is held now
+        self._range_mv = 0.0
+        self.judged = 0  # judgements so far, each with samples that were not there before
 
     def push(self, samples_mv: NDArray[np.float32], *, lead_off: bool, clipped: bool) -> None:
         """Take the next samples (n_samples,) with what the device says about all of them."""
@@ -80,16 +82,27 @@ class SignalQuality:
             judge_together([self])
         return self._judged or SignalState.GOOD
 
+    @property
+    def range_mv(self) -> float | None:
+        """From peak to peak of the newest 3 s; None where `state` does not rest on them."""
+        is_told = self._is_off or self._since_clipped < self._span
+        return None if is_told or self._judged is None else self._range_mv
+
+    def newest_mv(self) -> NDArray[np.float32]:
+        """The newest 3 s of samples (n_samples,); fewer while there are no more."""
+        return np.concatenate(self._stretches)[-self._span :]
+
     def unjudged_mv(self) -> NDArray[np.float32] | None:
         """The newest 3 s where `state` depends on them and they were not judged yet, else None."""
         is_told = self._is_off or self._since_clipped < self._span or self._held < self._span
         if is_told or self._judged is not None:
             return None
-        return np.concatenate(self._stretches)[-self._span :]
+        return self.newest_mv()
 
-    def judge(self, state: SignalState) -> None:
+    def judge(self, state: SignalState, range_mv: float) -> None:
         """Note what `unjudged_mv` was found to be; it holds until more samples come."""
-        self._judged = state
+        self._judged, self._range_mv = state, range_mv
+        self.judged += 1
 
 
 def judge_together(qualities: Sequence[SignalQuality]) -> None:
@@ -101,12 +114,12 @@ def judge_together(qualities: Sequence[SignalQuality]) -> None:
             by_fs.setdefault(quality.fs, []).append((quality, newest_mv))
     for fs, several in by_fs.items():
         states = _states_of(np.array([newest_mv for _, newest_mv in several]), fs)
-        for (quality, _), state in zip(several, states, strict=True):
-            quality.judge(state)
+        for (quality, _), (state, range_mv) in zip(several, states, strict=True):
+            quality.judge(state, range_mv)
 
 
-def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[SignalState]:
-    """Flat, saturated, noisy or good, for each of (n_stretches, n_samples)."""
+def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[SignalState, float]]:
+    """Flat, saturated, noisy or good, and mV from peak to peak, for each of (n_stretches, n_samples)."""
     low_mv, high_mv = np.minimum.reduce(stretches_mv, 1), np.maximum.reduce(stretches_mv, 1)
     range_mv = high_mv - low_mv
     at_low = np.add.reduce(stretches_mv == low_mv[:, None], 1, np.intp)
@@ -115,7 +128,8 @@ def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[SignalState
     is_saturated = is_at_rail & (range_mv >= RAIL_RANGE_MV)
     is_flat = range_mv * 1000.0 <= FLAT_UV
     of_each = zip(is_flat, is_saturated, noisy_among(stretches_mv, fs), strict=True)
-    return [_state_of(*flags) for flags in of_each]
+    states = [_state_of(*flags) for flags in of_each]
+    return list(zip(states, range_mv.tolist(), strict=True))
 
 
 def _state_of(is_flat: np.bool_, is_saturated: np.bool_, is_noisy: np.bool_) -> SignalState:

@@ -186,6 +186,7 @@ class IngestService:
             "late": sum(each.late for each in latest),
             "mapped": known.mapped,
             "bodies": len(self._bodies),
+            "doubted": self._intake.n_doubted,
             "backlog": self._n_held,
             "turned_away": self._turned_away,
             "batch": self._last_batch,

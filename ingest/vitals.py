@@ -47,6 +47,7 @@ class Vitals:
     duplicates: int = 0  # chunks dropped as already seen
     late: int = 0  # chunks that came after their place was closed
     refused: int = 0  # payloads that could not be understood
+    doubts: tuple[str, ...] = ()  # what the device claims and cannot be, in words (plausibility.py)
 
 
 class Told(TypedDict, total=False):
@@ -59,6 +60,7 @@ class Told(TypedDict, total=False):
     duplicates: int
     late: int
     refused: int
+    doubts: tuple[str, ...]
 
 
 def heart_rate_bpm(rr_s: tuple[float, ...]) -> float | None:
