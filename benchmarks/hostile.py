@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ from ingest.wire import HEADER, MAGIC
 ATTACKS = ("quiet", "tiny", "large", "huge", "reconnect", "names")
 PATIENTS = 2
 SETTLE_S = 4.0  # good devices alone, before and after
-DRAIN_S = 180.0  # what the broker holds for ingest must have come by then
+DRAIN_S = 300.0  # what the broker holds for ingest must have come by then
 INVENTED = 5_000
 BURST_BYTES = 1 << 18  # written at once
 FS = 500
@@ -124,6 +125,7 @@ class _Watch:
         self._most_mb = dict.fromkeys(processes, 0.0)
         self._cpu_s: dict[str, float] = {}
         self._began_s = time.monotonic()
+        self._n_heard = 0
         self._worst: dict[str, float] = {"backlog": 0}
         self._link = MqttLink(settings.broker_address, "hostile-watch")
         self._link.subscribe(SERVICES, 0)
@@ -141,22 +143,27 @@ class _Watch:
                 return False
             for message in self._link.poll(0.2):
                 if message.topic == service_topic("ingest") and message.payload:
+                    self._n_heard += 1
                     self.counters = msgspec.json.decode(message.payload).get("counters", self.counters)
                     self._worst["backlog"] = max(self._worst["backlog"], self.counters["backlog"])
             self._sample()
         return True
 
     def until_drained(self, within_s: float) -> float | None:
-        """Seconds until ingest's counters stood still; None when they did not."""
-        began_s, before, since_s = time.monotonic(), -1, time.monotonic()
+        """Seconds until three heartbeats told of nothing new and no backlog; None when they did not."""
+        began_s, before, quiet = time.monotonic(), -1, 0
         while time.monotonic() - began_s < within_s:
-            self.listen(1.5)
-            taken = sum(self.counters[name] for name in ("chunks", "refused", "over_limit"))
-            if taken != before:
-                before, since_s = taken, time.monotonic()
-            elif time.monotonic() - since_s > 3.0:
-                return round(since_s - began_s, 1)
+            heard = self._n_heard
+            self.until(partial(self._has_heard_more, heard), 10.0)
+            taken = sum(self.counters[name] for name in ("chunks", "refused", "over_limit", "flapping"))
+            is_quiet = self._n_heard > heard and taken == before and not self.counters["backlog"]
+            before, quiet = taken, quiet + 1 if is_quiet else 0
+            if quiet == 3:
+                return round(time.monotonic() - began_s, 1)
         return None
+
+    def _has_heard_more(self, than: int) -> bool:
+        return self._n_heard > than
 
     def figures(self) -> dict[str, Any]:
         """Peak memory, mean CPU share, ingest's last counters."""
