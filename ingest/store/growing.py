@@ -5,6 +5,7 @@ import math
 import os
 import weakref
 import zlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class GrowingSegment:
         self._end = 0  # of the last good block
         self._numbers: dict[str, int] = {}
         self._held: NDArray[Any] = np.empty(64, HELD)
+        self._held_by: list[array[int]] = []  # each device's places in `_held`: no search of a million
         self._n = 0
         self._n_confirmed = 0  # of the entries
         self._vitals: list[tuple[int, int, int]] = []  # (first_us, last_us, start) of each block
@@ -58,6 +60,7 @@ class GrowingSegment:
             return
         if size < self._end:  # its writer took back a block that was seen before the disk refused it
             self._end, self._n, self._n_confirmed, self._vitals = 0, 0, 0, []
+            self._held_by = [array("I") for _ in self._numbers]
         self._size = size
         while self._end < size:
             block = read_block(self._fd, self._end, size)
@@ -80,7 +83,9 @@ class GrowingSegment:
     def entries(self, device: str) -> NDArray[Any]:
         """A device's index entries, (n,) of HELD, in the order in which they were written."""
         number = self._numbers.get(device)
-        return self._held[:0] if number is None else self._entries[self._entries["device"] == number]
+        if number is None or not self._held_by[number]:
+            return self._held[:0]
+        return self._held[np.frombuffer(self._held_by[number], np.uint32)]
 
     def newest(self) -> dict[tuple[str, int], int]:
         """(device, session) -> first sample of the newest place."""
@@ -99,13 +104,12 @@ class GrowingSegment:
 
     def last_arrivals(self) -> dict[str, tuple[int, int]]:
         """First and last arrival of each device that has chunks."""
-        held, n = self._entries, len(self._numbers)
-        first, last = np.full(n, (1 << 63) - 1), np.full(n, -(1 << 63))
-        np.minimum.at(first, held["device"], held["received_us"])
-        np.maximum.at(last, held["device"], held["received_us"])
-        return {
-            name: (int(first[k]), int(last[k])) for k, name in enumerate(self.devices) if first[k] <= last[k]
-        }
+        return {name: span for name in self.devices if (span := self.extent(name)) is not None}
+
+    def extent(self, device: str) -> tuple[int, int] | None:
+        """First and last arrival of a device; None when it has no chunk here."""
+        received_us = self.entries(device)["received_us"]
+        return (int(received_us.min()), int(received_us.max())) if len(received_us) else None
 
     def between_samples(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Stored]:
         """Chunks with samples in the span, in the order in which they were written."""
@@ -198,14 +202,19 @@ class GrowingSegment:
         if block.flags & CONFIRMED:
             self._n_confirmed = self._n
         numbers = [self._numbers.setdefault(name, len(self._numbers)) for name in block.devices]
+        self._held_by += [array("I") for _ in range(len(self._numbers) - len(self._held_by))]
         n = self._n + len(block.index)
         if n > len(self._held):
-            self._held = np.resize(self._held, max(n, 2 * len(self._held)))
+            larger = np.empty(max(n, len(self._held) + len(self._held) // 2), HELD)  # untouched costs nothing
+            larger[: self._n] = self._entries
+            self._held = larger
         part = self._held[self._n : n]
         for name in ENTRY.names or ():
             part[name] = block.index[name]
         part["device"] = np.array(numbers, np.uint32)[block.index["device"]]
         part["offset"] += block.payload_start
+        for place, number in enumerate(part["device"].tolist(), self._n):
+            self._held_by[number].append(place)
         self._n = n
 
     def _next_good(self, size: int) -> Block | None:

@@ -16,6 +16,7 @@ from ingest.quality import SignalState
 from ingest.store import appending
 from ingest.store.blocks import SIGNALS, chunk_block
 from ingest.store.errors import StoreError
+from ingest.store.growing import GrowingSegment
 from ingest.store.rows import ReceivedChunk
 from ingest.store.sealed import SealedSegment, seal
 from ingest.store.segments import SegmentStore
@@ -369,3 +370,22 @@ def test_an_unreadable_sealed_file_is_said_and_the_others_are_read(
 
 def test_every_state_of_a_signal_has_its_number() -> None:
     assert set(SIGNALS) == set(SignalState)
+
+
+def test_a_reader_forgets_the_chunks_of_a_block_that_the_writer_took_back_and_keeps_every_other(
+    store: SegmentStore,
+) -> None:
+    store.append([received(first, device=device) for first in (0, 50) for device in ("a/b", "a/c")])
+    [path] = store.folder.iterdir()
+    follower = GrowingSegment(path)
+    follower.follow()
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(chunk_block([received(100), received(100, device="a/d")]))
+    follower.follow()
+    assert [len(follower.entries(device)) for device in ("a/b", "a/c", "a/d")] == [3, 2, 1]
+    os.truncate(path, whole)
+    follower.follow()
+    held = {device: follower.entries(device)["first_sample"].tolist() for device in follower.devices}
+    assert held == {"a/b": [0, 50], "a/c": [0, 50], "a/d": []}
+    assert follower.last_arrivals() == {"a/b": (START_US, START_US), "a/c": (START_US, START_US)}
