@@ -17,6 +17,8 @@ from ingest.window import Window
 
 PORTION = 4  # windows cut again after a commit: 40 a second, a day of one device in four minutes
 PORTION_S = 0.05  # ... and none is begun later: a window of a thousand tiny chunks takes that long alone
+SLOW_MS = 1000.0  # a commit takes 2 to 50 ms; from here on devices notice that acknowledgements are late
+SLOW_AGAIN_US = 60_000_000  # a slow disk is said once a minute
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Committer:
         self._writing: Future[Outcome] | None = None
         self.n_messages = 0  # of the batch that is being written
         self.n_bytes = 0
+        self._slow_again_us = 0
 
     @property
     def is_busy(self) -> bool:
@@ -87,7 +90,13 @@ class Committer:
         except StoreError as error:
             return Outcome(batch, messages, error, 1000 * (time.perf_counter() - started_s))
         took_ms = 1000 * (time.perf_counter() - started_s)
+        self._note_slow(took_ms, now_us)
         return Outcome(batch, messages, committed, took_ms, *self._cut_portion(now_us))
+
+    def _note_slow(self, took_ms: float, now_us: int) -> None:
+        if took_ms >= SLOW_MS and now_us >= self._slow_again_us:
+            self._slow_again_us = now_us + SLOW_AGAIN_US
+            logger.warning("a commit took %.1f s: the store is slow, and chunks wait for it", took_ms / 1000)
 
     def _cut_portion(self, now_us: int) -> tuple[list[Window], list[Slot]]:
         """The next few windows to cut again, from what is stored: all that came by `now_us`, and no more.
