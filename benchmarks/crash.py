@@ -83,7 +83,7 @@ def run(
         house.start_fleet(plan.devices, log)
         killed = _stream(house, draw_kills(plan, targets), plan.seconds, postgres)
         house.end_fleet()
-        settled_s = _settle(house, settings, log)
+        settled_s = settle(house, settings, log)
     sent = [(ring, offset) for ring, offset, _ in allot(plan.devices)]
     engine = open_store(settings.store_address)
     try:
@@ -128,7 +128,7 @@ def _await(house: Household, names: tuple[str, ...], postgres: PostgresServer | 
     )
 
 
-def _settle(house: Household, settings: Settings, log: Path) -> float | None:
+def settle(house: Household, settings: Settings, log: Path) -> float | None:
     """Wait until chunks and verdicts are complete and stay so; after how long, None when never."""
     began_s, before = time.monotonic(), None
     engine = open_store(settings.store_address)

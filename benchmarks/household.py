@@ -46,10 +46,9 @@ def settings_in(folder: Path, store_url: str | None = None, **others: Any) -> Se
         data_dir=folder,
         broker_port=free_port(),
         dashboard_port=free_port(),
-        metrics_port="none",
         store_url=store_url,
         log_level="WARNING",
-        **others,
+        **{"metrics_port": "none", **others},
     )
 
 
@@ -60,6 +59,7 @@ class Household:
     settings: Settings
     log: Path  # what the services say on stderr
     beats: dict[str, dict[str, Any]] = field(default_factory=dict)  # the newest heartbeat of each service
+    environment: dict[str, str] = field(default_factory=dict)  # beside ours and the settings
     _run: subprocess.Popen[bytes] | None = None
     _fleet: subprocess.Popen[bytes] | None = None
     _link: MqttLink | None = None
@@ -93,9 +93,16 @@ class Household:
             self._link.close()
         self._end()
 
-    def start_fleet(self, n_watches: int, published_log: Path) -> None:
+    def start_fleet(self, n_watches: int, published_log: Path, chunk_ms: int = 1000) -> None:
         """The watches, each with its first chunk within some seconds."""
-        options = ("--fleet", str(n_watches), "--published-log", str(published_log))
+        options = (
+            "--fleet",
+            str(n_watches),
+            "--published-log",
+            str(published_log),
+            "--chunk-ms",
+            str(chunk_ms),
+        )
         self._fleet = self._start("simulate", *options)
 
     def end_fleet(self) -> None:
@@ -126,7 +133,7 @@ class Household:
         return services(psutil.Process(self._run.pid))
 
     def _start(self, *command: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **self.settings.as_environment()}
+        environment = {**os.environ, **self.settings.as_environment(), **self.environment}
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "wristlead", *command], env=environment, stderr=log, stdout=log
@@ -150,7 +157,7 @@ class PostgresServer:
         found = shutil.which("initdb") or next((str(p / "initdb") for p in reversed(INITDB_FOLDERS)), None)
         if found is None:
             raise SystemExit("PostgreSQL is not installed (Debian: apt install postgresql)")
-        self._bin = Path(found).parent
+        self._bin = Path(found).resolve().parent
         self._user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
         self._folder = folder
         if self._user is not None:
