@@ -52,6 +52,7 @@ export class PatientPage {
     setText(field.battery, view.battery);
     setText(field.rate, view.rate);
     setText(field.signal, view.note);
+    setText(field.doubt, view.doubt);
     setData(this.root, "rate", view.isRateKnown ? "known" : "unknown");
     setData(this.root, "stale", String(view.isStale));
     for (const { note } of this.traces) {

@@ -23,6 +23,7 @@ export function viewOf(patient, live) {
     isStale,
     isGrey: isStale || signal === "lead off",
     note: noteOf(patient, isLive, dataAge, signal),
+    doubt: isVitalsFresh ? patient.vitals.doubts.map(sentence).join(" ") : "", // what it claims and cannot be
     battery: say(texts.battery, { battery: isLive && patient.battery !== null ? patient.battery : texts.unknown }),
     lead: leadOf(patient, nowUs),
     source: texts.source[patient.source] ?? null,
@@ -40,6 +41,8 @@ function noteOf(patient, isLive, dataAge, signal) {
   if (!isLive) return texts.not_live;
   return signal === null || signal === "good" ? "" : texts.signal[signal];
 }
+
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
 
 function completeOf(stream, isStale) {
   const share = stream === undefined || isStale ? null : stream.complete();

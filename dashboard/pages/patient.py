@@ -63,6 +63,7 @@ def _rate() -> Component:
             ),
             html.Div(className="limits num", **_field("limits")),
             html.Div(className="signal", **_field("signal")),
+            html.Div(className="doubt num", **_field("doubt")),
         ],
         className="card area-rate",
         **attributes(aria_label=texts.HEART_RATE),

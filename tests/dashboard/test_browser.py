@@ -58,6 +58,7 @@ class Ward:
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.silent: set[str] = set()
+        self.doubts: list[str] = []
         self.acknowledged: list[tuple[str, bytes]] = []
         self._link = MqttLink(address, "test-ward")
         self._link.subscribe("wl/v1/acknowledge/#")
@@ -137,7 +138,7 @@ class Ward:
                 "last_sample": k * CHUNK,
                 "heart_rate_bpm": 75.2,
             }
-            vitals |= {"since_beat_s": 0.2, "signal": "good"}
+            vitals |= {"since_beat_s": 0.2, "signal": "good", "doubts": list(self.doubts)}
             self.publish("wl/v1/vitals/ward", [vitals | {"device": d} for d in {BED, OTHER} - self.silent])
             for name in {"ingest", "inference", "alarms"} - self.silent:
                 self.publish(f"wl/v1/service/{name}", {"online": True, "at_us": now_us})
@@ -247,6 +248,22 @@ def test_the_wall_lives_names_what_fails_and_comes_back(ward: Ward, dashboard: D
     dashboard.start()
     page.wait_for_function(READY)
     expect(page.locator(panel(OTHER)).locator(".rate-value")).to_have_text("75")
+
+
+def test_a_doubt_about_unit_or_rate_stands_on_the_patient_page_until_it_ends(
+    ward: Ward, dashboard: Dashboard, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{dashboard.url}/patient/{BED}")
+    page.wait_for_function(READY)
+    expect(page.locator("[data-field=rate]")).to_have_text("75", timeout=15_000)
+    expect(page.locator("[data-field=doubt]")).to_be_hidden()
+    ward.doubts = ["unit in doubt: 1240 mV, too large", "rate in doubt: claims 512 Hz"]
+    told = "Unit in doubt: 1240 mV, too large. Rate in doubt: claims 512 Hz."
+    expect(page.locator("[data-field=doubt]")).to_have_text(told)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    ward.doubts = []
+    expect(page.locator("[data-field=doubt]")).to_be_hidden()
 
 
 def test_a_patient_page_on_a_phone_acknowledges_and_shows_the_verdict(
