@@ -159,6 +159,11 @@ class Intake:
             wrong = "crowded" if isinstance(error, CrowdedError) else "mapping"
             self._refuse(Refused(whose or UNKNOWN_DEVICE, received_us, str(error), payload), wrong)
 
+    def exhaust(self, topic: str, now_us: int) -> None:
+        """Refuse what is still on its way from the device of `topic`, if it names one."""
+        if self.mappers.of(topic) is None:
+            self._known(device_of(topic), now_us).limits.exhaust()
+
     def restore(
         self,
         device: str,

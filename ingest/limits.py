@@ -106,6 +106,10 @@ class DeviceLimits:
         if signal_s / SOURCE_SIGNAL_S > cost:
             self._source.spend(signal_s / SOURCE_SIGNAL_S - cost)
 
+    def exhaust(self) -> None:
+        """What is still queued of a device that the broker refuses costs no more than its refusal."""
+        self._source.spend(BACKLOG_S + OWED_S)
+
     def admits_status(self, now_us: int) -> bool:
         """False when the device comes and goes without end."""
         return self._statuses.take(now_us)
