@@ -119,6 +119,10 @@ class DevicePipeline:
             found = self.push(chunk, received_us)
             is_old = received_us < live_since_us
             windows += [replace(window, historic=True) for window in found] if is_old else found
+        # Whether the former process took a chunk as late, too, and noted it, cannot be told.
+        lively = [chunk for chunk, _ in arrivals if ChunkFlag.HISTORIC not in chunk.flags]
+        places = {(chunk.device, chunk.session, chunk.first_sample) for chunk in lively}
+        self._late = [replace(each, chunk=None) if each.chunk in places else each for each in self._late]
         return windows
 
     def _take(self, ordered: list[Ordered], now_us: int) -> list[Window]:

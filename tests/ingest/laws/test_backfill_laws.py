@@ -78,6 +78,10 @@ def test_what_was_cut_late_before_a_stream_went_on_stays_in_its_live_window(tmp_
     live_and_check(1313, tmp_path)
 
 
+def test_what_a_forgotten_device_sent_on_survives_a_kill_in_the_middle_of_its_window(tmp_path: Path) -> None:
+    live_and_check(1468, tmp_path)
+
+
 def test_the_last_window_of_a_session_that_time_alone_ended_survives_a_kill(tmp_path: Path) -> None:
     live_and_check(1118, tmp_path)
 
