@@ -32,7 +32,8 @@ from ingest.window import NextWindow, Window
 from ingest.wire import WireError, decode
 
 IDLE_US = 600_000_000  # a device silent for 10 minutes is forgotten; its next chunk starts anew
-WRONG = ("crowded", "mapping", "payload", "status", "topic")  # what a message may be refused for
+# What a message may be refused for.
+WRONG = ("contradiction", "crowded", "mapping", "payload", "status", "topic")
 UNKNOWN_DEVICE = "?"  # for topics that name none; no device can be called so
 OVER_LIMIT = "over its limit: more than any ECG source sends in a day of backlog; it must send less"
 
@@ -158,6 +159,16 @@ class Intake:
             whose = error.device if isinstance(error, MappingError) else device
             wrong = "crowded" if isinstance(error, CrowdedError) else "mapping"
             self._refuse(Refused(whose or UNKNOWN_DEVICE, received_us, str(error), payload), wrong)
+
+    def contradict(self, chunks: Iterable[ReceivedChunk]) -> None:
+        """These claim places where the store holds other samples: they are refused."""
+        for each in chunks:
+            chunk = each.chunk
+            reason = (
+                f"samples {chunk.first_sample} to {chunk.end_sample - 1} of session {chunk.session:08x} "
+                "differ from those stored: the device must change `sess` when its index begins again or wraps"
+            )
+            self._refuse(Refused(chunk.device, each.received_us, reason, each.payload), "contradiction")
 
     def exhaust(self, topic: str, now_us: int) -> None:
         """Refuse what is still on its way from the device of `topic`, if it names one."""

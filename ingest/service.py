@@ -294,7 +294,9 @@ class IngestService:
             self._put_back(outcome, outcome.committed)
             return
         self._commit.add(outcome.took_ms)
-        self._note_stored(outcome.batch, len(outcome.committed.new_chunks))
+        contradicting = outcome.committed.contradicting
+        self._note_stored(outcome.batch, len(outcome.committed.new_chunks), len(contradicting))
+        self._intake.contradict(contradicting)
         self._link.acknowledge(*outcome.messages)
         for window in best_windows(outcome.batch.windows):
             if (window.device, window.session, window.first_sample) in outcome.committed.new_windows:
@@ -314,12 +316,12 @@ class IngestService:
             logger.error("%s; nothing is acknowledged until it works again", problem)
         self._store_state = problem
 
-    def _note_stored(self, batch: Batch, n_new: int) -> None:
+    def _note_stored(self, batch: Batch, n_new: int, n_refused: int) -> None:
         stored_us = _now_us()
         for each in batch.chunks:
             self._chunk_stored.add((stored_us - each.received_us) / 1000)
         self._stored += n_new
-        self._duplicates += len(batch.chunks) - n_new
+        self._duplicates += len(batch.chunks) - n_new - n_refused
         self._last_batch = len(batch.chunks)
 
     def _recover(self) -> None:

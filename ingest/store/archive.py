@@ -19,12 +19,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.backfill import Rework, Slot, best_windows
-from ingest.chunk import Lead
+from ingest.chunk import Chunk, Lead
+from ingest.store.contradictions import agrees, contradicting
 from ingest.store.errors import StoreError, explain
 from ingest.store.former import move_former
 from ingest.store.insertion import insert_refused, insert_windows, outdoes
 from ingest.store.location import waveforms_of
-from ingest.store.pending import due_slots, forget_slots, note_late, note_met
+from ingest.store.pending import due_slots, forget_slots, note_late, note_met, note_windows
 from ingest.store.retention import drop_windows
 from ingest.store.rows import (
     ReceivedChunk,
@@ -48,6 +49,8 @@ from ingest.wire import END_OF_TIME_US, decode
 
 __all__ = ["Archive", "Committed", "StoreError"]
 
+MAX_DISPUTED = 10_000  # sessions whose windows are compared with what is stored
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
@@ -55,6 +58,7 @@ class Committed:
 
     new_chunks: frozenset[tuple[str, int, int]]  # (device, session, first_sample)
     new_windows: frozenset[tuple[str, int, int]]  # new, or better than what was there
+    contradicting: tuple[ReceivedChunk, ...] = ()  # not stored: other samples are at their places
 
 
 class Archive:
@@ -63,6 +67,7 @@ class Archive:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.waveforms = waveforms_of(engine)
+        self._disputed: set[tuple[str, int]] = set()  # (device, session) that contradicted what is stored
 
     @classmethod
     def open(cls, url: str, *, busy_wait_ms: int = BUSY_WAIT_MS) -> "Archive":
@@ -85,20 +90,29 @@ class Archive:
     ) -> Committed:
         """Write everything; when it returns, the data is on the disk.
 
+        Chunks with other samples than are stored at their places are told and left out, and so are windows
+        that hold such samples.
         Raises StoreError when the store is full, read-only, locked or gone. Then none of it counts: commit it
         again, when some of its chunks may be stored already and are told as new all the same.
         """
+        refusing = contradicting(chunks, self._stored_at(chunks))
+        if refusing:
+            numbers = {id(each) for each in refusing}
+            chunks = [each for each in chunks if id(each) not in numbers]
+        disputed = self._disputed_windows(windows, chunks, refusing)
+        windows = [each for each in windows if each not in disputed] if disputed else windows
         with self._transaction() as connection:
             new_chunks = self.waveforms.append(chunks, vitals, connection)
             if rework:
                 forget_slots(connection, rework.done)  # first: what is late now was not seen by their cutting
             note_met(connection, windows)
+            note_windows(connection, disputed)  # cut from what is stored, they hold nothing else
             new_windows = insert_windows(connection, [window_row(each) for each in best_windows(windows)])
             insert_refused(connection, refused)
             if rework:
                 note_late(connection, rework.late, new_chunks)
         self.waveforms.confirm()
-        return Committed(new_chunks, new_windows)
+        return Committed(new_chunks, new_windows, tuple(refusing))
 
     def due_slots(self, now_us: int, limit: int) -> list[Slot]:
         """Places whose windows are to be cut again by `now_us`, the longest due first."""
@@ -237,6 +251,30 @@ class Archive:
         with self._transaction() as connection:
             rows = connection.execute(query).all()
         return [RefusedCount(*row) for row in rows]
+
+    def _stored_at(self, chunks: Sequence[ReceivedChunk]) -> list[Chunk]:
+        return [
+            as_chunk(each.payload, device, historic=each.historic)
+            for device, each in self.waveforms.overlapping(chunks)
+        ]
+
+    def _disputed_windows(
+        self, windows: Sequence[Window], chunks: Sequence[ReceivedChunk], refusing: Sequence[ReceivedChunk]
+    ) -> list[Window]:
+        """The windows that hold samples of contradicting chunks, which a pipeline may take for new."""
+        if len(self._disputed) > MAX_DISPUTED:
+            self._disputed.clear()  # the next contradiction brings its session back
+        self._disputed |= {(each.chunk.device, each.chunk.session) for each in refusing}
+        return [
+            each
+            for each in windows
+            if (each.device, each.session) in self._disputed
+            and not agrees(each, chunks, self._samples_of(each))
+        ]
+
+    def _samples_of(self, window: Window) -> NDArray[np.float32]:
+        n_samples = len(window.samples_mv)
+        return self.samples(window.device, window.session, window.first_sample, n_samples, lead=window.lead)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

@@ -6,7 +6,7 @@ import os
 import weakref
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ingest.store.blocks import (
     is_whole,
     read_block,
 )
-from ingest.store.waveforms import Arrivals, Place, Stored
+from ingest.store.waveforms import Arrivals, Place, Span, Stored, is_touched
 from ingest.vitals import Vitals
 
 # An entry as it is kept in memory: device is a number in the file, offset one from its begin.
@@ -117,6 +117,12 @@ class GrowingSegment:
         ends = held["first_sample"] + held["n_samples"]
         is_in = (held["session"] == session) & (held["first_sample"] < end_sample) & (ends > first_sample)
         return self.read(held[is_in])
+
+    def overlapping(self, device: str, session: int, spans: Sequence[Span]) -> list[Stored]:
+        """Chunks with samples in one of the joined spans."""
+        held = self.entries(device)
+        held = held[held["session"] == session]
+        return self.read(held[is_touched(held["first_sample"], held["n_samples"], spans)])
 
     def between_arrivals(self, device: str, from_us: int, to_us: int) -> list[Stored]:
         """Chunks that came in the span, in the order in which they were written."""

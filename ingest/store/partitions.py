@@ -58,11 +58,9 @@ class PartitionStore:
         self, chunks: Sequence[ReceivedChunk], vitals: Sequence[Vitals], transaction: Connection
     ) -> frozenset[Place]:
         """See Waveforms; on the disk with the transaction's commit."""
-        if self._new is None:
-            query = text("SELECT device, session, max(first_sample) FROM waveform GROUP BY device, session")
-            self._new = NewPlaces({(d, s): first for d, s, first in transaction.execute(query)})
+        new = self._new_places()
         self._making.clear()
-        kept = self._new.of(chunks, lambda places: _known(transaction, places))
+        kept = new.of(chunks, lambda places: _known(transaction, places))
         self._make_partitions(transaction, "waveform", {each.received_us // DAY_US for each in kept})
         self._make_partitions(transaction, "vital_sign", {each.at_us // DAY_US for each in vitals})
         if kept:
@@ -79,6 +77,15 @@ class PartitionStore:
         self._appended = []
         self._days |= self._making
         self._making.clear()
+
+    def overlapping(self, chunks: Sequence[ReceivedChunk]) -> list[tuple[str, Stored]]:
+        """See Waveforms."""
+        return [
+            (device, each)
+            for (device, session), spans in self._new_places().doubtful(chunks).items()
+            for first, end in spans
+            for each in self.between_samples(device, session, first, end)
+        ]
 
     def between_samples(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Stored]:
         """See Waveforms."""
@@ -186,6 +193,13 @@ class PartitionStore:
 
     def close(self) -> None:
         """See Waveforms; the engine is its owner's."""
+
+    def _new_places(self) -> NewPlaces:
+        """What is there already, read once."""
+        if self._new is None:
+            query = "SELECT device, session, max(first_sample) AS first FROM waveform GROUP BY 1, 2"
+            self._new = NewPlaces({(row.device, row.session): row.first for row in self._rows(query)})
+        return self._new
 
     def _stored(self, condition: str, **values: Any) -> list[Stored]:
         query = f"SELECT {_COLUMNS} FROM waveform WHERE {condition} ORDER BY received_us"  # noqa: S608 - ours

@@ -46,13 +46,20 @@ def note_met(connection: Connection, windows: Sequence[Window]) -> None:
     """
     historic = {_place_of(each) for each in windows if each.historic}
     partial = [each for each in windows if not each.historic and each.coverage < 1.0]
-    met = [each for each in partial if _place_of(each) in historic or _is_historic(connection, each)]
+    note_windows(
+        connection,
+        [each for each in partial if _place_of(each) in historic or _is_historic(connection, each)],
+    )
+
+
+def note_windows(connection: Connection, windows: Sequence[Window]) -> None:
+    """Note the places of these windows."""
     rows = {
         _place_of(each): {
             "device": each.device, "session": each.session, "first_sample": each.first_sample, "fs": each.fs,
             "lead": int(each.lead), "due_us": each.closed_us + QUIET_US,
         }
-        for each in met
+        for each in windows
     }  # fmt: skip
     if rows:
         connection.execute(_upsert(connection.dialect.name), list(rows.values()))

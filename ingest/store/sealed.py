@@ -10,7 +10,7 @@ import os
 import time
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ingest.store.blocks import (
 )
 from ingest.store.growing import GrowingSegment, as_vitals
 from ingest.store.packing import pack, unpack
-from ingest.store.waveforms import Arrivals, Place, Stored
+from ingest.store.waveforms import Arrivals, Place, Span, Stored, is_touched
 from ingest.vitals import Vitals
 
 PACKED_TOGETHER_BYTES = 1 << 20  # of one device; unpacked as a whole to read any of it, in about 5 ms
@@ -125,6 +125,17 @@ class SealedSegment:
         for block in self._blocks(rows[is_in & (rows["end_sample"] > first_sample)]):
             first, ends = block.index["first_sample"], block.index["first_sample"] + block.index["n_samples"]
             found += self._read(block, (first < end_sample) & (ends > first_sample))
+        return found
+
+    def overlapping(self, device: str, session: int, spans: Sequence[Span]) -> list[Stored]:
+        """Chunks with samples in one of the joined spans."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        rows = rows[rows["session"] == session]
+        lengths = rows["end_sample"] - rows["first_sample"]
+        found = []
+        for block in self._blocks(rows[is_touched(rows["first_sample"], lengths, spans)]):
+            index = block.index
+            found += self._read(block, is_touched(index["first_sample"], index["n_samples"], spans))
         return found
 
     def between_arrivals(self, device: str, from_us: int, to_us: int) -> list[Stored]:

@@ -4,8 +4,8 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from ingest.store.rows import ReceivedChunk
 from ingest.vitals import Vitals
 
 Place = tuple[str, int, int]  # (device, session, first sample)
+
+
+Span = tuple[int, int]  # first sample, and one past the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,12 @@ class Waveforms(Protocol):
 
     def confirm(self) -> None:
         """The transaction of all that was appended has been committed."""
+
+    def overlapping(self, chunks: Sequence[ReceivedChunk]) -> list[tuple[str, Stored]]:
+        """(device, stored chunk) of all that share a sample's place with one of these.
+
+        Cheap where chunks begin beyond the newest place of their session: for those nothing is looked up.
+        """
 
     def between_samples(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Stored]:
         """Every chunk with samples in first_sample <= i < end_sample, in order of arrival.
@@ -93,6 +102,7 @@ class NewPlaces:
     """Tells which chunks are new, cheaply: what lies beyond the newest place of its session must be."""
 
     newest: dict[tuple[str, int], int]  # (device, session) -> first sample of the newest place
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)  # one past its last, once it is known
 
     def of(
         self, chunks: Sequence[ReceivedChunk], known: Callable[[Iterable[Place]], dict[Place, int]]
@@ -114,6 +124,16 @@ class NewPlaces:
                     del longest[place]
         return list(longest.values())
 
+    def doubtful(self, chunks: Sequence[ReceivedChunk]) -> dict[tuple[str, int], list[Span]]:
+        """By (device, session): what they claim to hold of what is stored already, in order."""
+        found: dict[tuple[str, int], list[Span]] = {}
+        for chunk in (each.chunk for each in chunks):
+            session = (chunk.device, chunk.session)
+            newest = self.newest.get(session, -1)
+            if chunk.first_sample <= newest or chunk.first_sample < self.ends.get(session, -1):
+                found.setdefault(session, []).append((chunk.first_sample, chunk.end_sample))
+        return {session: joined_spans(spans) for session, spans in found.items()}
+
     def note(self, kept: Sequence[ReceivedChunk]) -> frozenset[Place]:
         """They are on the disk now; their places."""
         places = []
@@ -122,8 +142,29 @@ class NewPlaces:
             session = (chunk.device, chunk.session)
             if chunk.first_sample > self.newest.get(session, -1):
                 self.newest[session] = chunk.first_sample
+                self.ends[session] = chunk.end_sample
             places.append((*session, chunk.first_sample))
         return frozenset(places)
+
+
+def joined_spans(spans: Iterable[Span]) -> list[Span]:
+    """The same samples in as few spans as possible, in order."""
+    joined: list[Span] = []
+    for first, end in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((first, end))
+    return joined
+
+
+def is_touched(
+    firsts: NDArray[np.int64], n_samples: NDArray[Any], spans: Sequence[Span]
+) -> NDArray[np.bool_]:
+    """Which chunks, (n,), have a sample in one of the joined spans."""
+    begins, ends = np.array(spans, np.int64).reshape(-1, 2).T
+    before = np.searchsorted(begins, firsts + n_samples) - 1  # the last span to begin before a chunk's end
+    return np.asarray((before >= 0) & (ends[before] > firsts))
 
 
 def longest_of_each_place(chunks: Sequence[Stored]) -> list[Stored]:

@@ -119,6 +119,7 @@ class Life:
         outcome = self._committer.wait()
         assert outcome is not None
         assert not isinstance(outcome.committed, Exception)
+        self.intake.contradict(outcome.committed.contradicting)
         self.acknowledged += self._unacknowledged
         self._unacknowledged = []
         self.published += [
