@@ -12,7 +12,7 @@ from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.pipeline import DevicePipeline
 from ingest.store.archive import Archive, Committed, StoreError
 from ingest.store.retention import DAY_US, Retention
-from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused
+from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused, RefusedCount
 from ingest.store.schema import metadata, open_store, verdict_table, window_table
 from ingest.vitals import SignalState, Vitals
 from ingest.window import Window
@@ -212,6 +212,7 @@ def test_of_refused_payloads_the_newest_are_kept_cut_to_their_first_bytes(archiv
     assert [each.received_us for each in kept] == list(range(80, 100))
     assert {len(each.payload) for each in kept} == {MAX_REFUSED_BYTES}
     assert [each.reason for each in archive.refused("a/c")] == ["other"]
+    assert archive.refused_counts() == [RefusedCount("a/b", 20, 80, 99), RefusedCount("a/c", 1, 1, 1)]
 
 
 def limited(engine: Engine, pragma: str) -> Callable[[], None]:
