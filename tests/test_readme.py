@@ -9,8 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ingest.chunk import Chunk, Lead
+from ingest.store.archive import Archive
+from ingest.store.rows import ReceivedChunk
+from ingest.wire import encode_binary
 from tests.conftest import Mosquitto, find_free_port
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +26,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
+QUESTIONS = [c for c in COMMANDS if c.startswith("wristlead export ") or "--inspect" in c]
 TABLE_COMMANDS = re.findall(r"`(python -m benchmarks\.[^`]+)`", README)
 
 
@@ -38,8 +44,29 @@ def test_make_targets_exist(command: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_questions_to_the_store_are_answered(command: str, tmp_path: Path) -> None:
+    received_us = 1_795_602_600_000_000  # 2026-11-25T10:30Z, after the README's --from
+    samples_mv = np.zeros((500, 1), np.float32)
+    chunk = Chunk("sim/patient-1", 1, 0, 0, received_us, 0, 500.0, (Lead.I,), samples_mv)
+    archive = Archive.open(f"sqlite:///{tmp_path / 'wristlead.sqlite'}")
+    archive.commit([ReceivedChunk(chunk, encode_binary(chunk), received_us)])
+    answered = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", *shlex.split(command)],
+        cwd=tmp_path,
+        env={**os.environ, "WRISTLEAD_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answered.returncode == 0, answered.stderr
+    assert "patient-1" in answered.stdout or "refused" in answered.stdout
+
+
 @pytest.mark.broker
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("wristlead ")])
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c.startswith("wristlead ") and c not in QUESTIONS]
+)
 def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquitto, tmp_path: Path) -> None:
     arguments = shlex.split(command)[1:]
     # The README's broker and folder are the reader's; here they are the test's own.
