@@ -72,6 +72,20 @@ class SegmentStore:
         self._unconfirmed.clear()
         self._unconfirmed_vitals.clear()
 
+    def overlapping(self, chunks: Sequence[ReceivedChunk]) -> list[tuple[str, Stored]]:
+        """See Waveforms."""
+        with self._lock, told(self.folder):
+            doubtful = self._new_places().doubtful(chunks)
+        if not doubtful:
+            return []
+        with self._reading() as segments:
+            return [
+                (device, each)
+                for (device, session), spans in doubtful.items()
+                for segment in segments
+                for each in segment.overlapping(device, session, spans)
+            ]
+
     def between_samples(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Stored]:
         """See Waveforms."""
     def overlapping(self, chunks: Sequence[ReceivedChunk]) -> list[tuple[str, Stored]]:
