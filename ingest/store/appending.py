@@ -1,7 +1,9 @@
 """Blocks -> the end of this process's own segment file, on the disk when `write` returns."""
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
 import secrets
 import time
@@ -10,9 +12,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+_NOT_HERE = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)  # what file systems without F_FULLFSYNC answer
 SEGMENT = ".seg"
 SEALED = ".sealed"
-ROTATE_BYTES = 1 << 30  # a million chunks of 1 kB: their index takes a reader 50 MB
+ROTATE_BYTES = 1 << 30  # a million chunks of 1 kB: their index takes a reader 60 MB
+
+logger = logging.getLogger(__name__)
 
 
 class SegmentWriter:
@@ -31,9 +36,9 @@ class SegmentWriter:
     def write(self, blocks: bytes) -> None:
         """Append and wait until the disk has it; raises OSError, and then nothing of it was written."""
         self.rotate_if_due()
-        if self._fd < 0:
-            self._begin_file()
         try:
+            if self._fd < 0:
+                self._begin_file()
             _write_all(self._fd, blocks)
             sync(self._fd)
         except OSError:
@@ -65,10 +70,13 @@ class SegmentWriter:
         self._close = weakref.finalize(self, os.close, self._fd)
         self._n_files += 1
         self._end, self.stem = 0, stem
+        lock(self._fd)  # until it is closed: whatever the clocks say, nobody compresses it before
         sync_folder(self._folder)
 
     def _take_back(self) -> None:
         """Cut off what was half written; a file that failed is not trusted again."""
+        if self._fd < 0:
+            return
         with contextlib.suppress(OSError):  # readers leave a torn end alone, and nothing follows it
             os.ftruncate(self._fd, self._end)
             if self._end == 0:
@@ -84,11 +92,26 @@ def begin_us(stem: str) -> int:
 def sync(fd: int) -> None:
     """Wait until the file's bytes are on the disk itself; macOS needs more than fsync for that."""
     if hasattr(fcntl, "F_FULLFSYNC"):
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+            os.fsync(fd)  # a network or memory-card file system: it has nothing stronger
     elif hasattr(os, "fdatasync"):
         os.fdatasync(fd)
     else:
         os.fsync(fd)
+
+
+def lock(fd: int) -> None:
+    """Lock the file until it is closed; raises BlockingIOError when another process has the lock."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:  # some network file systems know no locks: the hour in the name must do
+        logger.debug("no lock: %s", error)
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,10 +5,10 @@ the disk before it takes its name, and has its name before the old one goes: no 
 anything.
 """
 
+import contextlib
 import logging
 import os
 import time
-import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.store.appending import SEALED, SEGMENT, sync_folder
+from ingest.store.appending import SEALED, SEGMENT, lock, sync, sync_folder
 from ingest.store.blocks import (
     DIRECTORY_ROW,
     ENTRY,
@@ -37,36 +37,54 @@ from ingest.vitals import Vitals
 PACKED_TOGETHER_BYTES = 1 << 20  # of one device; unpacked as a whole to read any of it, in about 5 ms
 REST = 4.0  # pauses for so many times as long as each device took: a fifth of one core at most
 UNFINISHED = ".sealing"
+UNPACKED_AT_ONCE = 8  # of all sealed files of a process: 8 MB
 _TRAILER_BYTES = 8  # where the directory begins
 
 logger = logging.getLogger(__name__)
 
 
 def seal(path: Path, rest: float = REST) -> Path | None:
-    """Compress a segment file that nobody appends to any more; the new path, None when it held nothing.
+    """Compress a segment file that nobody appends to any more; the new path.
 
+    None when it held nothing, and when another process compresses it or did.
     Raises ValueError when the file is damaged (it stays as it is), OSError when the disk is full.
     """
-    segment = GrowingSegment(path)
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_alone_on(path))
+        except (BlockingIOError, FileNotFoundError):
+            return None
+        segment = GrowingSegment(path)
+        stack.callback(segment.close)
         segment.follow()
+        if segment.damaged:
+            raise ValueError("a commit in it is damaged, the file is left as it is")
         if segment.good_bytes == 0:
             path.unlink(missing_ok=True)
             return None
-        unfinished = path.with_suffix(UNFINISHED)
+        unfinished, sealed = path.with_suffix(UNFINISHED), path.with_suffix(SEALED)
         with unfinished.open("wb") as file:
             for part in _sealed_blocks(segment, rest):
                 file.write(part)
             file.flush()
-            os.fsync(file.fileno())
-    finally:
-        segment.close()
-    sealed = path.with_suffix(SEALED)
-    unfinished.rename(sealed)
-    sync_folder(path.parent)
-    path.unlink(missing_ok=True)
+            sync(file.fileno())
+        unfinished.rename(sealed)
+        sync_folder(path.parent)
+        path.unlink(missing_ok=True)
     logger.info("compressed %s", sealed)
     return sealed
+
+
+@contextlib.contextmanager
+def _alone_on(path: Path) -> Iterator[None]:
+    """Hold the file's lock; raises BlockingIOError when another has it, FileNotFoundError when it is gone."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        lock(fd)
+        path.stat()  # who had it before may have finished: then the compressed file is not to be made again
+        yield
+    finally:
+        os.close(fd)
 
 
 def finish_seals(folder: Path) -> None:
@@ -76,32 +94,35 @@ def finish_seals(folder: Path) -> None:
 
 
 class SealedSegment:
-    """One sealed file; only its directory is held in memory."""
+    """One sealed file; only its directory is held in memory, and no file open: a month has hundreds."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY)
-        self.close = weakref.finalize(self, os.close, self._fd)  # nothing can be read after it
-        self._size = os.fstat(self._fd).st_size
-        start = int.from_bytes(os.pread(self._fd, _TRAILER_BYTES, self._size - _TRAILER_BYTES), "little")
-        directory = read_block(self._fd, start, self._size)
+        with _opened(path) as fd:
+            self._size = os.fstat(fd).st_size
+            at = max(0, self._size - _TRAILER_BYTES)
+            directory = read_block(fd, int.from_bytes(os.pread(fd, _TRAILER_BYTES, at), "little"), self._size)
         if directory is None or directory.kind is not BlockKind.DIRECTORY:
             raise ValueError(f"{path} is damaged: its directory is unreadable")
         self.devices = directory.devices
         self.first_us, self.last_us = directory.first_us, directory.last_us
         self._numbers = {name: number for number, name in enumerate(self.devices)}
-        self._rows = directory.index.copy()  # lets go of the names' bytes
-        self._unpacked = lru_cache(maxsize=4)(self._unpack)
+        self._rows = directory.index.copy()  # lets go of the names' bytes; device by device
+        self._begins = np.searchsorted(self._rows["device"], np.arange(len(self.devices) + 1))
 
     def follow(self) -> None:
         """A sealed file never changes."""
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def newest(self) -> dict[tuple[str, int], int]:
         """(device, session) -> first sample of the newest place, or a later sample of that chunk."""
         found: dict[tuple[str, int], int] = {}
-        for row in self._rows[self._rows["kind"] == BlockKind.SEALED_CHUNKS]:
-            session = (self.devices[row["device"]], int(row["session"]))
-            found[session] = max(int(row["end_sample"]) - 1, found.get(session, -1))
+        for number, kind, session, _, end_sample, *_ in self._rows.tolist():
+            if kind == BlockKind.SEALED_CHUNKS:
+                place = (self.devices[number], session)
+                found[place] = max(end_sample - 1, found.get(place, -1))
         return found
 
     def unconfirmed(self) -> set[Place]:
@@ -111,11 +132,16 @@ class SealedSegment:
     def last_arrivals(self) -> dict[str, tuple[int, int]]:
         """First and last arrival of each device that has chunks."""
         found: dict[str, tuple[int, int]] = {}
-        for row in self._rows[self._rows["kind"] == BlockKind.SEALED_CHUNKS]:
-            name, first, last = self.devices[row["device"]], int(row["first_us"]), int(row["last_us"])
-            known = found.get(name, (first, last))
-            found[name] = (min(first, known[0]), max(last, known[1]))
+        for number, kind, _, _, _, first, last, _ in self._rows.tolist():
+            if kind == BlockKind.SEALED_CHUNKS:
+                known = found.get(self.devices[number], (first, last))
+                found[self.devices[number]] = (min(first, known[0]), max(last, known[1]))
         return found
+
+    def extent(self, device: str) -> tuple[int, int] | None:
+        """First and last arrival of a device; None when it has no chunk here."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        return (int(rows["first_us"].min()), int(rows["last_us"].max())) if len(rows) else None
 
     def between_samples(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Stored]:
         """Chunks with samples in the span."""
@@ -170,7 +196,7 @@ class SealedSegment:
         rows = self._of(device, BlockKind.SEALED_VITALS)
         found = []
         for block in self._blocks(rows[(rows["first_us"] < to_us) & (rows["last_us"] >= from_us)]):
-            kept = np.frombuffer(self._unpacked(block.payload_start, block.end), VITALS_ROW)
+            kept = np.frombuffer(_unpacked(self.path, block.payload_start, block.end), VITALS_ROW)
             found += as_vitals(device, kept[(kept["at_us"] >= from_us) & (kept["at_us"] < to_us)])
         return found
 
@@ -182,22 +208,28 @@ class SealedSegment:
                 yield Arrivals(name, index["session"], index["first_sample"], index["received_us"])
 
     def _of(self, device: str, kind: BlockKind) -> NDArray[Any]:
-        number = self._numbers.get(device, len(self._numbers))
-        rows: NDArray[Any] = self._rows[(self._rows["device"] == number) & (self._rows["kind"] == kind)]
+        number = self._numbers.get(device)
+        if number is None:
+            return self._rows[:0]
+        of_device = self._rows[self._begins[number] : self._begins[number + 1]]
+        rows: NDArray[Any] = of_device[of_device["kind"] == kind]
         return rows
 
     def _blocks(self, rows: NDArray[Any]) -> Iterator[Block]:
-        for start in rows["start"].tolist():
-            block = read_block(self._fd, start, self._size)
-            if block is None:
-                logger.error("%s is damaged: the block at %d is lost", self.path, start)
-            else:
-                yield block
+        if not len(rows):
+            return
+        with contextlib.suppress(FileNotFoundError), _opened(self.path) as fd:  # dropped just now: too old
+            for start in rows["start"].tolist():
+                block = read_block(fd, start, self._size)
+                if block is None:
+                    logger.error("%s is damaged: the block at %d is lost", self.path, start)
+                else:
+                    yield block
 
     def _read(self, block: Block, is_wanted: NDArray[np.bool_]) -> list[Stored]:
         if not is_wanted.any():
             return []
-        joined = self._unpacked(block.payload_start, block.end)
+        joined = _unpacked(self.path, block.payload_start, block.end)
         found = []
         for _, flags, session, first, n_samples, received_us, offset, length, checksum in block.index[
             is_wanted
@@ -209,12 +241,26 @@ class SealedSegment:
             found.append(Stored(session, first, n_samples, received_us, bool(flags & HISTORIC), payload))
         return found
 
-    def _unpack(self, start: int, end: int) -> bytes:
-        try:
-            return unpack(os.pread(self._fd, end - start, start))
-        except ValueError as error:
-            logger.error("%s at %d: %s", self.path, start, error)  # noqa: TRY400 - one line
-            return b""
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@lru_cache(maxsize=UNPACKED_AT_ONCE)
+def _unpacked(path: Path, start: int, end: int) -> bytes:
+    """Kept for the chunk after this one; b"" when the bytes are damaged. Raises OSError."""
+    with _opened(path) as fd:
+        packed = os.pread(fd, end - start, start)
+    try:
+        return unpack(packed)
+    except ValueError as error:
+        logger.error("%s at %d: %s", path, start, error)  # noqa: TRY400 - one line
+        return b""
 
 
 def _sealed_blocks(segment: GrowingSegment, rest: float) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.quality import SignalState
-from ingest.store import appending
+from ingest.store import appending, sealed
 from ingest.store.blocks import SIGNALS, chunk_block
 from ingest.store.errors import StoreError
 from ingest.store.growing import GrowingSegment
@@ -253,7 +253,8 @@ def test_a_crash_while_sealing_loses_nothing(
     def crash(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "crash")
 
-    target = {"write": "pack", "fsync": "os.fsync"}.get(step, f"Path.{step}")
+    store.close()  # who writes a file holds its lock
+    target = {"write": "pack", "fsync": "sync"}.get(step, f"Path.{step}")
     with monkeypatch.context() as patched:
         patched.setattr(f"ingest.store.sealed.{target}", crash)
         with pytest.raises(OSError, match="crash"):
@@ -269,6 +270,7 @@ def test_a_crash_while_sealing_loses_nothing(
 def test_a_damaged_segment_is_never_sealed_over(store: SegmentStore) -> None:
     store.append([received(0), received(50)])
     store.append([received(100)])
+    store.close()
     [path] = store.folder.iterdir()
     data = bytearray(path.read_bytes())
     data[len(chunk_block([received(0), received(50)])) - 3] ^= 1
@@ -358,10 +360,10 @@ def test_an_unreadable_sealed_file_is_said_and_the_others_are_read(
     store.append([received(50)])
     store.tidy()
     store.wait_until_tidy()
-    [sealed] = store.folder.glob("*.sealed")
-    sealed.write_bytes(sealed.read_bytes()[:-3])
+    [path] = store.folder.glob("*.sealed")
+    path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(ValueError, match="its directory is unreadable"):
-        SealedSegment(sealed)
+        SealedSegment(path)
     reader = SegmentStore(store.folder, clock)
     assert len(reader.between_arrivals("a/b", 0, 1 << 62)) == 1
     assert "its directory is unreadable" in caplog.text
@@ -389,3 +391,85 @@ def test_a_reader_forgets_the_chunks_of_a_block_that_the_writer_took_back_and_ke
     held = {device: follower.entries(device)["first_sample"].tolist() for device in follower.devices}
     assert held == {"a/b": [0, 50], "a/c": [0, 50], "a/d": []}
     assert follower.last_arrivals() == {"a/b": (START_US, START_US), "a/c": (START_US, START_US)}
+
+
+def test_any_number_of_sealed_files_needs_no_open_file_and_eight_unpacked_blocks(
+    store: SegmentStore, clock: Clock
+) -> None:
+    for hour in range(40):
+        store.append([received(50 * hour, at_us=clock.us)], [vitals("a/b", clock.us, 60.0)])
+        clock.us += HOUR_US
+    store.tidy()
+    store.wait_until_tidy()
+    assert files(store) == [".sealed"] * 40
+    n_before = len(list(Path("/dev/fd").iterdir()))
+    reader = SegmentStore(store.folder, clock)
+    assert len(reader.between_arrivals("a/b", 0, 1 << 62)) == len(reader.vitals("a/b", 0, 1 << 62)) == 40
+    assert len(list(Path("/dev/fd").iterdir())) == n_before
+    assert sealed._unpacked.cache_info().currsize <= 8
+    reader.close()
+
+
+def test_two_processes_never_compress_the_same_file(store: SegmentStore, clock: Clock) -> None:
+    store.append([received(0), received(50)])
+    wanted = everything(store)
+    [path] = store.folder.iterdir()
+    assert seal(path, rest=0.0) is None  # its writer has it
+    store.close()
+    with sealed._alone_on(path):  # another process is at it
+        assert seal(path, rest=0.0) is None
+        assert everything(store) == wanted
+    assert seal(path, rest=0.0) == path.with_suffix(".sealed")
+    assert seal(path, rest=0.0) is None
+    reader = SegmentStore(store.folder, clock)
+    assert everything(reader) == wanted
+    reader.close()
+
+
+def test_a_reader_that_looks_while_a_file_is_dropped_finds_nothing_and_goes_on(store: SegmentStore) -> None:
+    store.append([received(0)])
+    store.append([received(50)], [vitals("a/b", START_US, 60.0)])
+    store.close()
+    [path] = store.folder.iterdir()
+    seal(path, rest=0.0)
+    segment = SealedSegment(path.with_suffix(".sealed"))
+    path.with_suffix(".sealed").unlink()
+    assert segment.between_samples("a/b", 1, 0, 100) == []
+    assert segment.vitals("a/b", 0, 1 << 62) == []
+
+
+def test_a_file_with_a_damaged_commit_is_kept_as_it_is_and_not_tried_again(
+    store: SegmentStore, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for first in (0, 50, 100):
+        store.append([received(first)])
+    [path] = store.folder.iterdir()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3 + 60] ^= 1  # in the index of the second commit
+    path.write_bytes(data)
+    clock.us += 3 * HOUR_US
+    for _ in range(2):
+        store.tidy()
+        store.wait_until_tidy()
+    assert path.read_bytes() == data
+    assert caplog.text.count("is not compressed") == 1
+    assert len(SegmentStore(store.folder, clock).between_arrivals("a/b", 0, 1 << 62)) == 2
+
+
+def test_a_folder_that_cannot_be_confirmed_has_not_taken_the_new_file(
+    store: SegmentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(appending, "sync_folder", fails)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="the disk may be failing"):
+                store.append([received(0)])
+    confirmed: list[Path] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(appending, "sync_folder", confirmed.append)
+        assert store.append([received(0)]) == {("a/b", 1, 0)}
+    assert confirmed[-1] == store.folder
+    assert len(store.between_arrivals("a/b", 0, 1 << 62)) == 1
