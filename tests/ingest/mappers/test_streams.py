@@ -83,6 +83,19 @@ def test_what_comes_again_in_any_order_gets_the_same_place_again(order: list[int
         )
 
 
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=40))
+@settings(max_examples=30, deadline=None)
+def test_a_frame_of_a_strap_that_comes_again_gets_its_place_again_and_moves_no_later_one(
+    order: list[int],
+) -> None:
+    one = mapper(POLAR)
+    first = [strap(one, k, 843_000_000.0) for k in range(31)]
+    again = [strap(one, k, 843_000_000.0) for k in order]
+    assert [(c.session, c.first_sample) for c in again] == [(first[k].session, 73 * k) for k in order]
+    after = strap(one, 31, 843_000_000.0)
+    assert (after.session, after.first_sample) == (first[0].session, 73 * 31)
+
+
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("epoch", EPOCHS_S)
 def test_unit_and_epoch_of_a_clock_that_is_right_are_found(unit: str, epoch: str) -> None:
