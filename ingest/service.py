@@ -186,6 +186,7 @@ class IngestService:
             "crowded": known.crowded,
             "flapping": known.flapping,
             "denied": list(self._guard.denied),
+            "denied_topics": len(self._guard.denied),
             "flooding": len(self._intake.flooding),
             "limits": in_words(self._intake.flooding),
             "windows": known.windows,
