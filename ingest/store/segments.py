@@ -6,6 +6,7 @@ that several ingest processes write side by side and readers in any process foll
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ class SegmentStore:
         self._writer = SegmentWriter(folder, clock_us)
         self._new: NewPlaces | None = None  # until the first append
         self._unreadable: set[str] = set()  # names of damaged files
+        self._damaged: set[str] = set()  # names of those that can be read in part, and are not compressed
         self._unconfirmed: set[Place] = set()
         self._unconfirmed_vitals: set[tuple[str, int]] = set()
         self._sealing: threading.Thread | None = None
@@ -128,7 +130,7 @@ class SegmentStore:
     def extent(self, device: str) -> tuple[int, int] | None:
         """See Waveforms."""
         with self._reading() as segments:
-            spans = [span for each in segments if (span := each.last_arrivals().get(device)) is not None]
+            spans = [span for each in segments if (span := each.extent(device)) is not None]
         return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
     def first_arrival_us(self, device: str, session: int, first_sample: int) -> int | None:
@@ -167,11 +169,25 @@ class SegmentStore:
                 return
             finish_seals(self.folder)
             complete = [
-                path for path in sorted(self.folder.glob(f"*{SEGMENT}")) if self._is_complete(path.stem)
+                path
+                for path in sorted(self.folder.glob(f"*{SEGMENT}"))
+                if self._is_complete(path.stem) and path.name not in self._damaged
             ]
             if complete:
-                self._sealing = threading.Thread(target=_seal_all, args=(complete,), name="seal", daemon=True)
+                self._sealing = threading.Thread(
+                    target=self._seal, args=(complete,), name="seal", daemon=True
+                )
                 self._sealing.start()
+
+    def _seal(self, paths: list[Path]) -> None:
+        for path in paths:
+            try:
+                seal(path)
+            except OSError as error:  # it stays as it is, readable, and is tried again
+                logger.warning("%s cannot be compressed now: %s", path, error)
+            except ValueError as error:
+                self._damaged.add(path.name)
+                logger.warning("%s is not compressed: %s", path, error)
 
     def wait_until_tidy(self) -> None:
         """Wait for the thread that compresses, if there is one."""
@@ -200,12 +216,9 @@ class SegmentStore:
             yield [self._segments[stem] for stem in sorted(self._segments)]
 
     def _refresh(self) -> None:
-        try:
-            names = {path.name for path in self.folder.iterdir() if path.suffix in (SEGMENT, SEALED)}
-        except FileNotFoundError:  # nothing was ever written
-            names = set()
-        there = {name.removesuffix(SEGMENT): name for name in names if name.endswith(SEGMENT)}
-        there |= {name.removesuffix(SEALED): name for name in names if name.endswith(SEALED)}
+        there = self._files()
+        if not self._segments.keys() <= there.keys():  # dropped; or sealed while the folder was being read
+            there |= self._files()
         for stem, segment in list(self._segments.items()):
             if there.get(stem) != segment.path.name:
                 segment.close()
@@ -215,6 +228,16 @@ class SegmentStore:
                 self._open(stem, name)
         for segment in self._segments.values():
             segment.follow()
+
+    def _files(self) -> dict[str, str]:
+        """The name of each file that counts, by stem: of a sealed one and its original the sealed one."""
+        try:
+            with os.scandir(self.folder) as entries:
+                names = [each.name for each in entries]
+        except FileNotFoundError:  # nothing was ever written
+            return {}
+        there = {name.removesuffix(SEGMENT): name for name in names if name.endswith(SEGMENT)}
+        return there | {name.removesuffix(SEALED): name for name in names if name.endswith(SEALED)}
 
     def _open(self, stem: str, name: str) -> None:
         if name in self._unreadable:
