@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.exporter import LIVE_WITHIN_S, STARTING_S, Exporter, Server
 from ingest.exporter import STORE_OK as OK
 from ingest.gauges import DurationHistogram
+from ingest.intake import WRONG
 from ingest.metrics import METRICS, PORT_OFFSETS, SHARED, Kind, Metric, serve_metrics
 from ingest.settings import SettingsError, load_settings
 from ingest.store.schema import STORE_OK
@@ -238,6 +239,12 @@ def test_the_operations_page_lists_exactly_what_is_exported() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     listed = [line for line in page.splitlines() if re.match(r"\| `(wristlead|process)_[a-z_]+` ", line)]
     assert listed == wanted, "these lines belong into docs/operations.md:\n" + "\n".join(wanted)
+
+
+@pytest.mark.parametrize("reason", WRONG)
+def test_the_operations_page_explains_each_reason_of_a_refusal(reason: str) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert f"`{reason}`" in page.partition("\nIngest. ")[2].partition("\n\n")[0]
 
 
 def test_alerts_and_examples_name_metrics_that_exist() -> None:
