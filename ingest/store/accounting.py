@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, Engine, and_, func, select
 
+from ingest.store.insertion import outdoes
 from ingest.store.location import waveforms_of
 from ingest.store.schema import verdict_table, window_table
 from ingest.store.waveforms import Place
@@ -33,7 +34,7 @@ class Account:
     lost: int  # acknowledged and not in the store
     windows: int
     eligible: int  # windows with enough samples for the model
-    verdicts: int  # of eligible windows
+    verdicts: int  # of eligible windows, on as many samples as they hold
     missing_verdicts: int  # eligible windows without one
     indeterminate: dict[str, int]  # reason -> verdicts that could not tell, of all windows
     publish_arrival_ms: Quantiles  # from a device's publication to ingest's socket
@@ -102,14 +103,15 @@ def _arrivals(engine: Engine) -> dict[Place, int]:
 def _verdicts(connection: Connection) -> tuple[int, int, list[float]]:
     """Eligible windows, how many of them have a verdict, and how long each took, ms."""
     window, verdict = window_table.c, verdict_table.c
-    same_place = and_(
+    its_own = and_(
         verdict.device == window.device,
         verdict.session == window.session,
         verdict.first_sample == window.first_sample,
+        ~outdoes(window, verdict),  # a verdict on fewer samples is to be replaced
     )
     rows = connection.execute(
         select(window.closed_us, verdict.decided_us)
-        .select_from(window_table.outerjoin(verdict_table, same_place))
+        .select_from(window_table.outerjoin(verdict_table, its_own))
         .where(window.coverage >= MIN_COVERAGE)
     ).all()
     delays_ms = [(decided - closed) / 1000 for closed, decided in rows if decided is not None]

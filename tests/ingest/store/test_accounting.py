@@ -27,12 +27,15 @@ def window(first: int, coverage: float = 1.0) -> Window:
     )
 
 
-def decide(engine: Engine, first: int, decided_us: int, reason: str | None = None) -> None:
+def decide(
+    engine: Engine, first: int, decided_us: int, reason: str | None = None, coverage: float | None = None
+) -> None:
     with engine.begin() as connection:
         connection.execute(
             verdict_table.insert().values(
                 device="a/b", session=1, first_sample=first, wall_time_us=0, model="m",
                 decided_us=decided_us, historic=False, indeterminate=reason, findings="[]",
+                coverage=coverage,
             )
         )  # fmt: skip
 
@@ -71,6 +74,16 @@ def test_everything_is_counted_where_it_belongs(engine: Engine, tmp_path: Path) 
         publish_arrival_ms=Quantiles(2.0, 2.0),
         window_verdict_ms=Quantiles(30.0, 39.8),
     )
+
+
+def test_a_verdict_on_fewer_samples_than_its_window_holds_is_none(engine: Engine, tmp_path: Path) -> None:
+    log = tmp_path / "published.csv"
+    log.write_text("")
+    Archive(engine).commit(windows=[window(0), window(5000), window(10_000, coverage=0.96)])
+    for first, coverage in ((0, 0.97), (5000, 1.0), (10_000, 0.96)):
+        decide(engine, first, 21_000, coverage=coverage)
+    found = account(engine, log)
+    assert (found.eligible, found.verdicts, found.missing_verdicts) == (3, 2, 1)
 
 
 def test_nothing_measured_is_unknown(engine: Engine, tmp_path: Path) -> None:
