@@ -1,4 +1,4 @@
-"""One loop trains the classifier and all it builds on: pre-training, teachers, assistants, variants.
+"""One loop trains every network: classifier, what it builds on, its variants, and the rhythm network.
 
 A task says what it trains and what a batch costs; the loop does the rest: one cycle of the learning rate
 (Smith 2018), AdamW, clipped gradients, a checkpoint and a line of log after each epoch. Each epoch seeds its
@@ -125,14 +125,6 @@ def identity_of(run: Path) -> dict[str, Any]:
     return {**json.loads(stored["identity"]), "epochs_done": stored["epochs_done"]}
 
 
-def is_finished(run: Path) -> bool:
-    """Whether a run's checkpoint has all its epochs."""
-    if not (run / CHECKPOINT_NAME).is_file():
-        return False
-    identity = identity_of(run)
-    return bool(identity["epochs_done"] >= identity["epochs"])
-
-
 def _save(
     run: Path, identity: Mapping[str, Any], net: nn.Module, optimizer: torch.optim.Optimizer, epochs_done: int
 ) -> None:
@@ -153,7 +145,7 @@ def _resume(run: Path, identity: Mapping[str, Any], net: nn.Module, optimizer: t
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
-    if state["identity"] != json.dumps(identity, sort_keys=True):
+    if state.get("identity") != json.dumps(identity, sort_keys=True):
         raise ValueError(f"{path} was trained with another recipe; train into another directory")
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])

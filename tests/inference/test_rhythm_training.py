@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from inference.preprocess import prepare_batch
 from inference.rhythm_model import LAGS, LagPlot, RhythmNet, RhythmPlot, count_macs
 from inference.training.export import onnx_bytes, parity_error
+from inference.training.fit import CHECKPOINT_NAME, LOG_NAME, identity_of
 from inference.training.half import stored_as_half
 from inference.training.labels import DatasetError
 from inference.training.rhythm.__main__ import main
@@ -19,11 +21,11 @@ from inference.training.rhythm.dataset import LABELS, Recordings, load_recording
 from inference.training.rhythm.evaluate import figures, served_figures, unseen_windows
 from inference.training.rhythm.export import rounded
 from inference.training.rhythm.gate import gate_figures
-from inference.training.rhythm.train import LOG_NAME, Recipe, batch_of, logits_of, sampling, train
+from inference.training.rhythm.train import SCHEDULE, RhythmTask, batch_of, logits_of, sampling, train
 from inference.training.rhythm.validate import cross_validate, unseen_of
 
 torch.set_num_threads(1)
-TINY = Recipe(epochs=2, batch=8)
+TINY = replace(SCHEDULE, epochs=2, batch=8)
 
 
 def synthetic(n: int = 24, seed: int = 0) -> Recordings:
@@ -69,8 +71,21 @@ def test_a_checkpoint_of_another_recipe_and_too_few_recordings_are_refused(tmp_p
     train(recordings, np.arange(8), TINY, tmp_path, stop_after=1)
     with pytest.raises(ValueError, match="another recipe"):
         train(recordings, np.arange(8), replace(TINY, seed=2), tmp_path)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(recordings, np.arange(7), TINY, tmp_path)
+    stored = torch.load(tmp_path / CHECKPOINT_NAME, weights_only=True)
+    torch.save({"net": stored["net"], "recipe": {}}, tmp_path / CHECKPOINT_NAME)  # of a loop of its own
+    with pytest.raises(ValueError, match="another recipe"):
+        train(recordings, np.arange(8), TINY, tmp_path)
     with pytest.raises(ValueError, match="7 training recordings do not fill one batch of 8"):
         train(recordings, np.arange(7), TINY, tmp_path / "few")
+
+
+def test_what_made_a_network_is_stored_with_it(tmp_path: Path) -> None:
+    train(synthetic(8), np.arange(8), TINY, tmp_path)
+    stored = identity_of(tmp_path)
+    assert stored.items() >= {"task": "rhythm", "n_train": 8, "seed": TINY.seed, "epochs_done": 2}.items()
+    assert stored["augment"]["gain"] == [0.5, 2.0]
 
 
 def test_a_recording_of_the_held_out_fold_changes_nothing_in_its_network(tmp_path: Path) -> None:
@@ -181,16 +196,43 @@ def test_rare_rhythms_are_drawn_more_often_but_not_more_often_than_asked() -> No
     np.testing.assert_allclose([equal[rhythm == code].sum() for code in range(4)], 0.25)
 
 
+def test_a_step_draws_rare_rhythms_more_often_and_never_one_that_is_not_trained_on() -> None:
+    recordings = synthetic(80)
+    rows = np.array([row for row in range(80) if recordings.rhythm[row] == 0 or row < 8])  # 20, 2, 2 and 2
+    drawn: list[int] = []
+
+    class Noting(Recordings):
+        def window_mv(self, number: int, start: int) -> NDArray[np.float32]:
+            drawn.append(number)
+            return recordings.window_mv(number, start)
+
+    noting = Noting(**{name: getattr(recordings, name) for name in Recordings.__dataclass_fields__})
+    rng = np.random.default_rng(0)
+    RhythmTask(noting, rows).loss(np.arange(400), 0, rng)
+    assert set(drawn) <= set(rows.tolist())
+    counts = np.bincount(recordings.rhythm[drawn], minlength=4)
+    expected = np.bincount(recordings.rhythm[rows], weights=sampling(recordings.rhythm[rows], 0.5))
+    np.testing.assert_allclose(counts / 400, expected, atol=0.08)
+    assert counts[1:].min() / 400 > 2 / len(rows)
+
+
+def test_a_recording_that_holds_no_more_than_one_window_is_left_out() -> None:
+    lengths = [700, 1000, 1001, 1500]
+    offset, rhythm = np.cumsum([0, *lengths]), np.arange(4)
+    recordings = Recordings(np.zeros(sum(lengths), np.int16), offset, rhythm, np.array(["R"] * 4))
+    assert len(RhythmTask(recordings, np.arange(4))) == 2
+    assert len(RhythmTask(recordings, np.arange(2))) == 0
+
+
 def test_batches_show_both_polarities() -> None:
     recordings = synthetic()
     plain = RawAugmentConfig(
         gain=(1.0, 1.0), stretch_share=0, wander_share=0, emg_share=0, mains_share=0, mask_share=0
     )
-    recipe = replace(TINY, augment=plain, mixup=0.0)
-    ecg, targets = batch_of(recordings, np.arange(24), np.random.default_rng(0), recipe)
+    ecg, rhythm = batch_of(recordings, np.arange(24), np.random.default_rng(0), plain)
     upright = (ecg.amax(dim=1) > -ecg.amin(dim=1)).float().mean()
     assert 0.2 < upright < 0.8
-    np.testing.assert_array_equal(targets.argmax(dim=1).numpy(), recordings.rhythm)
+    np.testing.assert_array_equal(rhythm.numpy(), recordings.rhythm)
 
 
 def test_windows_end_with_the_recording_and_a_short_one_is_filled_with_nothing() -> None:

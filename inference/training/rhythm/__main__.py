@@ -7,6 +7,7 @@ import argparse
 import json
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from inference.card import RELEASED_WEIGHTS
 from inference.preprocess import prepare_batch
 from inference.rhythm import RhythmError, RhythmReader
 from inference.training.export import ExportError
+from inference.training.fit import Schedule
 from inference.training.labels import DatasetError
 from inference.training.rhythm.dataset import load_recordings, prepare_recordings, read_recordings
 from inference.training.rhythm.evaluate import figures, served_figures, unseen_windows
 from inference.training.rhythm.export import export
 from inference.training.rhythm.external import external_figures
 from inference.training.rhythm.gate import gate_figures
-from inference.training.rhythm.train import Recipe, train
+from inference.training.rhythm.train import SCHEDULE, train
 from inference.training.rhythm.validate import cross_validate
 
 DEFAULT_RUN = Path("runs/rhythm")
@@ -51,12 +53,12 @@ def _prepare(options: argparse.Namespace) -> dict[str, Any]:
 
 def _train(options: argparse.Namespace) -> None:
     recordings = load_recordings(options.data, options.run)
-    train(recordings, np.arange(len(recordings)), _recipe(options), options.run)
+    train(recordings, np.arange(len(recordings)), _schedule(options), options.run)
 
 
 def _cross_validate(options: argparse.Namespace) -> dict[str, Any]:
     recordings = load_recordings(options.data, options.run)
-    unseen, fold = cross_validate(recordings, _recipe(options), options.run)
+    unseen, fold = cross_validate(recordings, _schedule(options), options.run)
     return figures(unseen, fold) | {"gate": gate_figures(recordings, unseen, fold)}
 
 
@@ -76,14 +78,13 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    return Recipe(epochs=options.epochs, seed=options.seed)
+def _schedule(options: argparse.Namespace) -> Schedule:
+    return replace(SCHEDULE, epochs=options.epochs, seed=options.seed)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m inference.training.rhythm", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
-    defaults = Recipe()
     for name, step, what in (
         ("prepare", _prepare, "resample the handheld recordings to 100 Hz once and keep them in --run"),
         ("cross-validate", _cross_validate, "train a network for each fold, and print their figures as JSON"),
@@ -95,15 +96,19 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(step=step)
         one.add_argument("--data", type=Path, required=True, help="directory of recordings")
         one.add_argument("--run", type=Path, default=DEFAULT_RUN, help="directory of the run")
-        one.add_argument("--weights", type=Path, default=RELEASED_WEIGHTS, help="directory of the weights")
+        if name in {"export", "evaluate"}:
+            one.add_argument(
+                "--weights", type=Path, default=RELEASED_WEIGHTS, help="directory of the weights"
+            )
+        if name in {"train", "cross-validate"}:
+            one.add_argument("--epochs", type=int, default=SCHEDULE.epochs)
+            one.add_argument("--seed", type=int, default=SCHEDULE.seed)
         if name == "evaluate":
             one.add_argument(
                 "--handheld",
                 action="store_true",
                 help="handheld recordings too; not for CinC 2017, which the released network was trained on",
             )
-        one.add_argument("--epochs", type=int, default=defaults.epochs)
-        one.add_argument("--seed", type=int, default=defaults.seed)
     return parser
 
 

@@ -15,18 +15,18 @@ from inference.training.augment import mains, some, wander
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawAugmentConfig:
-    """How often and how much; watches have about .20 of their energy below 1 Hz, clinical carts .03."""
+    """How often and how much: less noise than `training.augment` adds to hospital recordings."""
 
-    gain: tuple[float, float] = (0.8, 1.25)
+    gain: tuple[float, float] = (0.5, 2.0)
     stretch_share: float = 0.3
-    stretch: float = 0.06  # rate of time, +-
-    wander_share: float = 0.5
-    wander_mv: float = 0.3
-    emg_share: float = 0.4
+    stretch: float = 0.1  # rate of time, +-
+    wander_share: float = 0.3
+    wander_mv: float = 0.2
+    emg_share: float = 0.3
     emg_mv: float = 0.03  # standard deviation over the full band
-    mains_share: float = 0.2
+    mains_share: float = 0.1
     mains_mv: float = 0.03
-    mask_share: float = 0.25
+    mask_share: float = 0.2
     mask_s: tuple[float, float] = (0.05, 0.6)  # windows with more than 0.5 s missing are never classified
 
 

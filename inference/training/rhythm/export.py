@@ -25,12 +25,13 @@ from inference.preprocess import BAND_HZ, MODEL_FS, MODEL_SAMPLES, prepare_batch
 from inference.rhythm import CARD_NAME, MODEL_NAME, RhythmCard
 from inference.rhythm_model import LAGS, RHYTHM_LAGS, RhythmNet, count_macs
 from inference.training.export import MAX_PARITY_ERROR, ExportError, onnx_bytes, parity_error
+from inference.training.fit import identity_of
 from inference.training.half import stored_as_half
 from inference.training.rhythm.calibrate import LIMITS_CHOSEN, fit
 from inference.training.rhythm.dataset import Recordings
 from inference.training.rhythm.evaluate import figures
 from inference.training.rhythm.gate import gate_figures
-from inference.training.rhythm.train import load_trained, recipe_of
+from inference.training.rhythm.train import load_trained
 from inference.training.rhythm.validate import unseen_of
 from inference.verdict import Rhythm
 
@@ -74,7 +75,7 @@ def export(recordings: Recordings, run: Path, weights_dir: Path) -> dict[str, An
         mmac=round(count_macs(net) / 1e6, 1),
         parity=parity,
         rounding=change_by_rounding(net, served, prepared),
-        recipe=recipe_of(run) | {"n_train": len(recordings)},
+        recipe=identity_of(run),
         figures=figures(unseen, fold) | {"gate": gate_figures(recordings, unseen, fold)},
     )
     weights_dir.mkdir(parents=True, exist_ok=True)

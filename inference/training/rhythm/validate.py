@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.training.fit import Schedule
 from inference.training.rhythm.calibrate import Unseen
 from inference.training.rhythm.dataset import Recordings, split
 from inference.training.rhythm.evaluate import load_unseen, save_unseen, unseen_windows
-from inference.training.rhythm.train import Recipe, logits_of, train
+from inference.training.rhythm.train import logits_of, train
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ UNSEEN_NAME = "unseen.npz"
 
 
 def cross_validate(
-    recordings: Recordings, recipe: Recipe, run: Path, folds: int = FOLDS
+    recordings: Recordings, schedule: Schedule, run: Path, folds: int = FOLDS
 ) -> tuple[Unseen, NDArray[np.int64]]:
     """Train a network for each fold in `run`/fold_N, or go on where they stand; returns as `unseen_of`."""
     fold = split(recordings, folds, SPLIT_SEED)
@@ -28,7 +29,7 @@ def cross_validate(
         place = run / f"fold_{each}"
         if (place / UNSEEN_NAME).is_file():
             continue
-        net = train(recordings, np.flatnonzero(fold != each), recipe, place)
+        net = train(recordings, np.flatnonzero(fold != each), schedule, place)
         judged = unseen_windows(recordings, np.flatnonzero(fold == each), partial(logits_of, net))
         save_unseen(judged, place / UNSEEN_NAME)
         log.info("judged %d recordings of fold %d", len(judged.rhythm), each)
