@@ -136,11 +136,13 @@ class GrowingSegment:
         arrivals = held["received_us"][(held["session"] == session) & (ends > first_sample)]
         return int(arrivals.min()) if len(arrivals) else None
 
-    def n_samples_at(self, device: str, session: int, first_sample: int) -> int | None:
-        """Samples of the longest chunk that begins there; None when none does."""
+    def n_samples_at(self, device: str, session: int, first_samples: Sequence[int]) -> dict[int, int]:
+        """Samples of the longest chunk that begins at each; those where none does are left out."""
         held = self.entries(device)
-        n_samples = held["n_samples"][(held["session"] == session) & (held["first_sample"] == first_sample)]
-        return int(n_samples.max()) if len(n_samples) else None
+        held = held[held["session"] == session]
+        held = held[np.isin(held["first_sample"], np.array(first_samples, held["first_sample"].dtype))]
+        held = held[np.argsort(held["n_samples"])]  # of one place the last counts
+        return dict(zip(held["first_sample"].tolist(), held["n_samples"].tolist(), strict=True))
 
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Vitals of the span, in the order in which they were written."""

@@ -182,14 +182,17 @@ class SealedSegment:
             arrivals += block.index["received_us"][ends > first_sample].tolist()
         return min(arrivals, default=None)
 
-    def n_samples_at(self, device: str, session: int, first_sample: int) -> int | None:
-        """Samples of the longest chunk that begins there; None when none does."""
+    def n_samples_at(self, device: str, session: int, first_samples: Sequence[int]) -> dict[int, int]:
+        """Samples of the longest chunk that begins at each; those where none does are left out."""
         rows = self._of(device, BlockKind.SEALED_CHUNKS)
-        is_in = (rows["session"] == session) & (rows["first_sample"] <= first_sample)
-        sizes: list[int] = []
-        for block in self._blocks(rows[is_in & (rows["end_sample"] > first_sample)]):
-            sizes += block.index["n_samples"][block.index["first_sample"] == first_sample].tolist()
-        return max(sizes, default=None)
+        is_in = (rows["session"] == session) & (rows["first_sample"] <= max(first_samples))
+        found: dict[int, int] = {}
+        for block in self._blocks(rows[is_in & (rows["end_sample"] > min(first_samples))]):
+            firsts = block.index["first_sample"]
+            held = block.index[np.isin(firsts, np.array(first_samples, firsts.dtype))]
+            for first, n in zip(held["first_sample"].tolist(), held["n_samples"].tolist(), strict=True):
+                found[first] = max(n, found.get(first, 0))
+        return found
 
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Vitals of the span."""

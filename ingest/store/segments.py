@@ -266,11 +266,14 @@ class SegmentStore:
     def _known(self, places: Iterable[Place]) -> dict[Place, int]:
         """How many samples are stored at those of the places that are known."""
         found: dict[Place, int] = {}
+        by_session: dict[tuple[str, int], list[int]] = {}  # of 20,000 places each for itself took 2 minutes
+        for device, session, first_sample in places:
+            by_session.setdefault((device, session), []).append(first_sample)
         with self._reading() as segments:
-            for place in places:
-                sizes = [n for each in segments if (n := each.n_samples_at(*place)) is not None]
-                if sizes:
-                    found[place] = max(sizes)
+            for (device, session), first_samples in by_session.items():
+                for segment in segments:
+                    for first, n in segment.n_samples_at(device, session, first_samples).items():
+                        found[device, session, first] = max(n, found.get((device, session, first), 0))
         return found
 
 
