@@ -96,6 +96,11 @@ class GrowingSegment:
         found = zip(device[is_last].tolist(), session[is_last].tolist(), first[is_last].tolist(), strict=True)
         return {(names[number], session): first for number, session, first in found}
 
+    def newest_of(self, device: str, session: int) -> int:
+        """First sample of the newest place of one session; -1 when it has none here."""
+        held = self.entries(device)
+        return int(held["first_sample"][held["session"] == session].max(initial=-1))
+
     def unconfirmed(self) -> set[Place]:
         """Places of which nobody knows whether the database took what belongs to them."""
         names = self.devices

@@ -49,7 +49,7 @@ class PartitionStore:
         self._engine = engine
         self._days: set[tuple[str, int]] = set()  # known to have their partition
         self._making: set[tuple[str, int]] = set()
-        self._new: NewPlaces | None = None  # until the first append
+        self._new = NewPlaces({}, is_all=False)
         self._appended: list[ReceivedChunk] = []  # in a transaction that is not confirmed yet
         with self._transaction() as connection:
             _make_tables(connection)
@@ -58,7 +58,7 @@ class PartitionStore:
         self, chunks: Sequence[ReceivedChunk], vitals: Sequence[Vitals], transaction: Connection
     ) -> frozenset[Place]:
         """See Waveforms; on the disk with the transaction's commit."""
-        new = self._new_places()
+        new = self._new_places(chunks)
         self._making.clear()
         kept = new.of(chunks, lambda places: _known(transaction, places))
         self._make_partitions(transaction, "waveform", {each.received_us // DAY_US for each in kept})
@@ -72,8 +72,7 @@ class PartitionStore:
 
     def confirm(self) -> None:
         """See Waveforms."""
-        if self._new is not None:
-            self._new.note(self._appended)
+        self._new.note(self._appended)
         self._appended = []
         self._days |= self._making
         self._making.clear()
@@ -82,7 +81,7 @@ class PartitionStore:
         """See Waveforms."""
         return [
             (device, each)
-            for (device, session), spans in self._new_places().doubtful(chunks).items()
+            for (device, session), spans in self._new_places(chunks).doubtful(chunks).items()
             for first, end in spans
             for each in self.between_samples(device, session, first, end)
         ]
@@ -194,11 +193,18 @@ class PartitionStore:
     def close(self) -> None:
         """See Waveforms; the engine is its owner's."""
 
-    def _new_places(self) -> NewPlaces:
-        """What is there already, read once."""
-        if self._new is None:
-            query = "SELECT device, session, max(first_sample) AS first FROM waveform GROUP BY 1, 2"
-            self._new = NewPlaces({(row.device, row.session): row.first for row in self._rows(query)})
+    def _new_places(self, chunks: Sequence[ReceivedChunk]) -> NewPlaces:
+        """What is there already of their sessions, each looked up once: all together take minutes."""
+        unknown = sorted(self._new.unknown(chunks))
+        if unknown:
+            rows = self._rows(
+                "SELECT p.device, p.session, coalesce((SELECT max(w.first_sample) FROM waveform w"
+                " WHERE w.device = p.device AND w.session = p.session), -1) AS first"
+                " FROM unnest(CAST(:devices AS text[]), CAST(:sessions AS bigint[])) AS p(device, session)",
+                devices=[device for device, _ in unknown],
+                sessions=[session for _, session in unknown],
+            )
+            self._new.learn({(row.device, row.session): row.first for row in rows})
         return self._new
 
     def _stored(self, condition: str, **values: Any) -> list[Stored]:

@@ -125,6 +125,11 @@ class SealedSegment:
                 found[place] = max(end_sample - 1, found.get(place, -1))
         return found
 
+    def newest_of(self, device: str, session: int) -> int:
+        """The same of one session; -1 when it has none here."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        return int(rows["end_sample"][rows["session"] == session].max(initial=0)) - 1
+
     def unconfirmed(self) -> set[Place]:
         """Places of which nobody knows whether the database took what belongs to them: none so late."""
         return set()

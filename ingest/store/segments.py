@@ -52,7 +52,7 @@ class SegmentStore:
     ) -> frozenset[Place]:
         """See Waveforms."""
         with self._lock, told(self.folder):
-            new = self._new_places()
+            new = self._new_places(chunks)
             kept = new.of(chunks, self._known)
             if self._unconfirmed_vitals:
                 vitals = [
@@ -77,7 +77,7 @@ class SegmentStore:
     def overlapping(self, chunks: Sequence[ReceivedChunk]) -> list[tuple[str, Stored]]:
         """See Waveforms."""
         with self._lock, told(self.folder):
-            doubtful = self._new_places().doubtful(chunks)
+            doubtful = self._new_places(chunks).doubtful(chunks)
         if not doubtful:
             return []
         with self._reading() as segments:
@@ -251,8 +251,8 @@ class SegmentStore:
             self._unreadable.add(name)
             logger.error("%s; restore it from a copy if you have one", error)  # noqa: TRY400 - one line
 
-    def _new_places(self) -> NewPlaces:
-        """What is there already, read once."""
+    def _new_places(self, chunks: Sequence[ReceivedChunk]) -> NewPlaces:
+        """What is there already, read once; with very many sessions, of those of the chunks alone."""
         if self._new is None:
             newest: dict[tuple[str, int], int] = {}
             with self._reading() as segments:
@@ -261,6 +261,14 @@ class SegmentStore:
                         newest[session] = max(first, newest.get(session, first))
                     self._unconfirmed |= segment.unconfirmed()
             self._new = NewPlaces(newest)
+        unknown = self._new.unknown(chunks)
+        if unknown:
+            with self._reading() as segments:
+                found = {
+                    session: max((each.newest_of(*session) for each in segments), default=-1)
+                    for session in unknown
+                }
+            self._new.learn(found)
         return self._new
 
     def _known(self, places: Iterable[Place]) -> dict[Place, int]:

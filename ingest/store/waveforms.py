@@ -3,7 +3,7 @@
 `segments.py` keeps them in files for one machine, `partitions.py` in PostgreSQL.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from ingest.vitals import Vitals
 Place = tuple[str, int, int]  # (device, session, first sample)
 
 
+MAX_SESSIONS = 100_000  # remembered, 30 MB: a device that begins one with each chunk makes 8 million a day
 Span = tuple[int, int]  # first sample, and one past the last
 
 
@@ -103,6 +104,17 @@ class NewPlaces:
 
     newest: dict[tuple[str, int], int]  # (device, session) -> first sample of the newest place
     ends: dict[tuple[str, int], int] = field(default_factory=dict)  # one past its last, once it is known
+    is_all: bool = True  # a session that is not in `newest` has no place in the store
+
+    def unknown(self, chunks: Sequence[ReceivedChunk]) -> set[tuple[str, int]]:
+        """Sessions of which it must be looked up what is stored; then `learn`."""
+        if self.is_all:
+            return set()
+        return {(c.device, c.session) for c in (each.chunk for each in chunks)} - self.newest.keys()
+
+    def learn(self, newest: Mapping[tuple[str, int], int]) -> None:
+        """The first sample of the newest place of each session; -1 when none is stored."""
+        self.newest.update(newest)
 
     def of(
         self, chunks: Sequence[ReceivedChunk], known: Callable[[Iterable[Place]], dict[Place, int]]
@@ -136,6 +148,10 @@ class NewPlaces:
 
     def note(self, kept: Sequence[ReceivedChunk]) -> frozenset[Place]:
         """They are on the disk now; their places."""
+        if len(self.newest) > MAX_SESSIONS:
+            self.newest.clear()
+            self.ends.clear()
+            self.is_all = False
         places = []
         for each in kept:
             chunk = each.chunk

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, Table, create_engine, event, func, insert, inspec
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.pipeline import DevicePipeline
+from ingest.store import waveforms
 from ingest.store.archive import Archive, Committed, StoreError
 from ingest.store.retention import DAY_US, Retention
 from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused, RefusedCount
@@ -356,3 +357,17 @@ def test_chunks_and_vitals_of_a_store_of_an_earlier_version_are_moved(tmp_path: 
     again = Archive.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
     assert n_chunks(again) == 3
     assert "chunk" not in inspect(create_engine(f"sqlite:///{tmp_path / 'store.sqlite'}")).get_table_names()
+
+
+def test_a_device_that_begins_a_session_with_each_chunk_fills_no_memory_and_nothing_is_stored_twice(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waveforms, "MAX_SESSIONS", 10)
+    archive = Archive(engine)
+    for session in range(50):
+        chunk = received(0, session=session)
+        assert len(archive.commit([chunk]).new_chunks) == 1
+        assert archive.commit([chunk, received(0, session=0)]).new_chunks == frozenset()
+    assert len(vars(archive.waveforms)["_new"].newest) <= 12
+    Archive(engine).commit([received(0, session=session) for session in range(50)])
+    assert n_chunks(archive) == 50
