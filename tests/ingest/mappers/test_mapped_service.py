@@ -10,9 +10,11 @@ import pytest
 
 from ingest.bodies import Bodies
 from ingest.link import Message, MqttLink
-from ingest.service import run
+from ingest.mappers.configuration import parse_mappers
+from ingest.service import IngestService, run
 from ingest.settings import load_settings
 from ingest.store.archive import Archive
+from ingest.store.errors import StoreError
 from ingest.topics import mapped_chunk_topic
 from ingest.vitals import Vitals
 from ingest.wire import decode
@@ -113,6 +115,35 @@ def test_an_export_is_stored_once_however_often_it_is_sent_and_others_go_on_mean
     listener.close()
     ingest.terminate()
     assert ingest.wait(10) == 0
+
+
+def test_a_past_that_cannot_be_read_for_a_while_loses_nothing_and_is_asked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive.open(house.settings.store_address)
+    service = IngestService(house.settings, archive, parse_mappers(TABLES, "test"))
+    asked: list[str] = []
+    devices = archive.devices
+
+    def fail_thrice() -> dict[str, int]:
+        asked.append("devices")
+        if len(asked) <= 3:
+            raise StoreError("the store is locked")
+        return devices()
+
+    service.start()
+    monkeypatch.setattr(archive, "devices", fail_thrice)
+    link = house.publisher().link
+    for k in range(20):
+        link._client.publish(HOBBY, batch(k), qos=1)
+    turns = (service.turn, lambda: link.poll(0.0))
+    await_that(lambda: "locked" in str(service.counters()["store"]), *turns)
+    await_that(lambda: len(stored(house, "home/one")) == 20, *turns)
+    await_that(lambda: service.counters()["store"] == "ok", *turns)
+    assert len(asked) == 4
+    assert [first for _, first, _ in stored(house, "home/one")] == [100 * k for k in range(20)]
+    assert service.counters()["turned_away"] == 0
+    service.close()
 
 
 def message(n_bytes: int) -> Message:
