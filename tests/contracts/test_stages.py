@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ingest.backfill import cut_again, late_chunk, slots_of
 from ingest.beats import BeatDetector
 from ingest.chunk import NO_FLAGS, Chunk, Lead
 from ingest.filters import StreamFilter, butterworth
@@ -91,12 +92,24 @@ def run_pipeline(chunks: list[Chunk]) -> object:
     return windows, replace(vitals, fs_measured=None, clock_offset_s=None)  # these are about arrival
 
 
+def run_cutting_again(chunks: list[Chunk]) -> object:
+    """Late samples -> their windows, all from the same stored chunks."""
+    slots = {
+        slot.first_sample: slot
+        for chunk in chunks
+        for slot in slots_of(late_chunk(chunk, FS, 4.0, END_US), FS)
+    }
+    windows = [cut_again(slots[first], chunks, END_US) for first in sorted(slots)]
+    return [None if window is None else encode_window(window) for window in windows]
+
+
 STAGES: list[Run] = [
     run_filter,
     run_beats,
     run_quality,
     run_sequence,
     run_window,
+    run_cutting_again,
     run_vitals,
     run_pipeline,
 ]
