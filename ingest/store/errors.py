@@ -15,6 +15,7 @@ REMEDIES = {
     "file too large": "is full: free some space on that disk",
     "readonly": "cannot be written: make the file and its folder writable",
     "read-only": "cannot be written: make the file and its folder writable",
+    "not permitted": "cannot be written: make the file and its folder writable",
     "permission denied": "cannot be written: make the file and its folder writable",
     "locked": "is locked by another program: close the one that holds it open",
     "unable to open": "cannot be opened: check that its folder exists and is writable",
@@ -23,6 +24,7 @@ REMEDIES = {
     "not a directory": "cannot be opened: a file lies where its folder is to be, move it away",
     "malformed": "is damaged: move the file away, and restore it from a copy if you have one",
     "not a database": "is not a database: set --store-url or --data-dir to another place",
+    "i/o error": "cannot be read or written: the disk may be failing, copy the data to another one",
     "input/output": "cannot be read or written: the disk may be failing, copy the data to another one",
     "connection refused": "cannot be reached: start PostgreSQL, or correct --store-url",
 }
