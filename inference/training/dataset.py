@@ -36,8 +36,8 @@ PREPARED_NAME = "records.npz"
 class Records:
     """Ten-second recordings and what is known of them; row i of each array is one recording.
 
-    What is not known is NaN (numbers) or "" (words): never 0, never an age of 300. The rows of the 0/1
-    matrices `sub_class`, `form` and `rhythm` mean something only where the `*_known` beside them is True.
+    A number that is not known is NaN: never 0, never an age of 300. The rows of the 0/1 matrices
+    `sub_class`, `form` and `rhythm` mean something only where the `*_known` beside them is True.
     """
 
     ecg_uv: NDArray[np.int16]  # (n, 8, 1000) at 100 Hz, leads as LEADS
@@ -49,7 +49,6 @@ class Records:
     male: NDArray[np.float32]  # (n,) 1 or 0
     pacemaker: NDArray[np.float32]  # (n,) 1 or 0
     native100: NDArray[np.float32]  # (n,) 1: recorded at 100 Hz by the database; 0: resampled to it here
-    device: NDArray[np.str_]  # (n,)
     sub_class: NDArray[np.float32]  # (n, 23) columns as SUBCLASSES
     sub_class_known: NDArray[np.bool_]  # (n,) has a diagnostic statement
     form: NDArray[np.float32]  # (n, 19) columns as FORMS
@@ -121,7 +120,6 @@ def records_of(ecg_uv: NDArray[np.int16], labels: Sequence[Label]) -> Records:
         male=numbers("male"),
         pacemaker=numbers("pacemaker"),
         native100=numbers("native100"),
-        device=np.array([one.device for one in ordered], dtype=np.str_),
         sub_class=_matrix([one.subclasses for one in ordered], SUBCLASSES),
         sub_class_known=np.array([bool(one.subclasses) for one in ordered], dtype=np.bool_),
         form=_matrix([one.forms for one in ordered], FORMS),

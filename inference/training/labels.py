@@ -36,7 +36,7 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What the tables say of one recording; NaN and "" where they say nothing."""
+    """What the tables say of one recording; NaN where they say nothing."""
 
     ecg_id: int
     patient: int
@@ -49,7 +49,6 @@ class Label:
     male: float  # 1 or 0
     pacemaker: float  # 1 or 0
     native100: float  # 1: the 100 Hz version is the database's own; 0: it was resampled here
-    device: str
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -107,7 +106,6 @@ def _about(row: Row) -> dict[str, Any]:
         "age_years": _age_years(row.get("age", "")),
         "male": {"0": 1.0, "0.0": 1.0, "1": 0.0, "1.0": 0.0}.get(row.get("sex", ""), math.nan),
         "pacemaker": _pacemaker(row),
-        "device": row.get("device", "").strip(),
     }
 
 

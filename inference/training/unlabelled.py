@@ -36,7 +36,6 @@ class Handheld:
 
     ecg_uv: list[NDArray[np.int16]]  # each (n_samples,) at 300 Hz
     label: NDArray[np.str_]  # (n,) N A O or ~: normal, atrial fibrillation, other, noisy
-    record: NDArray[np.str_]  # (n,) names
 
 
 def load_unlabelled(directory: Path, run: Path) -> NDArray[np.int16]:
@@ -65,14 +64,13 @@ def load_unlabelled(directory: Path, run: Path) -> NDArray[np.int16]:
 
 def load_handheld(directory: Path) -> Handheld | None:
     """The handheld recordings as they were taken; None where the directory has none."""
-    recordings, labels, names = [], [], []
+    recordings, labels = [], []
     for path in sorted(directory.glob(HANDHELD_PATTERN)):
         with np.load(path) as stored:
             offset, dx = stored["offset"], stored["dx"]
             labels.append(stored["label"])
-            names.append(stored["record"])
         recordings += [np.cumsum(dx[first:last], dtype=np.int16) for first, last in pairwise(offset)]
-    return Handheld(recordings, np.concatenate(labels), np.concatenate(names)) if labels else None
+    return Handheld(recordings, np.concatenate(labels)) if labels else None
 
 
 def load_motion_noise(directory: Path) -> NDArray[np.float32]:

@@ -31,7 +31,6 @@ def _synthetic(n: int = 40, seed: int = 0) -> Records:
             male=math.nan if i % 7 == 0 else float(i % 2),
             pacemaker=math.nan if i % 7 == 0 else 0.0,
             native100=float(i % 3 == 0),
-            device="",
         )
         for i in range(n)
     ]

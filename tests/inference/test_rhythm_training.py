@@ -42,7 +42,6 @@ def synthetic(n: int = 24, seed: int = 0) -> Recordings:
         np.concatenate(parts),
         np.cumsum([0, *lengths], dtype=np.int64),
         rhythm.astype(np.int64),
-        np.array([f"R{i:03}" for i in range(n)]),
     )
 
 
@@ -219,7 +218,7 @@ def test_a_step_draws_rare_rhythms_more_often_and_never_one_that_is_not_trained_
 def test_a_recording_that_holds_no_more_than_one_window_is_left_out() -> None:
     lengths = [700, 1000, 1001, 1500]
     offset, rhythm = np.cumsum([0, *lengths]), np.arange(4)
-    recordings = Recordings(np.zeros(sum(lengths), np.int16), offset, rhythm, np.array(["R"] * 4))
+    recordings = Recordings(np.zeros(sum(lengths), np.int16), offset, rhythm)
     assert len(RhythmTask(recordings, np.arange(4))) == 2
     assert len(RhythmTask(recordings, np.arange(2))) == 0
 
@@ -243,7 +242,7 @@ def test_windows_end_with_the_recording_and_a_short_one_is_filled_with_nothing()
         assert starts[-1] == last
         assert np.diff(starts).min() >= 100
         np.testing.assert_array_equal(recordings.starts(row, last + 1), [0])
-    short = Recordings(np.ones(700, np.int16), np.array([0, 700]), np.array([0]), np.array(["S"]))
+    short = Recordings(np.ones(700, np.int16), np.array([0, 700]), np.array([0]))
     np.testing.assert_array_equal(np.isnan(short.window_mv(0, 0)), np.arange(1000) >= 700)
 
 

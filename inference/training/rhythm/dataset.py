@@ -27,10 +27,9 @@ class Recordings:
     ecg_uv: NDArray[np.int16]  # (samples,) at 100 Hz
     offset: NDArray[np.int64]  # (n + 1,)
     rhythm: NDArray[np.int64]  # (n,) index into LABELS
-    record: NDArray[np.str_]  # (n,) names
 
     def __len__(self) -> int:
-        return len(self.record)
+        return len(self.rhythm)
 
     def window_mv(self, number: int, start: int) -> NDArray[np.float32]:
         """(1000,) mV from sample `start` of a recording, NaN beyond its end."""
@@ -78,7 +77,6 @@ def read_recordings(data: Path) -> Recordings:
         ecg_uv=np.concatenate(parts),
         offset=np.cumsum([0, *map(len, parts)], dtype=np.int64),
         rhythm=np.array([LABELS.index(code) for code in handheld.label], dtype=np.int64),
-        record=handheld.record,
     )
 
 
