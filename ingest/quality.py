@@ -24,6 +24,7 @@ PEAK_SHARE = 0.967  # quantile that stands for the QRS: a complex fills more tha
 WEIGHTS = np.array([1.33, -2.92, 0.46, 0.64, 0.85])  # usual QRS, its peak, muscle, waves, wander
 PEAKEDNESS, BIAS = -1.73, 8.58 - 1.2
 # Asystole has no QRS to stand out either. It is told from noise by size: one of these must be exceeded.
+ABSURD_MV = 1e6  # a kilovolt is no signal; from 1e9 mV on the powers here overflow, and say nothing
 NOISY_USUAL_MV, NOISY_WAVES_MV, NOISY_WANDER_MV = 0.03, 0.1, 1.5
 
 
@@ -145,6 +146,7 @@ def is_noisy(samples_mv: NDArray[np.floating], fs: float) -> bool:
     return bool(noisy_among(samples_mv[None], fs)[0])
 
 
+@np.errstate(over="ignore", invalid="ignore")  # see ABSURD_MV
 def noisy_among(stretches_mv: NDArray[np.floating], fs: float) -> NDArray[np.bool_]:
     """`is_noisy` for each of (n_stretches, n_samples)."""
     bands, top = _bands(stretches_mv.shape[1], fs)
@@ -162,7 +164,8 @@ def noisy_among(stretches_mv: NDArray[np.floating], fs: float) -> NDArray[np.boo
     weighed = np.log(sizes_mv.T + SMALLEST_MV) * WEIGHTS
     score = BIAS + PEAKEDNESS * np.log(kurtosis + 1e-6) + np.add.reduce(weighed, 1)
     is_quiet = (usual_mv < NOISY_USUAL_MV) & (waves_rms_mv < NOISY_WAVES_MV)
-    return np.asarray((score > 0.0) & ~(is_quiet & (wander_range_mv < NOISY_WANDER_MV)), np.bool_)
+    is_heard = ~(is_quiet & (wander_range_mv < NOISY_WANDER_MV))
+    return np.asarray(((score > 0.0) & is_heard) | ~(peak_mv < ABSURD_MV), np.bool_)
 
 
 def _mean(rows: NDArray[np.floating]) -> NDArray[np.floating]:

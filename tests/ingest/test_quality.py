@@ -120,3 +120,9 @@ def test_few_good_and_many_bad_recorded_stretches_are_refused() -> None:
         refused[name] = np.mean([is_noisy(x, 300.0) for x in stretches])
     assert refused["N"] <= 0.035
     assert refused["~"] >= 0.3
+
+
+@pytest.mark.parametrize("size_mv", [1e3, 1e10, 1e18, 1e25, 1e37])
+def test_noise_of_absurd_size_is_noisy_however_large(size_mv: float) -> None:
+    samples_mv = (np.random.default_rng(0).normal(0.0, 1.0, 1500) * size_mv).astype(np.float32)
+    assert is_noisy(samples_mv, 500.0)
