@@ -47,8 +47,12 @@ class Window:
 
     @property
     def is_eligible(self) -> bool:
-        """True when enough samples came for the model to look at it."""
-        return self.coverage >= MIN_COVERAGE
+        """True when enough samples came, and are here, for the model to look at it.
+
+        Of a window from a damaged store samples may be missing that once came.
+        """
+        n_here = len(self.samples_mv) - int(np.count_nonzero(np.isnan(self.samples_mv)))
+        return self.coverage >= MIN_COVERAGE and n_here >= MIN_COVERAGE * len(self.samples_mv)
 
 
 def preferred_lead(leads: tuple[Lead, ...]) -> int:

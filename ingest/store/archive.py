@@ -7,7 +7,8 @@ Only ingest writes these tables. What a crash repeats (a chunk sent again, a win
 unique key and changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -45,11 +46,13 @@ from ingest.store.schema import (
 from ingest.store.waveforms import Stored, longest_of_each_place
 from ingest.vitals import Vitals
 from ingest.window import Window
-from ingest.wire import END_OF_TIME_US, decode
+from ingest.wire import END_OF_TIME_US
 
 __all__ = ["Archive", "Committed", "StoreError"]
 
 MAX_DISPUTED = 10_000  # sessions whose windows are compared with what is stored
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class Archive:
     def chunks_at(self, device: str, session: int, first_sample: int, n_samples: int) -> list[ReceivedChunk]:
         """The stored chunks that hold one of these samples, in order of arrival."""
         found = self.waveforms.between_samples(device, session, first_sample, first_sample + n_samples)
-        return [_received(each, device) for each in longest_of_each_place(found)]
+        return _read(device, longest_of_each_place(found))
 
     def samples(  # noqa: PLR0913 - a place in a stream, and which of its samples are wanted
         self,
@@ -143,8 +146,10 @@ class Archive:
         found = self.waveforms.between_samples(device, session, first_sample, first_sample + n_samples)
         if received_by_us is not None:
             found = [each for each in found if each.received_us <= received_by_us]
-        for each in reversed(longest_of_each_place(found)):  # the first to arrive is written last
-            place_samples(decode(each.payload, device), lead, first_sample, samples)
+        for each in reversed(
+            _read(device, longest_of_each_place(found))
+        ):  # the first to arrive is written last
+            place_samples(each.chunk, lead, first_sample, samples)
         return samples
 
     def window(self, device: str, session: int, first_sample: int) -> Window | None:
@@ -217,7 +222,7 @@ class Archive:
     def chunks_since(self, device: str, received_us: int) -> list[ReceivedChunk]:
         """A device's chunks that came at or after `received_us`, in order of arrival."""
         found = self.waveforms.between_arrivals(device, received_us, END_OF_TIME_US)
-        return [_received(each, device) for each in found]
+        return _read(device, found)
 
     def vitals_between(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Stored vitals of a device with from_us <= at_us < to_us, oldest first; the rest is left unset."""
@@ -254,8 +259,9 @@ class Archive:
 
     def _stored_at(self, chunks: Sequence[ReceivedChunk]) -> list[Chunk]:
         return [
-            as_chunk(each.payload, device, historic=each.historic)
-            for device, each in self.waveforms.overlapping(chunks)
+            each.chunk
+            for device, stored in self.waveforms.overlapping(chunks)
+            for each in _read(device, [stored])
         ]
 
     def _disputed_windows(
@@ -304,9 +310,18 @@ class Archive:
         )
 
 
-def _received(stored: Stored, device: str) -> ReceivedChunk:
-    chunk = as_chunk(stored.payload, device, historic=stored.historic)
-    return ReceivedChunk(chunk, stored.payload, stored.received_us)
+def _read(device: str, found: Iterable[Stored]) -> list[ReceivedChunk]:
+    """What is stored as chunks; without what an earlier version took and this one would refuse."""
+    chunks = []
+    for each in found:
+        try:
+            chunk = as_chunk(each.payload, device, historic=each.historic)
+        except (ValueError, RecursionError) as error:  # one chunk must not keep every service from starting
+            place = f"{device}:{each.session}:{each.first_sample}"
+            logger.warning("the stored chunk %s is left out: %s", place, error)
+            continue
+        chunks.append(ReceivedChunk(chunk, each.payload, each.received_us))
+    return chunks
 
 
 def _explain(error: SQLAlchemyError, url: URL) -> str:

@@ -371,3 +371,20 @@ def test_a_device_that_begins_a_session_with_each_chunk_fills_no_memory_and_noth
     assert len(vars(archive.waveforms)["_new"].newest) <= 12
     Archive(engine).commit([received(0, session=session) for session in range(50)])
     assert n_chunks(archive) == 50
+
+
+def test_a_stored_chunk_that_is_refused_by_now_is_left_out_and_its_window_is_not_judged(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    chunks = [received(first) for first in range(0, 5_125, N)]
+    [window] = windows_of(chunks)
+    bad = [replace(each, payload=b'{"v": 0}') if each.chunk.first_sample < 1_000 else each for each in chunks]
+    archive.commit(bad, [window])
+    [found] = archive.windows_without_verdict(1 << 62, 10)
+    assert np.isnan(found.samples_mv[:1_000]).all()
+    np.testing.assert_array_equal(found.samples_mv[1_000:], window.samples_mv[1_000:])
+    assert window.is_eligible
+    assert not found.is_eligible
+    assert len(archive.chunks_since("a/b", 0)) == len(chunks) - 8
+    assert archive.commit(chunks).new_chunks <= {("a/b", 9, each.chunk.first_sample) for each in chunks}
+    assert "the stored chunk a/b:9:0 is left out" in caplog.text
