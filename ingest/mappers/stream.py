@@ -19,7 +19,9 @@ from ingest.mappers.loss import Arrived, LossRules, samples_lost
 from ingest.mappers.reading import Place, Reading
 from ingest.mappers.true_rate import TrueRate
 
-REMEMBERED = 2048  # readings that are known again; the broker sends the unacknowledged ones after a cut
+# Readings that are known again when, after a cut, the broker sends what was not acknowledged: 10 s of the
+# fastest source. A counter and a clock together tell a place without it. 0.2 MB for each device.
+REMEMBERED = 512
 SAME_FS = 1e-3  # share by which the rate may waver within one session
 
 
@@ -54,7 +56,7 @@ class Stream:
         self._rate = TrueRate() if fs_from_stamps else None
         self._newest: _Newest | None = None
         self._stored_end: tuple[Place, int, Lead] | None = None
-        self._known: OrderedDict[tuple[int, int, int], tuple[Place, int]] = OrderedDict()
+        self._known: OrderedDict[int, tuple[Place, int]] = OrderedDict()
         self._stored: dict[int, _Stored] = {}
 
     def place(self, reading: Reading, received_us: int) -> Place:
@@ -188,7 +190,7 @@ def session_of(device: str, start: int, reading: Reading) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def _key(reading: Reading, first_ns: int | None) -> tuple[int, int, int] | None:
+def _key(reading: Reading, first_ns: int | None) -> int | None:
     """By what a reading is known again; None where it cannot be.
 
     Clock and content: a clock that stands still must not make new samples look like old ones. A counter
@@ -196,7 +198,7 @@ def _key(reading: Reading, first_ns: int | None) -> tuple[int, int, int] | None:
     """
     content = zlib.crc32(reading.samples_mv.tobytes())
     if first_ns is not None:
-        return first_ns, reading.n, content
+        return hash((True, first_ns, reading.n, content))
     if reading.sequence is not None and np.ptp(reading.samples_mv) > 0:
-        return -1 - reading.sequence, reading.n, content
+        return hash((False, reading.sequence, reading.n, content))
     return None
