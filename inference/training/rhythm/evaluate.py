@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inference.preprocess import MODEL_SAMPLES
 from inference.rhythm import RhythmCalibration
+from inference.training.figures import rounded
 from inference.training.metrics import auroc, average_precision, expected_calibration_error, patient_bootstrap
 from inference.training.rhythm.calibrate import (
     AF,
@@ -130,7 +131,7 @@ def _figures(unseen: Unseen, judged: Judged, rounds: int) -> dict[str, Any]:
             "auprc": _by_label(lambda code: average_precision(truth == code, probability[:, code])),
             "ece": _by_label(lambda code: expected_calibration_error(truth == code, probability[:, code])),
             "called_af": _by_label(lambda code: _share(called_af, truth == code)),
-            "af_precision": _rounded(_share(truth == AF, called_af & readable)),
+            "af_precision": rounded(_share(truth == AF, called_af & readable)),
             "called_noisy": _by_label(lambda code: _share(called_noisy, truth == code)),
         },
     }
@@ -140,12 +141,8 @@ def _share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
     return float(of[among].mean()) if among.any() else None
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
 def _by_label(figure: Callable[[int], float | None]) -> dict[str, float | None]:
-    return {label: _rounded(figure(code)) for code, label in enumerate(LABELS)}
+    return {label: rounded(figure(code)) for code, label in enumerate(LABELS)}
 
 
 def load_unseen(path: Path) -> Unseen:

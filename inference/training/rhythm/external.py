@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from inference.preprocess import prepare_batch, prepare_window
 from inference.rhythm import RhythmReader
 from inference.training.dataset import LEADS, UV_PER_MV
+from inference.training.figures import rounded
 from inference.training.metrics import auroc
 from inference.training.rhythm.calibrate import AF, NOISY
 
@@ -71,21 +72,17 @@ def _figures(
     return {
         "af": int(has_af.sum()),
         "sinus_rhythm": int(sinus.sum()),
-        "auroc_af_against_sinus": _round(auroc(has_af[against_sinus], probability[against_sinus, AF])),
-        "auroc_af_against_all": _round(auroc(has_af[against_all], probability[against_all, AF])),
-        "called_af_of_af": _round(_share(called, has_af)),
-        "called_af_of_sinus": _round(_share(called, sinus)),
-        "called_af_of_all_without": _round(_share(called, no_af)),
-        "called_noisy": _round(float(noisy.mean())),
+        "auroc_af_against_sinus": rounded(auroc(has_af[against_sinus], probability[against_sinus, AF])),
+        "auroc_af_against_all": rounded(auroc(has_af[against_all], probability[against_all, AF])),
+        "called_af_of_af": rounded(_share(called, has_af)),
+        "called_af_of_sinus": rounded(_share(called, sinus)),
+        "called_af_of_all_without": rounded(_share(called, no_af)),
+        "called_noisy": rounded(float(noisy.mean())),
     }
 
 
 def _share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
     return float(of[among].mean()) if among.any() else None
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 def _rows(tables: list[Path]) -> dict[int, dict[str, str]]:
