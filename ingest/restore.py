@@ -19,7 +19,7 @@ def restore_devices(archive: Archive, intake: Intake, hop_s: float, now_us: int)
     what any device sent before was in stored windows by then. Raises StoreError when the store is unreadable.
     """
     settled_us = min(now_us, archive.newest_closing_us() or 0) - IDLE_US - LEAD_IN_US
-    recent = {device: us for device, us in archive.devices().items() if us >= settled_us}
+    recent = {device: us for device, us in archive.devices(settled_us).items() if us >= settled_us}
     for device, heard_us in recent.items():
         since_us, next_window = _unfinished(archive, device, hop_s, settled_us)
         # A window may have been closed long after the newest chunk: that one is always replayed.

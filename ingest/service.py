@@ -262,7 +262,7 @@ class IngestService:
 
     def _newest_chunks(self, device: str) -> Sequence[Chunk]:
         """What is stored of a mapped device's last minute; raises StoreError."""
-        heard_us = self._archive.devices().get(device)
+        heard_us = self._archive.heard_us(device)
         if heard_us is None:
             return ()
         return [each.chunk for each in self._archive.chunks_since(device, heard_us - KNOWN_AGAIN_US)]

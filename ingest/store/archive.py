@@ -215,9 +215,17 @@ class Archive:
         """When the first chunk came that holds `first_sample` or what follows; None while there is none."""
         return self.waveforms.first_arrival_us(device, session, first_sample)
 
-    def devices(self) -> dict[str, int]:
-        """Every device that has chunks, and when it was last heard, Unix microseconds."""
-        return self.waveforms.devices()
+    def devices(self, since_us: int = 0) -> dict[str, int]:
+        """Every device that has chunks, and when it was last heard, Unix microseconds.
+
+        Those last heard before `since_us` may be left out.
+        """
+        return self.waveforms.devices(since_us)
+
+    def heard_us(self, device: str) -> int | None:
+        """When the newest chunk of one device came, Unix microseconds; None when it has none."""
+        extent = self.waveforms.extent(device)
+        return None if extent is None else extent[1]
 
     def chunks_since(self, device: str, received_us: int) -> list[ReceivedChunk]:
         """A device's chunks that came at or after `received_us`, in order of arrival."""

@@ -127,7 +127,7 @@ class PartitionStore:
             for row in rows
         ]
 
-    def devices(self) -> dict[str, int]:
+    def devices(self, since_us: int = 0) -> dict[str, int]:
         """See Waveforms."""
         found: dict[str, int] = {}
         device = ""
@@ -138,7 +138,7 @@ class PartitionStore:
             device=device,
         ):
             device, found[device] = rows[0].device, rows[0].received_us
-        return found
+        return {name: us for name, us in found.items() if us >= since_us}
 
     def extent(self, device: str) -> tuple[int, int] | None:
         """See Waveforms."""

@@ -118,11 +118,11 @@ class SegmentStore:
                     found.setdefault(each.at_us, each)
         return [found[at_us] for at_us in sorted(found)]
 
-    def devices(self) -> dict[str, int]:
+    def devices(self, since_us: int = 0) -> dict[str, int]:
         """See Waveforms."""
         found: dict[str, int] = {}
         with self._reading() as segments:
-            for segment in segments:
+            for segment in [each for each in segments if each.last_us >= since_us]:
                 for device, (_, last_us) in segment.last_arrivals().items():
                     found[device] = max(last_us, found.get(device, last_us))
         return found

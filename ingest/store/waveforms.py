@@ -76,8 +76,11 @@ class Waveforms(Protocol):
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Vitals with from_us <= at_us < to_us, oldest first."""
 
-    def devices(self) -> dict[str, int]:
-        """Every device that has chunks, and when its last one came, Unix microseconds."""
+    def devices(self, since_us: int = 0) -> dict[str, int]:
+        """Every device that has chunks, and when its last one came, Unix microseconds.
+
+        Those whose last one came before `since_us` may be left out.
+        """
 
     def extent(self, device: str) -> tuple[int, int] | None:
         """When the device's first and last chunk came, Unix microseconds; None when it has none."""

@@ -388,3 +388,17 @@ def test_a_stored_chunk_that_is_refused_by_now_is_left_out_and_its_window_is_not
     assert len(archive.chunks_since("a/b", 0)) == len(chunks) - 8
     assert archive.commit(chunks).new_chunks <= {("a/b", 9, each.chunk.first_sample) for each in chunks}
     assert "the stored chunk a/b:9:0 is left out" in caplog.text
+
+
+def test_when_one_device_was_heard_and_who_was_heard_of_late_need_no_look_at_all_others(
+    archive: Archive,
+) -> None:
+    for k, device in enumerate(("a/b", "a/c", "a/b")):
+        archive.commit([received(N * k, device=device, at_us=DAY_US * (k + 1))])
+    heard = archive.devices()
+    assert heard == {"a/b": 3 * DAY_US, "a/c": 2 * DAY_US}
+    assert {device: archive.heard_us(device) for device in heard} == heard
+    assert archive.heard_us("a/d") is None
+    for us in (0, DAY_US, 2 * DAY_US, 3 * DAY_US, 3 * DAY_US + 1):
+        late = {device: at_us for device, at_us in archive.devices(us).items() if at_us >= us}
+        assert late == {device: at_us for device, at_us in heard.items() if at_us >= us}
