@@ -168,7 +168,7 @@ class _Watch:
     def figures(self) -> dict[str, Any]:
         """Peak memory, mean CPU share, ingest's last counters."""
         span_s = time.monotonic() - self._began_s
-        told = ("chunks", "refused", "over_limit", "flapping", "crowded", "devices", "faults", "limits", "denied")
+        told = ("chunks", "refused", "over_limit", "flapping", "crowded", "devices", "faults", "limits")
         return {
             "peak_mb": {name: round(mb) for name, mb in self._most_mb.items()},
             "cpu_share": {name: round(each / span_s, 2) for name, each in self._cpu_s.items()},

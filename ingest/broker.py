@@ -15,8 +15,6 @@ MOSQUITTO_FOLDERS = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/usr/local/opt
 MAX_INFLIGHT = 20_000  # per client; message ids have 16 bits, so unlimited would reuse them after 65,535
 MAX_QUEUED = 1_000_000  # per client: 1,000 watches at 4 chunks/s while ingest is away for 4 minutes
 MAX_QUEUED_BYTES = 1 << 30
-ACCESS_FILE, PID_FILE = "access.acl", "mosquitto.pid"
-OPEN_ACCESS = ("topic readwrite #", "topic read $SYS/#")
 MAX_PACKET_BYTES = (64 << 20) + (64 << 10)  # the largest export that is mapped, with its topic and header
 MAX_CONNECTIONS = 16_384  # three times the largest fleet in the benchmarks; a file each
 
@@ -44,7 +42,6 @@ def broker_command(settings: Settings) -> list[str]:
     config = folder / "mosquitto.conf"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ACCESS_FILE).write_text("\n".join(OPEN_ACCESS) + "\n")
         config.write_text(mosquitto_config(settings.broker_address, folder))
     except OSError as error:
         raise SystemExit(
@@ -128,9 +125,6 @@ def mosquitto_config(address: tuple[str, int], folder: Path) -> str:
     lines = [
         f"listener {port} {host}",
         "allow_anonymous true",
-        f"acl_file {folder / ACCESS_FILE}",
-        f"pid_file {folder / PID_FILE}",
-        "sys_interval 1",
         "persistence true",
         f"persistence_location {folder}{os.sep}",
         "autosave_interval 1",

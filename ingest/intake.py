@@ -170,11 +170,6 @@ class Intake:
             )
             self._refuse(Refused(chunk.device, each.received_us, reason, each.payload), "contradiction")
 
-    def exhaust(self, topic: str, now_us: int) -> None:
-        """Refuse what is still on its way from the device of `topic`, if it names one."""
-        if self.mappers.of(topic) is None:
-            self._known(device_of(topic), now_us).limits.exhaust()
-
     def restore(
         self,
         device: str,

@@ -12,8 +12,8 @@ ever refused (the law in tests/ingest/test_limits.py); a flood is, within second
 | 10,000 chunks/s of 5 samples                        | 16 min           |
 | 10 MB/s of anything                                 | 39 min           |
 
-These are of messages that ingest has read; what a flood does to the broker before that is for
-`ingest/broker_guard.py`. The check takes 0.8 us of CPU a message, 0.3 us of a refused one.
+These are of messages that ingest has read: until then a flood shares the broker's queue with everybody
+(docs/operations.md). The check takes 0.8 us of CPU a message, 0.3 us of a refused one.
 """
 
 from collections.abc import Mapping
@@ -109,10 +109,6 @@ class DeviceLimits:
         cost = max(1.0 / SOURCE_MESSAGES, n_bytes / SOURCE_BYTES)
         if signal_s / SOURCE_SIGNAL_S > cost:
             self._source.spend(signal_s / SOURCE_SIGNAL_S - cost)
-
-    def exhaust(self) -> None:
-        """What is still queued of a device that the broker refuses costs no more than its refusal."""
-        self._source.spend(BACKLOG_S + OWED_S)
 
     def admits_status(self, now_us: int) -> bool:
         """False when the device comes and goes without end."""

@@ -14,7 +14,6 @@ PORT_OFFSETS = {"ingest": 0, "inference": 1, "alarms": 2, "explain": 3, "dashboa
 # What a heartbeat says for people; each has a number or a histogram beside it.
 FOR_PEOPLE = {
     "limits",
-    "denied",
     "chunk_stored_ms",
     "commit_ms",
     "window_verdict_ms",
@@ -108,7 +107,6 @@ INGEST = (
     _gauge(_INGEST, "flooding", "Devices that are over their limit now."),
     _counter(_INGEST, "crowded", "Of those over the limit: because too many devices were known."),
     _counter(_INGEST, "flapping", "Statuses ignored of devices that come and go without end."),
-    _gauge(_INGEST, "denied_topics", "Topics the broker hears no more for a while: they fill its queue."),
     _counter(_INGEST, "windows", "Windows closed."),
     _counter(_INGEST, "faults", "Times a device's pipeline failed and started anew: a bug of ours."),
     _gauge(_INGEST, "lost_samples", "Samples missing from the present sessions of the devices heard."),
