@@ -16,7 +16,6 @@ import msgspec
 from ingest.backfill import best_windows
 from ingest.batch import Batch, CommitSchedule, has_room
 from ingest.bodies import Bodies
-from ingest.broker_guard import HELD_TOPIC, BrokerGuard
 from ingest.chunk import Chunk
 from ingest.committer import Committer, Outcome
 from ingest.gauges import DurationHistogram
@@ -118,7 +117,6 @@ class IngestService:
             counters=self.counters,
         )
         self._link.on_beat = observe
-        self._guard = BrokerGuard(None if settings.broker else settings.data_dir / "broker")
 
     def stop(self) -> None:
         """End after the present turn: commit, acknowledge, say goodbye."""
@@ -132,8 +130,6 @@ class IngestService:
         restore_devices(self._archive, self._intake, self._settings.hop_s, _now_us())
         for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS, *self._mappers.topics):
             self._link.subscribe(topic)  # before connecting: our presence then says that we are subscribed
-        if self._guard.is_on:
-            self._link.subscribe(HELD_TOPIC, 0)
         self._link.connect(CONNECT_WITHIN_S)
 
     def serve(self) -> None:
@@ -162,9 +158,6 @@ class IngestService:
         if now_s >= self._vitals_at_s:
             self._vitals_at_s = now_s + VITALS_EVERY_S
             self._publish_vitals()
-            denied = self._guard.look(now_s)
-            if denied is not None:
-                self._intake.exhaust(denied, _now_us())
             self._schedule.note_waiting(now_s)  # a commit also looks for windows to be cut again
         if self._unacknowledged or not self._intake.batch.is_empty:
             self._schedule.note_waiting(now_s)
@@ -185,8 +178,6 @@ class IngestService:
             "over_limit": known.over_limit,
             "crowded": known.crowded,
             "flapping": known.flapping,
-            "denied": list(self._guard.denied),
-            "denied_topics": len(self._guard.denied),
             "flooding": len(self._intake.flooding),
             "limits": in_words(self._intake.flooding),
             "windows": known.windows,
@@ -222,8 +213,6 @@ class IngestService:
         return len(self._unacknowledged) + self._committer.n_messages
 
     def _take(self, message: Message) -> None:
-        if self._guard.take(message.topic, message.payload):
-            return
         if self._turned_away or not self._has_room:
             self._turned_away += 1  # in order: once one is left to the broker, all later ones are
             return
