@@ -160,4 +160,6 @@ def test_an_old_session_that_goes_on_among_a_new_one_mixes_with_nothing(seed: in
     life = lived(tmp_path, old[:-15] + held + delayed(rng, cut(rng, later), 1.0), seed, kills=(30, 50))
     assert places(life, 5) == expected(WHOLE.sample(0, 4300))
     assert places(life, 6) == expected(later.sample(0, 3200))
+    live = [w.first_sample for w in life.published if w.session == 6 and not w.historic]
+    assert live == [0, 1000, 2000]  # the old one ends no live window of the new one
     assert life.intake.counters.refused == 0
