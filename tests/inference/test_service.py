@@ -366,7 +366,7 @@ def test_killed_amid_its_work_the_service_leaves_no_window_without_a_verdict(
     outside.connect()
     heard: list[Verdict] = []
 
-    def listen(until: int, within_s: float = 20.0) -> None:
+    def listen(until: int, within_s: float = 50.0) -> None:
         deadline = time.monotonic() + within_s
         while len(verdicts_between(engine, DEVICE, 0, FAR_US)) < until and time.monotonic() < deadline:
             heard.extend(msgspec.json.decode(m.payload, type=Verdict) for m in outside.poll(0.02))
