@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import importlib
 import logging
 import math
@@ -123,6 +124,7 @@ def _own_command(*arguments: str) -> list[str]:
 def _house(settings: Settings) -> Iterator[Supervisor]:
     """Broker (unless the user has one) and all services, until the block ends; explain if it can run here."""
     from ingest.broker import broker_command, describe, require_free_port  # noqa: PLC0415 - same
+    from ingest.standing_session import wake_session  # noqa: PLC0415 - same
     from ingest.store.archive import Archive, StoreError  # noqa: PLC0415 - same
 
     _require_room(settings.data_dir)
@@ -137,7 +139,8 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
         print(describe(settings), file=sys.stderr)
         if settings.broker is None:
             require_free_port(*settings.broker_address, "broker")
-            supervisor.add("broker", broker_command(settings))
+            awake = functools.partial(wake_session, settings)
+            supervisor.add("broker", broker_command(settings), started=awake)
         for name in ("ingest", "inference", "alarms", "dashboard"):
             supervisor.add(name, _own_command(name))
         if missing := missing_packages():

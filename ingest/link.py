@@ -111,6 +111,11 @@ class MqttLink:
         """True between the broker's welcome and the loss of the connection."""
         return self._is_connected
 
+    @property
+    def is_subscribed(self) -> bool:
+        """True once the broker has confirmed the subscriptions of this connection."""
+        return self._is_connected and self._is_subscribed
+
     def connect(self, within_s: float = 10.0) -> None:
         """Wait until the broker welcomes us; raises LinkError after `within_s`."""
         deadline = time.monotonic() + within_s
@@ -246,8 +251,7 @@ class MqttLink:
         if self._is_connected:
             self._client.publish(service_topic(service), msgspec.json.encode(beat), qos=0, retain=True)
         if self.on_beat is not None:
-            is_ready = self._is_connected and self._is_subscribed
-            self.on_beat(beat | {"connected": self._is_connected, "subscribed": is_ready})
+            self.on_beat(beat | {"connected": self._is_connected, "subscribed": self.is_subscribed})
 
     def _on_socket_open(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
         self._selector.register(sock, selectors.EVENT_READ)

@@ -28,6 +28,7 @@ from ingest.metrics import Observe, serve_metrics
 from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
 from ingest.settings import Settings
+from ingest.standing_session import CLIENT_ID
 from ingest.store.archive import Archive, StoreError
 from ingest.store.schema import STORE_OK
 from ingest.topics import (
@@ -110,7 +111,7 @@ class IngestService:
         self._is_stopping = False
         self._link = MqttLink(
             settings.broker_address,
-            "wristlead-ingest",
+            CLIENT_ID,
             service="ingest",
             persistent=True,
             manual_ack=True,

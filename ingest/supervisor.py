@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psutil
@@ -34,6 +34,7 @@ class _Service:
     """One supervised process and what it used, over all its lives."""
 
     command: Sequence[str]
+    started: Callable[[int], None] = lambda _pid: None
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     restart_at_s: float = 0.0
@@ -53,9 +54,19 @@ class Supervisor:
     environment: Mapping[str, str]
     _services: dict[str, _Service] = field(default_factory=dict)
 
-    def add(self, name: str, command: Sequence[str], *, is_optional: bool = False) -> None:
-        """Start `command` under `name`; an optional service that refuses stays down, and the others go on."""
-        self._services[name] = _Service(command, is_optional=is_optional)
+    def add(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        is_optional: bool = False,
+        started: Callable[[int], None] = lambda _pid: None,
+    ) -> None:
+        """Start `command` under `name`; an optional service that refuses stays down, and the others go on.
+
+        `started` is called with the process id right after each start.
+        """
+        self._services[name] = _Service(command, started, is_optional=is_optional)
         self._start(name)
 
     def watch(self) -> list[str]:
@@ -115,6 +126,7 @@ class Supervisor:
             list(service.command), env={**os.environ, **self.environment}, start_new_session=True
         )
         service.started_s = time.monotonic()
+        service.started(service.process.pid)
 
     def _observe(self, name: str, service: _Service, now: float) -> None:
         process = service.process

@@ -40,6 +40,15 @@ def test_a_killed_service_is_started_again(supervisor: Supervisor) -> None:
     assert supervisor.restarts() == {"sleeper": 1}
 
 
+def test_each_start_is_told_at_once(supervisor: Supervisor) -> None:
+    told: list[int] = []
+    supervisor.add("sleeper", SLEEPER, started=told.append)
+    assert told == [supervisor.pid("sleeper")]
+    os.kill(told[0], signal.SIGKILL)
+    assert eventually(lambda: bool(supervisor.watch()))
+    assert told[1:] == [supervisor.pid("sleeper")]
+
+
 def test_a_service_that_refuses_to_start_is_not_tried_again(supervisor: Supervisor) -> None:
     supervisor.add("refuser", [sys.executable, "-c", f"raise SystemExit({EXIT_REFUSED})"])
 
