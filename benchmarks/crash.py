@@ -57,6 +57,7 @@ class Plan:
     kills: int
     seed: int
     together: bool
+    chunk_ms: int = 1000
 
 
 def draw_kills(plan: Plan, targets: tuple[str, ...]) -> list[Kill]:
@@ -80,7 +81,7 @@ def run(
     targets = TARGETS if postgres is None else (*TARGETS, "store")
     log = folder / "published.csv"
     with Household(settings, folder / "services.log") as house:
-        house.start_fleet(plan.devices, log)
+        house.start_fleet(plan.devices, log, plan.chunk_ms)
         killed = _stream(house, draw_kills(plan, targets), plan.seconds, postgres)
         house.end_fleet()
         settled_s = settle(house, settings, log)
@@ -153,6 +154,7 @@ def _figures(plan: Plan, proof: Proof, found: Account, killed: list[tuple[float,
         "devices": plan.devices,
         "seconds": plan.seconds,
         "seed": plan.seed,
+        "chunk_ms": plan.chunk_ms,
         "acknowledged": found.published,
         "eligible": found.eligible,
         "verdicts": found.verdicts,
@@ -182,6 +184,7 @@ def main() -> int:
         kills=options.kills,
         seed=options.seed,
         together=options.together,
+        chunk_ms=options.chunk_ms,
     )
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(data_folder(options.data_dir))
@@ -202,6 +205,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=1, help="of the kills; the timing of processes is never the same"
     )
+    parser.add_argument("--chunk-ms", type=int, default=1000, help="short ones come back sooner after a kill")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--together", action="store_true", help="kill broker and ingest at the same moment")
     parser.add_argument(
