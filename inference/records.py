@@ -29,7 +29,8 @@ def save_verdicts(
         return [
             verdict
             for verdict in verdicts
-            if connection.execute(statement, _row_of(verdict, known.get(_place_of(verdict)))).rowcount == 1
+            if connection.execute(statement, _row_of(verdict, known.get(_place_of(verdict)))).first()
+            is not None
         ]
 
 

@@ -55,7 +55,7 @@ def save_explanation(engine: Engine, explanation: Explanation) -> bool:
     }
     with engine.begin() as connection:
         result = connection.execute(insert_unknown(engine.dialect.name, explanation_table), row)
-        return result.rowcount == 1
+        return result.first() is not None
 
 
 def find_explanation(engine: Engine, key: ExplanationKey) -> Explanation | None:

@@ -17,8 +17,11 @@ MAX_REFUSED_PER_DEVICE = 20  # enough to see what a device does wrong, too few t
 
 @cache
 def insert_unknown(dialect: str, table: Table) -> Any:
-    """INSERT that leaves rows with a known unique key alone, in the store's own dialect."""
-    return _insert(dialect, table).on_conflict_do_nothing()
+    """INSERT that leaves rows with a known unique key alone; returns the key of what it wrote.
+
+    Not its row count: that of an INSERT is not known with every driver.
+    """
+    return _insert(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
 
 
 def insert_windows(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[tuple[str, int, int]]:
@@ -59,13 +62,13 @@ def outdoes(new: Any, old: Any) -> ColumnElement[bool]:
 
 @cache
 def insert_better_verdict(dialect: str) -> Any:
-    """INSERT that replaces the verdict of the same window only by one that outdoes it."""
+    """INSERT that replaces the verdict of the same window only by one that outdoes it; returns its key."""
     statement = _insert(dialect, verdict_table)
     new, old = statement.excluded, verdict_table.c
     others = {c.name: new[c.name] for c in old if not c.primary_key}
     return statement.on_conflict_do_update(
         index_elements=list(verdict_table.primary_key.columns), set_=others, where=outdoes(new, old)
-    )
+    ).returning(*verdict_table.primary_key.columns)
 
 
 @cache

@@ -1,8 +1,8 @@
 """Each window keeps exactly one verdict in the store."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -48,8 +48,10 @@ BLIND = replace(
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url)
+    yield engine
+    engine.dispose()
 
 
 def test_what_is_read_is_what_was_saved(engine: Engine) -> None:

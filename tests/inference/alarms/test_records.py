@@ -1,7 +1,7 @@
 """Alarms, their log and the engine's memory survive in the store."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -28,8 +28,10 @@ OFF = replace(ON, state=AlarmState.OFF, at_us=ON.at_us + 2)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url)
+    yield engine
+    engine.dispose()
 
 
 def test_an_active_alarm_is_read_as_it_was_saved(engine: Engine) -> None:

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import msgspec
 import numpy as np
 import pytest
@@ -64,8 +62,8 @@ def test_smoothing_keeps_the_total_and_the_place(at: int) -> None:
     assert np.count_nonzero(spread) <= 9
 
 
-def test_a_window_superclass_and_method_keep_their_first_explanation(tmp_path: Path) -> None:
-    engine = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def test_a_window_superclass_and_method_keep_their_first_explanation(store_url: str) -> None:
+    engine = open_store(store_url)
     first = explanation()
     others = [
         explanation(superclass=Superclass.CD),
@@ -78,6 +76,7 @@ def test_a_window_superclass_and_method_keep_their_first_explanation(tmp_path: P
     assert find_explanation(engine, first.key) == first
     assert find_explanation(engine, explanation(session=8).key) is None
     assert explanations_of(engine, first.key[:3]) == [others[0], first, others[1]]
+    engine.dispose()
 
 
 def test_an_explanation_is_of_one_answer_and_old_ones_can_still_be_read() -> None:
