@@ -68,7 +68,8 @@ def _decode_vitals(payload: bytes) -> Decoded:
 
 
 def _decode_acknowledge(topic: str, payload: bytes, at_us: int) -> Acknowledge:
-    who = _who_decoder.decode(payload).who.strip()[:MAX_WHO]
+    name = _who_decoder.decode(payload).who
+    who = "".join(each for each in name if each.isprintable()).strip()[:MAX_WHO]  # a zero would block a store
     if not who:
         raise ValueError("an acknowledgement needs a name in who")
     return Acknowledge(device_of(topic), AlarmKind(topic.rsplit("/", 1)[1]), who, at_us)

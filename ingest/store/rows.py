@@ -10,6 +10,7 @@ from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.window import Window
 from ingest.wire import decode
 
+MAX_REASON = 1000  # characters of a sentence for a person
 MAX_REFUSED_BYTES = 4096
 
 
@@ -65,9 +66,14 @@ def refused_row(refused: Refused) -> dict[str, Any]:
     return {
         "device": refused.device,
         "received_us": refused.received_us,
-        "reason": refused.reason,
+        "reason": as_text(refused.reason)[:MAX_REASON],
         "payload": refused.payload[:MAX_REFUSED_BYTES],
     }
+
+
+def as_text(text: str) -> str:
+    """The text as every database takes it: PostgreSQL knows no zero, UTF-8 no lone surrogate."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def as_chunk(payload: bytes, device: str, *, historic: bool) -> Chunk:

@@ -168,7 +168,7 @@ def test_new_words_are_shown_but_not_logged(bench: Bench) -> None:
 
 def test_an_acknowledgement_names_who_in_the_log(bench: Bench) -> None:
     bench.watch(replace(GOOD, heart_rate_bpm=134.0))
-    bench.link.bring(acknowledge_topic(DEVICE, "rate_limit"), b'{"who":" Ada "}')
+    bench.link.bring(acknowledge_topic(DEVICE, "rate_limit"), b'{"who":" A\\u0000da "}')
     bench.watch(replace(GOOD, heart_rate_bpm=134.0))
     assert bench.shown() == {"rate_limit": AlarmState.ACK}
     newest = alarm_history(bench.open_engine(), DEVICE)[0]

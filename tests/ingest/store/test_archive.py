@@ -216,6 +216,15 @@ def test_of_refused_payloads_the_newest_are_kept_cut_to_their_first_bytes(archiv
     assert archive.refused_counts() == [RefusedCount("a/b", 20, 80, 99), RefusedCount("a/c", 1, 1, 1)]
 
 
+def test_no_reason_however_odd_its_characters_keeps_what_came_with_it_from_being_stored(
+    archive: Archive,
+) -> None:
+    for reason in ("a \0 key", "half a \ud800 pair", "long" * 10_000):
+        archive.commit(refused=[Refused("a/b", 1, reason, b"\0")])
+    found = [each.reason for each in archive.refused("a/b")]
+    assert found == ["a \\0 key", "half a \\ud800 pair", "long" * 250]
+
+
 def limited(engine: Engine, pragma: str) -> Callable[[], None]:
     """Every connection begins with this; what is returned ends it."""
 
