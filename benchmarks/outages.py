@@ -4,7 +4,8 @@
     python -m benchmarks.outages --only disk_full_commit
 
 Each starts `wristlead run` and a fleet, lasts as long as benchmarks/troubles.py says, and must show: a
-sentence in the log of the services and in ingest's readiness (`/health/ready`, the store's state), memory of ingest that does not grow with what waits, recovery without a person, and then the whole proof of
+sentence in the log of the services and in ingest's readiness (`/health/ready`, the store's state),
+memory of ingest that does not grow with what waits, recovery without a person, and then the whole proof of
 benchmarks/proof.py. Full disks and read-only files need root on Linux; elsewhere they are skipped.
 """
 
