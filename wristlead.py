@@ -128,6 +128,7 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
     from ingest.store.archive import Archive, StoreError  # noqa: PLC0415 - same
 
     _require_room(settings.data_dir)
+    _require_mappers(settings.mappers)
     try:
         Archive.open(settings.store_address)
     except StoreError as error:
@@ -152,6 +153,17 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
         raise SystemExit(f"Wristlead stopped, because {refused} cannot work here (see above).") from None
     finally:
         supervisor.stop()
+
+
+def _require_mappers(path: Path | None) -> None:
+    """Say what is wrong with the file before anything starts: ingest would say it amid the others' lines."""
+    from ingest.mappers.configuration import MappersError, load_mappers  # noqa: PLC0415 - same
+
+    try:
+        if path is not None:
+            load_mappers(path)
+    except MappersError as error:
+        raise SystemExit(str(error)) from None
 
 
 def _require_room(folder: Path) -> None:

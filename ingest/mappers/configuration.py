@@ -229,6 +229,8 @@ def _in_words(error: Any, name: str) -> str:
         message = "unknown key"
         if table and len(keys) == 1:
             message += f", want one of {', '.join(MapperConfig.model_fields)}"
+    elif place == ["mapper"]:
+        return f"{name}: want one table [[mapper]] for each format, with double brackets"
     came = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
     where = " ".join(part for part in (table, f"key {'.'.join(keys)}" if keys else "") if part)
     return f"{name}: {where + ': ' if where else ''}{message}{came}"

@@ -54,8 +54,9 @@ def test_what_is_impossible_is_refused_with_its_place(table: str, expected: str)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "my.toml: key mapper: Field required"),
-        ("mapper = []", "my.toml: key mapper: "),
+        ("", r"my.toml: want one table \[\[mapper\]\] for each"),
+        ("mapper = []", r"my.toml: want one table \[\[mapper\]\]"),
+        ('[mapper]\ntopic = "ECG"', r"my.toml: want one table \[\[mapper\]\] for each format, with double"),
         ("[[mapper", "my.toml is not TOML"),
         (f"[[mapper]]\n{GOOD}\n[other]\n", "my.toml: key other: unknown key"),
         (f"[[mapper]]\n{GOOD}\n[[mapper]]\n{GOOD}", "'ecg/data' and 'ecg/data' overlap"),
