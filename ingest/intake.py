@@ -158,7 +158,8 @@ class Intake:
         except (WireError, ValueError) as error:
             whose = error.device if isinstance(error, MappingError) else device
             wrong = "crowded" if isinstance(error, CrowdedError) else "mapping"
-            self._refuse(Refused(whose or UNKNOWN_DEVICE, received_us, str(error), payload), wrong)
+            reason = str(error) if whose else f"on {topic!r}: {error}"  # else nobody knows whose it was
+            self._refuse(Refused(whose or UNKNOWN_DEVICE, received_us, reason, payload), wrong)
 
     def contradict(self, chunks: Iterable[ReceivedChunk]) -> None:
         """These claim places where the store holds other samples: they are refused."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ingest.chunk import Chunk, ChunkFlag
-from ingest.intake import Intake
+from ingest.intake import UNKNOWN_DEVICE, Intake
 from ingest.mappers.configuration import parse_mappers
 from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
@@ -34,6 +34,14 @@ def intake(stored: dict[str, list[Chunk]] | None = None) -> Intake:
     past = stored or {}
     configs = parse_mappers(TABLES, "test")
     return Intake(DevicePipeline, Mappers(configs, lambda device: past.get(device, ())))
+
+
+def test_a_refused_payload_that_names_no_device_tells_its_topic() -> None:
+    one = intake()
+    one.receive(PHONE, b"garbage", NOW_US)
+    (refused,) = one.batch.refused
+    assert refused.device == UNKNOWN_DEVICE
+    assert refused.reason.startswith(f"on '{PHONE}': ")
 
 
 def places(one: Intake) -> list[tuple[int, int, int]]:
