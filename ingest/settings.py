@@ -32,7 +32,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("wristlead-data"), description="where the store and the broker keep their files"
     )
-    store_url: str | None = Field(None, description="SQLAlchemy URL; none means SQLite in data_dir")
+    store_url: str | None = Field(
+        None, description="postgresql+psycopg://... or sqlite:///FILE; none means SQLite in data_dir"
+    )
     dashboard_host: str = Field("127.0.0.1", description="address the dashboard listens on")
     dashboard_port: Port = Field(8050, description="port the dashboard listens on")
     keep_days: float | None = Field(
@@ -62,6 +64,15 @@ class Settings(BaseSettings):
     @classmethod
     def _may_be_none(cls, value: object) -> object:
         return None if value == "none" else value
+
+    @field_validator("store_url")
+    @classmethod
+    def _is_a_store(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(
+            ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+        ):
+            raise ValueError("want sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+        return value
 
     @field_validator("broker")
     @classmethod

@@ -2,7 +2,9 @@
 
 import contextlib
 import datetime as dt
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ingest.export.export import END_OF_TIME_US, Job, Span, describe, export
@@ -38,16 +40,24 @@ def run_export(  # noqa: PLR0913 - the options of the command
     try:
         with contextlib.closing(Reader(settings.store_address)) as reader:
             if list_only:
-                for each in reader.devices() if device is None else [device]:
-                    for line in describe(reader, each, span, lambda _: None):
-                        _print(line)
+                _list(reader, reader.devices() if device is None else [device], span)
                 return
             job = Job(reader, device or "", span, format_name, rescale, _say)
             _print(str(export(job, out, force=force)))
     except (ExportError, StoreError, ValueError) as error:
         raise SystemExit(str(error)) from None
+    except BrokenPipeError:  # such as `| head`: who read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         raise SystemExit(f"cannot write to {out}: {error.strerror or error}") from None
+
+
+def _list(reader: Reader, devices: Sequence[str], span: Span) -> None:
+    if not devices:
+        _say("nothing is stored yet")
+    for each in devices:
+        for line in describe(reader, each, span, lambda _: None):
+            _print(line)
 
 
 def _moment(text: str | None, option: str, default_us: int) -> int:

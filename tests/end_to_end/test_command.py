@@ -57,6 +57,33 @@ def test_a_busy_broker_port_is_said(busy_port: int, tmp_path: Path) -> None:
     assert_refused(result, "broker cannot listen", str(busy_port), "--broker-port")
 
 
+def test_a_wrong_mapper_file_is_said_before_anything_starts(busy_port: int, tmp_path: Path) -> None:
+    (tmp_path / "mappers.toml").write_text('[[mapper]]\ntopic = "ECG"\npreset = "adc"\n')
+    result = wristlead(
+        "run",
+        "--no-browser",
+        "--broker-port",
+        str(busy_port),  # else a run that overlooks the file would not end
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--mappers",
+        str(tmp_path / "mappers.toml"),
+    )
+    assert_refused(result, "mappers.toml: [[mapper]] 1 key preset: want one of adc_text")
+    assert "listen" not in result.stderr
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "postgres://localhost/x"])
+def test_a_store_of_another_kind_is_refused_with_those_there_are(url: str) -> None:
+    result = wristlead("ingest", "--store-url", url)
+    assert_refused(result, "store_url", "want sqlite:///FILE or postgresql+psycopg://", url)
+
+
+def test_a_list_of_an_empty_store_says_so(tmp_path: Path) -> None:
+    result = wristlead("export", "--list", "--data-dir", str(tmp_path))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "nothing is stored yet\n")
+
+
 def test_an_invalid_setting_is_named_with_what_was_expected() -> None:
     assert_refused(wristlead("ingest", "--hop-s", "99"), "hop_s", "less than or equal to 10", "99")
     assert_refused(wristlead("ingest", "--broker", "nowhere"), "broker", "host:port")
