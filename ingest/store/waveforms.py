@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -187,11 +187,14 @@ def is_touched(
 
 
 def longest_of_each_place(chunks: Sequence[Stored]) -> list[Stored]:
-    """Of chunks that begin at the same sample the longest, the first of equals; the order stays."""
+    """Of chunks that begin at the same sample the longest, the first of equals, in order of arrival.
+
+    It stands where the first of its place came, with that one's arrival: cut anew, it is no later for that.
+    """
     longest: dict[tuple[int, int], Stored] = {}
     for each in chunks:
         place = (each.session, each.first_sample)
-        if place not in longest or longest[place].n_samples < each.n_samples:
-            longest[place] = each
-    kept = {id(each) for each in longest.values()}
-    return [each for each in chunks if id(each) in kept]
+        first = longest.setdefault(place, each)
+        if first.n_samples < each.n_samples:
+            longest[place] = replace(each, received_us=first.received_us)
+    return list(longest.values())

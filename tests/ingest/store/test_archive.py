@@ -411,3 +411,13 @@ def test_when_one_device_was_heard_and_who_was_heard_of_late_need_no_look_at_all
     for us in (0, DAY_US, 2 * DAY_US, 3 * DAY_US, 3 * DAY_US + 1):
         late = {device: at_us for device, at_us in archive.devices(us).items() if at_us >= us}
         assert late == {device: at_us for device, at_us in heard.items() if at_us >= us}
+
+
+def test_a_chunk_cut_anew_keeps_its_arrival_so_that_a_restart_takes_it_in_time(archive: Archive) -> None:
+    archive.commit([received(0, at_us=10), received(N, at_us=20)])
+    archive.commit([received(0, N + 25, at_us=9_000_000)])
+    found = archive.chunks_since("a/b", 0)
+    assert [(each.received_us, each.chunk.n_samples) for each in found] == [(10, N + 25), (20, N)]
+    assert [each.received_us for each in archive.chunks_at("a/b", 9, 0, 10)] == [10]
+    early = archive.samples("a/b", 9, 0, 2 * N, received_by_us=20)
+    np.testing.assert_array_equal(early, ECG_MV[: 2 * N])
