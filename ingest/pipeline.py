@@ -11,7 +11,7 @@ from dataclasses import replace
 from ingest.backfill import GIVEN_UP_US, LIVE_FIRST_US, QUIET_US, Late, late_chunk
 from ingest.chunk import Chunk, ChunkFlag
 from ingest.clock import ClockFit
-from ingest.plausibility import Plausibility
+from ingest.plausibility import Beginnings, Plausibility
 from ingest.sequence import Ordered, Sequencer
 from ingest.vitals import Vitals, VitalsMonitor
 from ingest.window import WINDOW_S, NextWindow, Window, WindowAssembler, preferred_lead
@@ -34,6 +34,7 @@ class DevicePipeline:
         self._monitor: VitalsMonitor | None = None
         self._clock = ClockFit()
         self._plausibility = Plausibility(1.0)  # until the first sample, which begins a session
+        self._beginnings = Beginnings()
 
     def push(self, chunk: Chunk, received_us: int) -> list[Window]:
         """Take one chunk; return the windows it completes."""
@@ -95,7 +96,8 @@ class DevicePipeline:
             lost_samples=self.sequencer.lost_samples,
             duplicates=self.sequencer.duplicates,
             late=self.sequencer.late,
-            doubts=self._plausibility.doubts(self._monitor.quality, self._clock),
+            doubts=self._plausibility.doubts(self._monitor.quality, self._clock)
+            + self._beginnings.doubts(now_us / 1e6),
         )
 
     def replay(
@@ -132,6 +134,7 @@ class DevicePipeline:
                 self._monitor = VitalsMonitor(self._device, stretch.session, stretch.fs)
                 self._clock = ClockFit()
                 self._plausibility = Plausibility(stretch.fs)
+                self._beginnings.begin(stretch.received_s)
             self._monitor.push(stretch)
             unfinished = self._windows.unfinished
             if stretch.break_before and unfinished is not None:  # its session is over: cut what there is

@@ -25,6 +25,11 @@ ALIKE = 0.8  # correlation with the largest complex, which motion does not repea
 MIN_LEVELS = 24  # an idle converter shows a few values, whatever unit they are read in
 LOOK_EVERY = 3  # judgements of quality, a second apart each: stretches of 3 s that do not overlap
 VOTES, ENOUGH = 6, 5  # 18 s of them
+MANY_SESSIONS, WITHIN_S = 6, 30.0  # a loose battery or a restarted app makes one or two
+BROKEN = (
+    f"stream in doubt: it began anew {MANY_SESSIONS} times within {WITHIN_S:.0f} s, too often for heart rate "
+    "and verdicts; check the rate (fs), clock and counter of the device or its mapper"
+)
 RATE_LIMIT = 0.02  # share; crystals, and rates such as 511.4 for 512 Hz, stay below 1 %
 
 
@@ -81,6 +86,25 @@ class Plausibility:
         if self._rate is None:
             told = f"claims {self._fs:g} Hz, its samples arrive at {seen_hz:.4g} Hz"
             self._rate = f"rate in doubt: {told} (at least {100 * certain:.0f} % {way})"
+
+
+class Beginnings:
+    """When the sessions of one device began, by arrival in seconds; outlives each of them.
+
+    A clock that contradicts the claimed rate makes every message a session, too short to judge unit or rate.
+    """
+
+    def __init__(self) -> None:
+        self._began_s: deque[float] = deque(maxlen=MANY_SESSIONS)
+
+    def begin(self, received_s: float) -> None:
+        """A session begins."""
+        self._began_s.append(received_s)
+
+    def doubts(self, now_s: float) -> tuple[str, ...]:
+        """One sentence while sessions follow each other too fast."""
+        is_broken = len(self._began_s) == MANY_SESSIONS and now_s - self._began_s[0] <= WITHIN_S
+        return (BROKEN,) if is_broken else ()
 
 
 def is_ecg(stretch_mv: NDArray[np.float32], fs: float) -> bool:

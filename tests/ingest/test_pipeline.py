@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ingest.backfill import LIVE_FIRST_US, QUIET_US
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
 from ingest.pipeline import DevicePipeline
+from ingest.plausibility import BROKEN
 from ingest.vitals import SignalState
 from ingest.window import NextWindow, Window
 
@@ -225,6 +226,24 @@ def test_a_restarted_device_starts_its_vitals_anew() -> None:
     vitals = pipeline.vitals(START_US + 33_200_000)
     assert vitals is not None
     assert (vitals.session, vitals.heart_rate_bpm, vitals.rr_s, vitals.last_sample) == (2, None, (), 100)
+
+
+def test_a_stream_that_begins_anew_with_each_message_is_doubted_and_one_that_restarts_is_not() -> None:
+    broken, restarted = DevicePipeline("s/d"), DevicePipeline("s/d")
+    for k in range(8):
+        (arrival,) = stream(0.5, session=k + 1, start_s=float(k))
+        broken.push(*arrival)
+    for k in range(3):
+        for arrival in stream(10.0, session=k + 1, start_s=10.0 * k):
+            restarted.push(*arrival)
+    doubtful, sound = broken.vitals(START_US + 8_000_000), restarted.vitals(START_US + 31_000_000)
+    assert doubtful is not None
+    assert doubtful.doubts == (BROKEN,)
+    assert sound is not None
+    assert sound.doubts == ()
+    later = broken.vitals(START_US + 60_000_000)
+    assert later is not None
+    assert later.doubts == ()
 
 
 def test_a_device_that_only_repeats_itself_is_no_live_device() -> None:
