@@ -174,7 +174,8 @@ def _require_room(folder: Path) -> None:
             probe.write(bytes(1_000_000))
     except OSError as error:
         raise SystemExit(
-            f"Cannot write to {folder}: {error.strerror}. Free some space there, or set --data-dir."
+            f"Cannot write to {folder}: {error.strerror}. Free some space there or make it a folder you may "
+            "write to, or set --data-dir to another."
         ) from None
     if free_mb < MIN_FREE_MB:
         raise SystemExit(

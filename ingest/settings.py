@@ -1,6 +1,7 @@
 """One frozen settings object from the command line, `WRISTLEAD_*` variables and an optional TOML file."""
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,6 +93,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then the TOML file named by WRISTLEAD_CONFIG."""
         config = os.environ.get("WRISTLEAD_CONFIG")
+        if config:
+            Path(config).read_text("utf-8")  # else a file that is not there would be passed over in silence
         toml = (TomlConfigSettingsSource(settings_cls, config),) if config else ()
         return (init_settings, env_settings, *toml)
 
@@ -118,6 +121,16 @@ def load_settings(**overrides: Any) -> Settings:
     """Settings from all sources; raises SettingsError with one line per invalid value."""
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        config = os.environ.get("WRISTLEAD_CONFIG")
+        raise SettingsError(f"WRISTLEAD_CONFIG is {config!r}, want a TOML file: {error}") from None
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
-        raise SettingsError("; ".join(lines)) from None
+        raise SettingsError("; ".join(map(_in_words, error.errors()))) from None
+
+
+def _in_words(error: Any) -> str:
+    """One pydantic error: the setting, what was expected, what came."""
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = f"unknown setting, want one of {', '.join(Settings.model_fields)}"
+    return f"{'.'.join(map(str, error['loc']))}: {message} (got {error['input']!r})"

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ingest.settings import SettingsError, load_settings
 from tests.conftest import Mosquitto, find_free_port, wait_until_listening
 
 ROOT = Path(__file__).parent.parent.parent
@@ -87,6 +88,25 @@ def test_a_list_of_an_empty_store_says_so(tmp_path: Path) -> None:
 def test_an_invalid_setting_is_named_with_what_was_expected() -> None:
     assert_refused(wristlead("ingest", "--hop-s", "99"), "hop_s", "less than or equal to 10", "99")
     assert_refused(wristlead("ingest", "--broker", "nowhere"), "broker", "host:port")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "No such file"),
+        ("broker_port =", "want a TOML file"),
+        ("prot = 1", "prot: unknown setting, want one"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused_and_never_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, expected: str
+) -> None:
+    path = tmp_path / "wristlead.toml"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv("WRISTLEAD_CONFIG", str(path))
+    with pytest.raises(SettingsError, match=expected):
+        load_settings()
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
