@@ -11,6 +11,8 @@ from ingest.store.schema import explanation_table, verdict_table, window_table
 
 DAY_US = 86_400_000_000
 DROP_EVERY_S = 60.0
+STEADY_S = 3600.0  # a clock must have gone on for so long before anything is dropped by it
+STEP_S = 60.0  # a wall clock that strays so far from the monotonic one was set
 ROWS_AT_ONCE = 500  # windows in one transaction: 20 ms, while other services wait for the write lock
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,11 @@ class _Archive(Protocol):
 
 
 class Retention:
-    """Drops what is older than `keep_days`, once a minute; None keeps everything."""
+    """Drops what is older than `keep_days`, once a minute; None keeps everything.
+
+    A clock set forward by months would make everything too old: nothing is dropped in the first hour,
+    nor in the hour after the wall clock was set.
+    """
 
     def __init__(
         self, archive: _Archive, keep_days: float | None, monotonic_s: Callable[[], float] = time.monotonic
@@ -39,6 +45,8 @@ class Retention:
         self._keep_us = None if keep_days is None else round(keep_days * DAY_US)
         self._monotonic_s = monotonic_s
         self._due_s = monotonic_s()
+        self._offset_s: float | None = None  # of the wall clock to the monotonic one
+        self._steady_since_s = self._due_s
 
     def is_due(self) -> bool:
         """True once a minute, and at once again while more rows are left than one transaction takes."""
@@ -51,7 +59,7 @@ class Retention:
         """
         self._due_s = self._monotonic_s() + DROP_EVERY_S
         self._archive.tidy()
-        if self._keep_us is None:
+        if self._keep_us is None or not self._is_clock_steady(now_us):
             return
         before_us = now_us - self._keep_us
         self.partitions += self._archive.drop_partitions(before_us)
@@ -61,6 +69,16 @@ class Retention:
             self._due_s = self._monotonic_s()
         elif n_windows:
             logger.info("dropped windows older than they are to be kept; %d since the start", self.windows)
+
+    def _is_clock_steady(self, now_us: int) -> bool:
+        now_s = self._monotonic_s()
+        offset_s = now_us / 1e6 - now_s
+        if self._offset_s is None or abs(offset_s - self._offset_s) > STEP_S:
+            if self._offset_s is not None:
+                text = "the clock was set by %.0f s: nothing is dropped by age for an hour"
+                logger.warning(text, offset_s - self._offset_s)
+            self._offset_s, self._steady_since_s = offset_s, now_s
+        return now_s - self._steady_since_s >= STEADY_S
 
 
 def drop_windows(connection: Connection, us: int, max_windows: int) -> int:

@@ -23,6 +23,7 @@ FS = 500.0
 N = 125  # samples in a chunk
 RNG = np.random.default_rng(7)
 ECG_MV = RNG.integers(-900, 900, 40_000).astype(np.float32) * np.float32(0.001)  # as int16 microvolts decode
+HOUR_US = 3_600_000_000
 
 
 def received(
@@ -337,16 +338,36 @@ def test_what_is_too_old_is_dropped_with_its_verdicts_and_nothing_younger(
     clock_s = [0.0]
     retention = Retention(archive, keep_days=1.0, monotonic_s=lambda: clock_s[0])
     assert retention.is_due()
-    retention.drop(windows[4].closed_us + DAY_US)
+    now_us = windows[4].closed_us + DAY_US
+    retention.drop(now_us - HOUR_US)
+    assert retention.windows == 0  # not in the first hour
+    clock_s[0] = 3600.0
+    retention.drop(now_us)
     assert retention.windows == 4
     assert (count(engine, window_table), count(engine, verdict_table)) == (len(windows) - 4,) * 2
     assert_same_window(archive.latest_windows("a/b", 99)[0], windows[4])
     assert not retention.is_due()
-    clock_s[0] = 61.0
+    clock_s[0] = 3661.0
     assert retention.is_due()
     for_ever = Retention(archive, keep_days=None)
     for_ever.drop(1 << 62)
     assert for_ever.windows == 0
+
+
+def test_a_clock_that_was_set_drops_nothing_for_an_hour(archive: Archive) -> None:
+    chunks = [received(first) for first in range(0, 300 * N, N)]
+    windows = windows_of(chunks)
+    archive.commit(chunks, windows)
+    clock_s = [0.0]
+    retention = Retention(archive, keep_days=1.0, monotonic_s=lambda: clock_s[0])
+    right_us, wrong_us = windows[-1].closed_us, windows[-1].closed_us + 400 * DAY_US
+    for clock_s[0] in np.arange(0.0, 9000.0, 60.0):
+        is_wrong = 4000.0 <= clock_s[0] < 7500.0
+        retention.drop(round((wrong_us if is_wrong else right_us) + clock_s[0] * 1e6))
+    assert (retention.windows, retention.partitions) == (0, 0)
+    for clock_s[0] in np.arange(9000.0, 13_000.0, 60.0):
+        retention.drop(round(wrong_us + clock_s[0] * 1e6))
+    assert retention.windows == len(windows)
 
 
 def test_chunks_and_vitals_of_a_store_of_an_earlier_version_are_moved(tmp_path: Path) -> None:
