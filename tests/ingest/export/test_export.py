@@ -335,9 +335,8 @@ def test_where_chunks_overlap_the_first_to_arrive_counts(house: House) -> None:
     stream = Stream()
     stream.send(10, np.full((20, 1), 1))
     stream.send(0, np.full((40, 1), 2))
-    Archive.open(house.url).waveforms.append(
-        stream.messages, [], None
-    )  # a commit would refuse what contradicts
+    with open_store(house.url).begin() as connection:  # a commit would refuse what contradicts
+        Archive.open(house.url).waveforms.append(stream.messages, [], connection)
     stream.messages.sort(key=lambda m: m.received_us)
     first = stream.messages[0].chunk.samples_mv[0, 0] * 1000
     found = wfdb_parts(house.export("wfdb"))[0].d_signal[:, 0]
