@@ -27,6 +27,9 @@ REMEDIES = {
     "i/o error": "cannot be read or written: the disk may be failing, copy the data to another one",
     "input/output": "cannot be read or written: the disk may be failing, copy the data to another one",
     "connection refused": "cannot be reached: start PostgreSQL, or correct --store-url",
+    "does not exist": "cannot be used: create that database or role, or correct --store-url",
+    "authentication failed": "cannot be used: correct user and password in --store-url",
+    "no password": "cannot be used: correct user and password in --store-url",
 }
 
 

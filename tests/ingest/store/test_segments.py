@@ -15,7 +15,7 @@ from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.quality import SignalState
 from ingest.store import appending, sealed
 from ingest.store.blocks import SIGNALS, chunk_block
-from ingest.store.errors import StoreError
+from ingest.store.errors import StoreError, explain
 from ingest.store.growing import GrowingSegment
 from ingest.store.rows import ReceivedChunk
 from ingest.store.sealed import SealedSegment, seal
@@ -476,3 +476,16 @@ def test_a_folder_that_cannot_be_confirmed_has_not_taken_the_new_file(
         assert store.append([received(0)]) == {("a/b", 1, 0)}
     assert confirmed[-1] == store.folder
     assert len(store.between_arrivals("a/b", 0, 1 << 62)) == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        ('FATAL:  database "ecg" does not exist', "create that database or role"),
+        ('FATAL:  role "ecg" does not exist', "create that database or role"),
+        ('FATAL:  password authentication failed for user "ecg"', "correct user and password"),
+        ("fe_sendauth: no password supplied", "correct user and password"),
+    ],
+)
+def test_a_database_that_cannot_be_used_tells_what_to_do(cause: str, remedy: str) -> None:
+    assert remedy in explain("postgresql+psycopg://h/ecg", cause)
