@@ -91,7 +91,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
             )
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    logger.info("%s simulated patients: %s", patients, rhythm)
+    logger.info("simulated patients (%s): %s", patients, rhythm)
     _run_fleet(Fleet(settings.broker_address, devices, published_log=published_log), settings, seconds)
 
 
@@ -139,6 +139,8 @@ def demo_devices() -> list[Device]:
 
 
 def _run_fleet(fleet: Fleet | WatchFleet, settings: Settings, seconds: float | None) -> None:
+    if seconds is not None and not seconds > 0:
+        raise SystemExit(f"seconds is {seconds:g}, want more than 0")
     fleet.on_beat = serve_metrics("simulate", settings.metrics_port)
     try:
         fleet.run(_stop_condition(seconds))

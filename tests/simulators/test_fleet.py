@@ -215,6 +215,12 @@ def test_what_cannot_be_simulated_is_said(patients: int, rhythm: str, faults: li
         simulate(load_settings(), patients, rhythm, faults)
 
 
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, float("nan")])
+def test_a_time_that_ends_before_it_begins_is_said(seconds: float) -> None:
+    with pytest.raises(SystemExit, match="want more than 0"):
+        simulate(load_settings(), seconds=seconds)
+
+
 def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="cannot write the published log"):
         PublishedLog(tmp_path / "no" / "folder.csv")
