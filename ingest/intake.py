@@ -124,7 +124,7 @@ class Intake:
             return
         device, kind = UNKNOWN_DEVICE, topic.rpartition("/")[2]
         try:
-            device = device_of(topic)
+            device = _sender(topic)
             self._known(device, received_us)
             if kind == "status":
                 self._note_status(device, payload, received_us)
@@ -378,6 +378,15 @@ class Intake:
             state = self._strangers[device] = _Device(heard_us)
         state.heard_us = max(state.heard_us, heard_us)
         return state
+
+
+def _sender(topic: str) -> str:
+    """The device of a topic of wire v1; raises ValueError."""
+    if not topic.startswith("ecg/v1/"):
+        raise ValueError(
+            f"no mapper reads {topic!r}: the broker remembers that an earlier --mappers named it"
+        )
+    return device_of(topic)
 
 
 def _wrong_with(error: Exception, device: str, kind: str) -> str:
