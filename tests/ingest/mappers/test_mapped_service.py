@@ -123,16 +123,16 @@ def test_a_past_that_cannot_be_read_for_a_while_loses_nothing_and_is_asked_for_a
     archive = Archive.open(house.settings.store_address)
     service = IngestService(house.settings, archive, parse_mappers(TABLES, "test"))
     asked: list[str] = []
-    devices = archive.devices
+    heard_us = archive.heard_us
 
-    def fail_thrice() -> dict[str, int]:
-        asked.append("devices")
+    def fail_thrice(device: str) -> int | None:
+        asked.append(device)
         if len(asked) <= 3:
             raise StoreError("the store is locked")
-        return devices()
+        return heard_us(device)
 
     service.start()
-    monkeypatch.setattr(archive, "devices", fail_thrice)
+    monkeypatch.setattr(archive, "heard_us", fail_thrice)
     link = house.publisher().link
     for k in range(20):
         link._client.publish(HOBBY, batch(k), qos=1)
