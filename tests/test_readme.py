@@ -48,7 +48,7 @@ def test_make_targets_exist(command: str) -> None:
 def test_questions_to_the_store_are_answered(command: str, tmp_path: Path) -> None:
     received_us = 1_795_602_600_000_000  # 2026-11-25T10:30Z, after the README's --from
     samples_mv = np.zeros((500, 1), np.float32)
-    chunk = Chunk("sim/patient-1", 1, 0, 0, received_us, 0, 500.0, (Lead.I,), samples_mv)
+    chunk = Chunk("sim/patient-001", 1, 0, 0, received_us, 0, 500.0, (Lead.I,), samples_mv)
     archive = Archive.open(f"sqlite:///{tmp_path / 'wristlead.sqlite'}")
     archive.commit([ReceivedChunk(chunk, encode_binary(chunk), received_us)])
     answered = subprocess.run(
@@ -60,7 +60,7 @@ def test_questions_to_the_store_are_answered(command: str, tmp_path: Path) -> No
         check=False,
     )
     assert answered.returncode == 0, answered.stderr
-    assert "patient-1" in answered.stdout or "refused" in answered.stdout
+    assert "patient-001" in answered.stdout or "refused" in answered.stdout
 
 
 @pytest.mark.broker
