@@ -283,11 +283,13 @@ def _parser() -> argparse.ArgumentParser:
         text = f"{about.description} (default: {about.default})"
         group.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text, metavar="X")
     parser = argparse.ArgumentParser(
-        prog="wristlead", description=f"Live single-lead ECG monitor for wearables. {NOTICE}"
+        prog="wristlead",
+        description=f"Live single-lead ECG monitor for wearables. {NOTICE}",
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     each = {
-        name: commands.add_parser(name, help=what, description=what, parents=[shared])
+        name: commands.add_parser(name, help=what, description=what, parents=[shared], allow_abbrev=False)
         for name, what in WHAT.items()
     }
     for name in ("demo", "run"):
