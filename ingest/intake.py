@@ -1,7 +1,6 @@
 """Messages of all devices -> a batch to store; each device has its own pipeline, none can harm another."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
@@ -10,38 +9,23 @@ import msgspec
 
 from ingest.batch import Batch
 from ingest.chunk import Chunk, ChunkFlag
-from ingest.limits import (
-    MAX_DEVICES,
-    MAX_STRANGERS,
-    SILENT_US,
-    STRANGER_BURST,
-    STRANGER_PER_S,
-    Allowance,
-    DeviceLimits,
-    Episode,
-)
 from ingest.mappers.exact import encode_exactly
 from ingest.mappers.mapper import Mapper, MappingError
 from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
-from ingest.store.rows import MAX_REFUSED_BYTES, ReceivedChunk, Refused
+from ingest.roster import IDLE_US, CrowdedError, KnownDevice, Roster, RosterCounters
+from ingest.store.rows import ReceivedChunk, Refused
 from ingest.topics import device_of
 from ingest.vitals import Vitals
 from ingest.vitals_together import advance_together
 from ingest.window import NextWindow, Window
 from ingest.wire import WireError, decode
 
-IDLE_US = 600_000_000  # a device silent for 10 minutes is forgotten; its next chunk starts anew
 # What a message may be refused for.
 WRONG = ("contradiction", "crowded", "mapping", "payload", "status", "topic")
 UNKNOWN_DEVICE = "?"  # for topics that name none; no device can be called so
-OVER_LIMIT = "over its limit: more than any ECG source sends in a day of backlog; it must send less"
 
 logger = logging.getLogger(__name__)
-
-
-class CrowdedError(ValueError):
-    """There are too many devices to know one more."""
 
 
 class _Status(msgspec.Struct):
@@ -54,32 +38,14 @@ _decode_status = msgspec.json.Decoder(_Status).decode
 
 
 @dataclass(slots=True)
-class _Device:
-    """What is remembered of one device."""
-
-    heard_us: int
-    pipeline: DevicePipeline | None = None
-    battery: int | None = None
-    refused: int = 0
-    flaps: int = 0  # statuses that were too many
-    faults: int = 0  # times its pipeline failed
-    limits: DeviceLimits = field(default_factory=DeviceLimits)
-
-
-@dataclass(slots=True)
-class IntakeCounters:
+class IntakeCounters(RosterCounters):
     """Since this process started."""
 
     chunks: int = 0
     mapped: int = 0  # of them, from payloads that a mapper read
-    refused: int = 0
-    refused_by: Counter[str] = field(default_factory=Counter)  # the same by what was wrong
     windows: int = 0
     retained: int = 0  # chunks that a device wrongly asked the broker to keep; ignored
     faults: int = 0
-    over_limit: int = 0  # messages of devices that send too much, or are too many: lost, if they held signal
-    crowded: int = 0  # of them, because there were too many devices
-    flapping: int = 0  # statuses of devices that come and go without end; ignored
 
 
 @dataclass(slots=True)
@@ -92,15 +58,15 @@ class Intake:
     batch: Batch = field(default_factory=Batch)
     counters: IntakeCounters = field(default_factory=IntakeCounters)
     latest: dict[str, Vitals] = field(default_factory=dict)
-    flooding: dict[str, Episode] = field(default_factory=dict)  # devices that are over their limit now
-    _devices: dict[str, _Device] = field(default_factory=dict)
-    _strangers: dict[str, _Device] = field(default_factory=dict)  # names without a good chunk so far
-    _stranger_samples: Allowance = field(default_factory=lambda: Allowance(STRANGER_BURST, STRANGER_PER_S))
+    roster: Roster = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.roster = Roster(self._keep_refused, self.counters)
 
     @property
     def n_devices(self) -> int:
         """Devices heard within the last 10 minutes."""
-        return len(self._devices) + len(self._strangers)
+        return len(self.roster)
 
     @property
     def n_doubted(self) -> int:
@@ -125,15 +91,17 @@ class Intake:
         device, kind = UNKNOWN_DEVICE, topic.rpartition("/")[2]
         try:
             device = _sender(topic)
-            self._known(device, received_us)
+            self.roster.known(device, received_us)
             if kind == "status":
                 self._note_status(device, payload, received_us)
             elif retained:
                 self.counters.retained += 1  # an old chunk must not look like a live patient
-            elif self._admits(device, payload, received_us):
+            elif self.roster.admits(device, payload, received_us):
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
         except (WireError, ValueError, RecursionError) as error:  # msgspec raises the latter two
-            self._refuse(Refused(device, received_us, str(error), payload), _wrong_with(error, device, kind))
+            self.roster.refuse(
+                Refused(device, received_us, str(error), payload), _wrong_with(error, device, kind)
+            )
 
     def parts(
         self, mapper: Mapper, topic: str, payload: bytes, received_us: int, *, retained: bool = False
@@ -145,12 +113,12 @@ class Intake:
         device, is_admitted = mapper.device_of(topic), False
         try:
             if device is not None:
-                is_admitted = self._admits(device, payload, received_us)
+                is_admitted = self.roster.admits(device, payload, received_us)
                 if not is_admitted:
                     return
             for chunks in mapper.parts(topic, payload, received_us):
                 for chunk in chunks:
-                    if not is_admitted and not self._admits(chunk.device, payload, received_us):
+                    if not is_admitted and not self.roster.admits(chunk.device, payload, received_us):
                         return
                     is_admitted = True
                     self._take_mapped(chunk, received_us)
@@ -159,7 +127,7 @@ class Intake:
             whose = error.device if isinstance(error, MappingError) else device
             wrong = "crowded" if isinstance(error, CrowdedError) else "mapping"
             reason = str(error) if whose else f"on {topic!r}: {error}"  # else nobody knows whose it was
-            self._refuse(Refused(whose or UNKNOWN_DEVICE, received_us, reason, payload), wrong)
+            self.roster.refuse(Refused(whose or UNKNOWN_DEVICE, received_us, reason, payload), wrong)
 
     def contradict(self, chunks: Iterable[ReceivedChunk]) -> None:
         """These claim places where the store holds other samples: they are refused."""
@@ -169,7 +137,7 @@ class Intake:
                 f"samples {chunk.first_sample} to {chunk.end_sample - 1} of session {chunk.session:08x} "
                 "differ from those stored: the device must change `sess` when its index begins again or wraps"
             )
-            self._refuse(Refused(chunk.device, each.received_us, reason, each.payload), "contradiction")
+            self.roster.refuse(Refused(chunk.device, each.received_us, reason, each.payload), "contradiction")
 
     def restore(
         self,
@@ -184,7 +152,7 @@ class Intake:
         none of its windows is left out.
         """
         heard_us = chunks[-1].received_us
-        state, pipeline = self._device(device, heard_us), self.new_pipeline(device)
+        state, pipeline = self.roster.welcome(device, heard_us), self.new_pipeline(device)
         arrivals = [(each.chunk, each.received_us) for each in chunks]
         try:
             windows = pipeline.replay(arrivals, next_window, now_us - IDLE_US)
@@ -195,26 +163,21 @@ class Intake:
         self._add_windows(pipeline, windows, now_us)
         if now_us - heard_us > IDLE_US:
             self._advance(device, state, now_us, is_last=True)
-            self._forget(device)
+            del self.roster.devices[device]
 
     def tick(self, now_us: int) -> None:
         """Let time pass for all devices: overdue gaps close; the long silent are forgotten."""
-        self._end_episodes(now_us)
-        for name in [n for n, each in self._strangers.items() if now_us - each.heard_us > IDLE_US]:
-            del self._strangers[name]
-        idle_us = IDLE_US if len(self._devices) < MAX_DEVICES else SILENT_US
-        for device, state in list(self._devices.items()):
-            is_silent = now_us - state.heard_us > idle_us
+        for device, state, is_silent in self.roster.pass_time(now_us):
             self._advance(device, state, now_us, is_last=is_silent)
             if is_silent:
-                self._forget(device)
+                self.latest.pop(device, None)
 
     def vitals(self, now_us: int) -> list[Vitals]:
         """The state of every device that has one, with what only the intake knows of it."""
-        pipelines = [state.pipeline for state in self._devices.values() if state.pipeline is not None]
+        pipelines = [state.pipeline for state in self.roster.devices.values() if state.pipeline is not None]
         advance_together([each.monitor for each in pipelines if each.monitor is not None])
         found = []
-        for device, state in self._devices.items():
+        for device, state in self.roster.devices.items():
             if state.pipeline is None:
                 continue
             try:
@@ -235,7 +198,7 @@ class Intake:
             if before is None or doubt not in before.doubts:
                 logger.warning("%s: %s", vitals.device, doubt)
 
-    def _advance(self, device: str, state: _Device, now_us: int, *, is_last: bool) -> None:
+    def _advance(self, device: str, state: KnownDevice, now_us: int, *, is_last: bool) -> None:
         """Let time pass for one device; the last time, what is in no window yet is to be cut late."""
         if state.pipeline is None:
             return
@@ -245,10 +208,6 @@ class Intake:
             self._note_fault(device, state, error)
         else:
             self._add_windows(state.pipeline, windows, now_us)
-
-    def _forget(self, device: str) -> None:
-        del self._devices[device]
-        self.latest.pop(device, None)
 
     def _take_chunk(self, device: str, payload: bytes, received_us: int, *, is_backfill: bool) -> None:
         chunk = decode(payload, device)
@@ -266,7 +225,7 @@ class Intake:
     def _keep_chunk(self, chunk: Chunk, payload: bytes, received_us: int) -> None:
         """A good chunk and its wire v1 bytes -> the batch and its device's pipeline."""
         device = chunk.device
-        state = self._device(device, received_us)
+        state = self.roster.welcome(device, received_us)
         state.limits.charge_signal(chunk.n_samples / chunk.fs, len(payload))
         self.counters.chunks += 1
         self.batch.chunks.append(ReceivedChunk(chunk, payload, received_us))
@@ -287,63 +246,14 @@ class Intake:
             self.batch.windows.append(replace(window, closed_us=now_us))
 
     def _note_status(self, device: str, payload: bytes, received_us: int) -> None:
-        state = self._known(device, received_us)
-        if not state.limits.admits_status(received_us):
-            self.counters.flapping += 1
-            state.flaps += 1
-            if str(state.flaps).strip("0") == "1":
-                logger.warning("%s comes and goes without end: status %d ignored", device, state.flaps)
-        elif payload:  # an empty one clears what the broker kept
-            state.battery = _decode_status(payload).battery
+        if self.roster.admits_status(device, received_us) and payload:  # an empty one clears what was kept
+            self.roster.known(device, received_us).battery = _decode_status(payload).battery
 
-    def _refuse(self, refused: Refused, wrong: str) -> None:
-        self.counters.refused += 1
-        self.counters.refused_by[wrong] += 1
-        state = self._known(refused.device, refused.received_us)
-        state.refused += 1
-        self._keep_sample(state, refused)
-        is_told = refused.device in self._devices or self._stranger_samples.left > 0.0
-        if is_told and str(state.refused).strip("0") == "1":  # 1, 10, 100, ...: a flood must not fill the log
-            logger.warning("%s: payload %d refused: %s", refused.device, state.refused, refused.reason)
+    def _keep_refused(self, refused: Refused) -> None:
+        self.batch.refused.append(refused)
+        self.batch.n_bytes += len(refused.payload)
 
-    def _keep_sample(self, state: _Device, refused: Refused) -> None:
-        """A bounded sample for inspection: a flood of what is refused must fill neither memory nor disk."""
-        now_us, payload = refused.received_us, refused.payload
-        is_kept = state.limits.keeps_sample(now_us)
-        if refused.device not in self._devices:
-            is_kept = is_kept and self._stranger_samples.take(now_us)
-        if is_kept:
-            if len(payload) > MAX_REFUSED_BYTES:
-                reason = f"{refused.reason} (the first {MAX_REFUSED_BYTES} of {len(payload)} bytes are kept)"
-                refused = replace(refused, reason=reason, payload=payload[:MAX_REFUSED_BYTES])
-            self.batch.refused.append(refused)
-            self.batch.n_bytes += len(refused.payload)
-
-    def _admits(self, device: str, payload: bytes, received_us: int) -> bool:
-        state = self._known(device, received_us)
-        is_admitted = state.limits.admits_chunk(len(payload), received_us)
-        if not is_admitted:
-            self._note_over_limit(device, state, payload, received_us)
-        return is_admitted
-
-    def _note_over_limit(self, device: str, state: _Device, payload: bytes, now_us: int) -> None:
-        self.counters.over_limit += 1
-        state.refused += 1
-        if device not in self.flooding and state.limits.episode is not None:
-            self.flooding[device] = state.limits.episode
-            logger.error("%s is %s; its messages are refused until then", device, OVER_LIMIT)
-        self._keep_sample(state, Refused(device, now_us, OVER_LIMIT, payload))
-
-    def _end_episodes(self, now_us: int) -> None:
-        for device, episode in list(self.flooding.items()):
-            state = self._devices.get(device) or self._strangers.get(device)
-            if state is None or state.limits.ended(now_us) is not None:
-                del self.flooding[device]
-                took_s = (episode.newest_us - episode.since_us) / 1e6
-                text = "%s is within its limit again: %d messages were refused in %.0f s"
-                logger.warning(text, device, episode.refused, took_s)
-
-    def _note_fault(self, device: str, state: _Device, error: Exception) -> None:
+    def _note_fault(self, device: str, state: KnownDevice, error: Exception) -> None:
         """The device starts anew with its next chunk."""
         state.pipeline = None
         state.faults += 1
@@ -351,33 +261,6 @@ class Intake:
         if str(state.faults).strip("0") == "1":
             text = "%s: its pipeline failed (%d times) and starts anew"
             logger.error(text, device, state.faults, exc_info=error)
-
-    def _device(self, device: str, heard_us: int) -> _Device:
-        """A device with a good chunk; raises CrowdedError when there are too many to know one more."""
-        state = self._known(device, heard_us)
-        if device not in self._devices:
-            if len(self._devices) >= MAX_DEVICES:
-                self.counters.over_limit += 1
-                self.counters.crowded += 1
-                reason = (
-                    f"{len(self._devices)} devices are known, want at most {MAX_DEVICES}: "
-                    "stop those that are none, or wait until they were silent for a minute"
-                )
-                if str(self.counters.crowded).strip("0") == "1":
-                    logger.error("%s is refused (%d times): %s", device, self.counters.crowded, reason)
-                raise CrowdedError(reason)
-            self._devices[device] = state
-            self._strangers.pop(device, None)
-        return state
-
-    def _known(self, device: str, heard_us: int) -> _Device:
-        state = self._devices.get(device) or self._strangers.get(device)
-        if state is None:
-            if len(self._strangers) >= MAX_STRANGERS:
-                del self._strangers[next(iter(self._strangers))]  # the oldest name without a good chunk
-            state = self._strangers[device] = _Device(heard_us)
-        state.heard_us = max(state.heard_us, heard_us)
-        return state
 
 
 def _sender(topic: str) -> str:

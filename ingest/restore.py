@@ -2,7 +2,8 @@
 
 import logging
 
-from ingest.intake import IDLE_US, Intake
+from ingest.intake import Intake
+from ingest.roster import IDLE_US
 from ingest.store.archive import Archive
 from ingest.window import NextWindow, hop_samples
 

@@ -179,8 +179,8 @@ class IngestService:
             "over_limit": known.over_limit,
             "crowded": known.crowded,
             "flapping": known.flapping,
-            "flooding": len(self._intake.flooding),
-            "limits": in_words(self._intake.flooding),
+            "flooding": len(self._intake.roster.flooding),
+            "limits": in_words(self._intake.roster.flooding),
             "windows": known.windows,
             "faults": known.faults,
             "lost_samples": sum(each.lost_samples for each in latest),  # of the present sessions

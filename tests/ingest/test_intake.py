@@ -5,11 +5,12 @@ from typing import cast
 import numpy as np
 import pytest
 
-from ingest import intake as limited
+from ingest import roster as limited
 from ingest.chunk import Chunk, ChunkFlag, Lead
-from ingest.intake import IDLE_US, OVER_LIMIT, UNKNOWN_DEVICE, Intake
+from ingest.intake import UNKNOWN_DEVICE, Intake
 from ingest.limits import SAMPLE_BURST, SILENT_US, STRANGER_BURST, WITHIN_AGAIN_US
 from ingest.pipeline import DevicePipeline
+from ingest.roster import IDLE_US, OVER_LIMIT
 from ingest.store.rows import ReceivedChunk
 from ingest.vitals import Vitals
 from ingest.window import NextWindow, Window
@@ -228,7 +229,7 @@ def test_a_flooding_device_is_refused_counted_and_sampled_and_the_other_loses_no
             give(intake, k, "c/d")
             give(intake, k)
             if k >= 20:
-                intake._devices["a/b"].limits._source.left = 0.0
+                intake.roster.devices["a/b"].limits._source.left = 0.0
             for _ in range(50):
                 intake.receive("ecg/v1/a/b/chunk", payload(0), at_us(k))
         calm_us = at_us(60) + WITHIN_AGAIN_US
@@ -247,7 +248,7 @@ def test_a_flooding_device_is_refused_counted_and_sampled_and_the_other_loses_no
     assert len(said) == 2
     assert "a/b is over its limit" in said[0]
     assert f"a/b is within its limit again: {intake.counters.over_limit} messages were refused" in said[1]
-    assert intake.flooding == {}
+    assert intake.roster.flooding == {}
     assert batch.chunks[-1].chunk.device == "a/b"
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from ingest.chunk import Chunk, Lead
-from ingest.intake import IDLE_US, Intake
+from ingest.intake import Intake
 from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
+from ingest.roster import IDLE_US
 from ingest.store.archive import Archive
 from ingest.topics import device_topic
 from ingest.wire import encode_binary

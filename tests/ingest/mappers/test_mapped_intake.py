@@ -136,7 +136,7 @@ def test_what_the_broker_retained_is_no_live_signal_but_a_recording_is_a_recordi
 @pytest.mark.parametrize("topic", ["hobby/flood/ecg", PHONE])
 def test_a_flood_is_limited_as_one_of_wire_v1_and_harms_no_other(topic: str) -> None:
     one = intake()
-    state = one._device("home/flood" if topic != PHONE else "home/Watch", NOW_US)
+    state = one.roster.welcome("home/flood" if topic != PHONE else "home/Watch", NOW_US)
     assert state.limits.admits_chunk(0, NOW_US)
     state.limits.charge_signal(1e9, 1)  # all it may send in a day, and a minute more
     one.receive(topic, batch(0) if topic != PHONE else export(export_ecg(1_780_000_000, 600)), NOW_US)
@@ -148,7 +148,7 @@ def test_a_flood_is_limited_as_one_of_wire_v1_and_harms_no_other(topic: str) -> 
 def test_signal_is_charged_as_of_wire_v1() -> None:
     one = intake()
     one.receive(PHONE, export(export_ecg(1_780_000_000, 5120)), NOW_US)
-    spent = 26 * 3600 - one._device("home/Watch", NOW_US).limits._source.left
+    spent = 26 * 3600 - one.roster.welcome("home/Watch", NOW_US).limits._source.left
     assert spent > 10.0 / 4.0
 
 
