@@ -358,7 +358,7 @@ def test_killed_amid_its_work_the_service_leaves_no_window_without_a_verdict(
     now_us = time.time_ns() // 1000
     windows = [
         window(n, samples_mv=beats(n), wall_time_us=now_us + n, closed_us=now_us - 10_000_000 + n)
-        for n in range(60)
+        for n in range(300)
     ]
     Archive(engine).commit(windows=windows)
     outside = MqttLink(mosquitto.address, "outside")
@@ -372,15 +372,16 @@ def test_killed_amid_its_work_the_service_leaves_no_window_without_a_verdict(
             heard.extend(msgspec.json.decode(m.payload, type=Verdict) for m in outside.poll(0.02))
 
     with service_process(mosquitto.port, tmp_path) as process:
-        for each in windows[:30]:
+        for each in windows[:150]:
             outside.publish(window_topic(DEVICE), encode_window(each))
         listen(1)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    for each in windows[30:40]:  # the broker keeps these; the last twenty are in the store alone
+    assert len(verdicts_between(engine, DEVICE, 0, FAR_US)) < 300  # it was amid its work
+    for each in windows[150:200]:  # the broker keeps these; the last hundred are in the store alone
         outside.publish(window_topic(DEVICE), encode_window(each))
     with service_process(mosquitto.port, tmp_path) as process:
-        listen(60)
+        listen(300)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
     stored = verdicts_between(engine, DEVICE, 0, FAR_US)
