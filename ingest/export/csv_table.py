@@ -1,6 +1,7 @@
 """A part -> a table with a row for each sample: index, the device's clock, each lead's number as sent.
 
-What is missing has no row. Decimals are written so that reading them gives back the same float.
+The header says what 1 counts, such as `II (1000 nV)`. What is missing has no row. Decimals are written so
+that reading them gives back the same float.
 """
 
 import csv
@@ -20,7 +21,8 @@ class CsvWriter:
         self._path, self._wall_times_us = folder / f"{part.name}.csv", wall_times_us
         self._file = self._path.open("w", newline="", encoding="ascii")
         self._rows = csv.writer(self._file, lineterminator="\n")
-        leads = [lead_name(lead, i) for i, lead in enumerate(part.layout.leads)]
+        unit = f"({part.layout.nv_per_unit} nV)"
+        leads = [f"{lead_name(lead, i)} {unit}" for i, lead in enumerate(part.layout.leads)]
         self._rows.writerow(["sample", "device_time_us", *leads])
 
     def write(self, first: int, sent: Sent) -> None:

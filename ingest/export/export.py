@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.export.notes import notes_of, utc, write_events
+from ingest.chunk import Lead
+from ingest.export.notes import notes_of, utc, without_zone, write_events
 from ingest.export.part import (
     INT16_MAX,
     INT32_MAX,
@@ -27,6 +28,7 @@ from ingest.export.survey import Session, Survey, survey
 from ingest.export.write import Recording, Sheet, write_part
 
 END_OF_TIME_US = 1 << 62
+S_PER_H = 3600.0
 HOLE_IN_RECORD_S = 60.0  # a longer hole ends a WFDB record: it would take more room than a new one
 FOLDER_MARK = ".wristlead-export-"
 
@@ -91,15 +93,31 @@ def describe(reader: Reader, device: str, span: Span, say: Say) -> Iterator[str]
         layouts = {each.layout for each in session.stretches}
         first, last = session.stretches[0], session.stretches[-1]
         n = sum(each.end - each.first for each in session.stretches)
-        hours = sum((each.end - each.first) / each.layout.fs for each in session.stretches) / 3600
+        length_s = sum((each.end - each.first) / each.layout.fs for each in session.stretches)
         missing = last.end - first.first - n
-        what = ", ".join(f"{'+'.join(lead.name for lead in x.leads)} {x.fs:g} Hz" for x in sorted(layouts))
+        n_gaps = len(session.stretches) - 1
+        what = ", ".join(f"{'+'.join(map(_listed, x.leads))} {x.fs:g} Hz" for x in sorted(layouts))
         yield (
-            f"{device}  session {session.number:08x}  {what}  {hours:.3f} h  {n} samples, "
-            f"{missing} missing in {len(session.stretches) - 1} gaps  "
-            f"arrived {utc(session.first_us)} to {utc(session.last_us)}  "
-            f"device clock {utc(session.wall_time_us(first.first))} to {utc(session.wall_time_us(last.end))}"
+            f"{device}  session {session.number:08x}  {what}  {_length(length_s)}  {n} samples, "
+            f"{missing} missing in {n_gaps} gap{'s' * (n_gaps != 1)}  "
+            f"arrived {_second(session.first_us)} to {_second(session.last_us)}  "
+            f"device clock {_second(session.wall_time_us(first.first))} "
+            f"to {_second(session.wall_time_us(last.end))}"
         )
+
+
+def _listed(lead: Lead) -> str:
+    """A lead as the pages name it: what is no lead of the field is a plain word."""
+    return lead.name.lower() if lead in {Lead.UNKNOWN, Lead.CHEST} else lead.name
+
+
+def _length(length_s: float) -> str:
+    return f"{length_s / S_PER_H:.3f} h" if length_s >= S_PER_H else f"{length_s:.1f} s"
+
+
+def _second(us: int) -> str:
+    """Unix microseconds as ISO 8601, the second that had begun."""
+    return without_zone(us).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _watched(job: Job) -> Iterator[StoredMessage]:

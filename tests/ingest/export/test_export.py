@@ -1,5 +1,7 @@
 import csv
 import json
+import re
+import runpy
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sqlalchemy import insert
 
-from ingest.chunk import ChunkFlag
+from ingest.chunk import ChunkFlag, Lead
 from ingest.encoding import _encode_varint
 from ingest.export.edf_file import physical_range, record_shape
 from ingest.export.export import END_OF_TIME_US, Job, Span, describe, export
@@ -26,6 +28,7 @@ from ingest.store.rows import ReceivedChunk
 from ingest.store.schema import alarm_transition_table, open_store, verdict_table
 from ingest.wire import HEADER, MAGIC, decode
 
+GUIDE = Path(__file__).parents[3] / "docs" / "export.md"
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")  # wfdb's own, of pandas
 DEVICE = "ward/bed-1"
 SESSION = 0x9F3C21D0
@@ -409,7 +412,7 @@ def test_nothing_is_overwritten_without_force_and_nothing_half_is_left(
     assert house.export("csv", force=True) == folder
 
 
-def test_the_list_tells_sessions_hours_and_gaps(house: House) -> None:
+def test_the_list_tells_sessions_lengths_and_gaps(house: House) -> None:
     stream = Stream(fs=100.0)
     stream.send(0, noise(18_000))
     stream.send(20_000, noise(18_000))
@@ -417,8 +420,73 @@ def test_the_list_tells_sessions_hours_and_gaps(house: House) -> None:
     reader = Reader(house.url)
     (line,) = describe(reader, DEVICE, Span(0, END_OF_TIME_US), house.said.append)
     reader.close()
-    assert "session 9f3c21d0  I 100 Hz  0.100 h  36000 samples, 2000 missing in 1 gaps" in line
+    assert "session 9f3c21d0  I 100 Hz  360.0 s  36000 samples, 2000 missing in 1 gap  arrived 2026-" in line
+    assert "device clock 2026-09-21T14:13:20Z to 2026-09-21T14:19:40Z" in line
     assert house.said
+
+
+@pytest.mark.parametrize(
+    ("nv_per_unit", "n_leads", "header"),
+    [(1000, 1, "I (1000 nV)"), (2861, 2, "I (2861 nV),II (2861 nV)")],
+)
+def test_a_table_says_what_its_integers_count(
+    house: House, nv_per_unit: int, n_leads: int, header: str
+) -> None:
+    stream = Stream(nv_per_unit=nv_per_unit, n_leads=n_leads)
+    stream.send(0, noise(4, n_leads))
+    house.store(stream)
+    lines = next(house.export("csv").glob("s*.csv")).read_text().splitlines()
+    assert lines[0] == f"sample,device_time_us,{header}"
+
+
+@pytest.mark.parametrize(("unit", "nv"), [("uV", 1000), ("mV", 1_000_000)])
+def test_a_table_says_what_its_decimals_count(house: House, unit: str, nv: int) -> None:
+    stream = Stream()
+    stream.send_json(0, [1.5, 2.25], unit)
+    house.store(stream)
+    lines = next(house.export("csv").glob("s*.csv")).read_text().splitlines()
+    assert lines[0] == f"sample,device_time_us,I ({nv} nV)"
+
+
+def test_the_documented_ways_to_open_an_export_give_what_was_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, units = Stream(), noise(2048)[:, 0]
+    stream.send(0, units[:700, None])
+    stream.send(1000, units[1000:, None])
+    house.store(stream)
+    for format_name in ("wfdb", "edf", "csv"):
+        house.export(format_name)
+    (house.folder / "out").rename(house.folder / "exports")
+    monkeypatch.chdir(house.folder)
+    found = []
+    for number, snippet in enumerate(re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)):
+        path = house.folder / f"snippet_{number}.py"
+        path.write_text(snippet)
+        found.append(runpy.run_path(str(path)))
+    by_wfdb, by_edfio, by_pyedflib, by_pandas = found
+    assert np.array_equal(by_wfdb["integers"][:700, 0], units[:700])
+    assert np.isnan(by_wfdb["millivolts"][700:1000]).all()
+    assert np.allclose(by_wfdb["millivolts"][1000:, 0], units[1000:] / 1000)
+    assert "missing (300 samples)" in by_wfdb["notes"].aux_note
+    for each in (by_edfio, by_pyedflib):
+        assert np.array_equal(each["integers"], units[:700])
+    assert by_pandas["table"].dtypes.tolist() == [np.int64] * 2
+    assert np.allclose(by_pandas["millivolts"], np.delete(units, range(700, 1000)) / 1000)
+    assert by_pandas["with_holes"].isna().sum() == 300
+
+
+def test_the_list_calls_a_lead_that_nobody_told_unknown(house: House) -> None:
+    stream = Stream()
+    stream.send(0, noise(512))
+    payload = bytearray(stream.messages.pop().payload)
+    payload[6] = Lead.UNKNOWN
+    stream.keep(bytes(payload), START_US)
+    house.store(stream)
+    reader = Reader(house.url)
+    (line,) = describe(reader, DEVICE, Span(0, END_OF_TIME_US), house.said.append)
+    reader.close()
+    assert "  unknown 512 Hz  1.0 s  512 samples, 0 missing in 0 gaps  " in line
 
 
 def test_headers_are_those_of_the_wire() -> None:
