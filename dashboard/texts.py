@@ -68,6 +68,9 @@ REMEDIES = {
     Indeterminate.UNSUPPORTED_RATE: "The device samples too slowly, or in windows of another length.",
 }
 
+# What a wrong unit, rate or clock makes of a good trace: a doubt about these stands before such a reason.
+DOUBTFUL = (Indeterminate.FLAT, Indeterminate.SATURATED, Indeterminate.NOISY)
+
 STARS = {
     AlarmPriority.HIGH: "***",
     AlarmPriority.MEDIUM: "**",
@@ -102,6 +105,7 @@ SCRIPT = {
     "indeterminate": "Cannot tell: {reason}",
     "question": {str(Indeterminate.INVERTED): "electrodes swapped?"},  # a guess is put as a question
     "remedy": {str(reason): words for reason, words in REMEDIES.items()},
+    "doubtful": [str(reason) for reason in DOUBTFUL],
     "rhythm_af": str(Rhythm.AF),
     "rhythm_short": {str(rhythm): "AF" if rhythm is Rhythm.AF else str(rhythm) for rhythm in Rhythm},
     "rhythm_found": "found",

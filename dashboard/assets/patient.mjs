@@ -63,6 +63,8 @@ export class PatientPage {
     for (const sweep of this.sweeps) sweep.setGrey(view.isGrey);
     this.#fillAlarms(view.alarms);
     this.#fillVerdict(patient.verdict, view.verdict.isOld);
+    const remedy = texts.remedy[patient.verdict?.indeterminate] ?? "";
+    setText(field.remedy, view.isVerdictDoubtful ? view.doubt : remedy);
   }
 
   draw(now) {
@@ -126,7 +128,6 @@ export class PatientPage {
     const { field, root } = this;
     setHidden(field.indeterminate, verdict.indeterminate === null);
     setText(field.reason, verdict.indeterminate === null ? "" : reasonOf(verdict));
-    setText(field.remedy, texts.remedy[verdict.indeterminate] ?? "");
     this.#fillRhythm(rhythmOf(verdict));
     const lead = say(verdict.lead_inferred ? texts.lead_inferred : texts.lead, { lead: verdict.lead });
     setText(field["verdict-of"], say(verdict.lead === null ? texts.verdict_of : texts.verdict_of_lead, {

@@ -16,6 +16,7 @@ export function viewOf(patient, live) {
   const isVitalsFresh = isLive && since(patient.vitals_at_us) <= FRESH_S && dataAge <= FRESH_S;
   const rate = isVitalsFresh ? patient.vitals.heart_rate_bpm : null;
   const signal = isVitalsFresh ? patient.vitals.signal : null;
+  const doubts = isVitalsFresh ? patient.vitals.doubts : []; // what the device claims and cannot be
   const isStale = !isLive || dataAge > FRESH_S;
   return {
     rate: rate === null ? texts.unknown : String(Math.round(rate)),
@@ -23,12 +24,14 @@ export function viewOf(patient, live) {
     isStale,
     isGrey: isStale || signal === "lead off",
     note: noteOf(patient, isLive, dataAge, signal),
-    doubt: isVitalsFresh ? patient.vitals.doubts.map(sentence).join(" ") : "", // what it claims and cannot be
+    doubt: doubts.map(sentence).join(" "),
+    doubtChip: doubtChipOf(doubts),
     battery: say(texts.battery, { battery: isLive && patient.battery !== null ? patient.battery : texts.unknown }),
     lead: leadOf(patient, nowUs),
     source: texts.source[patient.source] ?? null,
     complete: completeOf(live.streams.get(patient.device), isStale),
     verdict: chipOf(patient.verdict, nowUs),
+    isVerdictDoubtful: doubts.length > 0 && isDoubtful(patient.verdict, nowUs),
     rhythm: isOldVerdict(patient.verdict, nowUs) || patient.verdict.indeterminate !== null
       ? null : rhythmOf(patient.verdict), // of windows that vote
     alarms: patient.alarms,
@@ -42,7 +45,20 @@ function noteOf(patient, isLive, dataAge, signal) {
   return signal === null || signal === "good" ? "" : texts.signal[signal];
 }
 
-const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
+const capital = (words) => `${words[0].toUpperCase()}${words.slice(1)}`;
+const sentence = (words) => `${capital(words)}.`;
+
+// `Unit in doubt`, what stands before the colon of the first doubt, and how many more there are.
+function doubtChipOf(doubts) {
+  if (doubts.length === 0) return "";
+  const more = doubts.length > 1 ? ` ${say(texts.more, { count: doubts.length - 1 })}` : "";
+  return capital(doubts[0].split(":")[0]) + more;
+}
+
+// Whether a doubt explains better than the verdict why nothing is found.
+function isDoubtful(verdict, nowUs) {
+  return isOldVerdict(verdict, nowUs) || texts.doubtful.includes(verdict.indeterminate);
+}
 
 function completeOf(stream, isStale) {
   const share = stream === undefined || isStale ? null : stream.complete();

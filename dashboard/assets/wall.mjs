@@ -90,10 +90,13 @@ export class Wall {
       trace: element("div", "trace", { role: "img" }),
       note: part("div", "trace-note"),
       rate: part("span", "rate-value num"),
+      doubt: element("span", "chip doubt-chip", { role: "note" }),
+      doubtText: part("span", "doubt-text"),
       verdict: part("span", "chip"),
       rhythm: element("span", "chip rhythm-chip", { title: texts.rhythm_title }),
       battery: part("span", "dim num push"),
     };
+    panel.doubt.append(shapeOf("low"), panel.doubtText);
     const limits = element("div", "limits num", {}, [facts.limits.map(Math.round).join("-")]);
     const unit = element("div", "unit", {}, [texts.bpm]);
     panel.node = element("a", "panel", { href: `/patient/${device}`, "data-device": device }, [
@@ -102,7 +105,7 @@ export class Wall {
         element("div", "trace-box", {}, [panel.trace, panel.strip, panel.note]),
         element("div", "rate", {}, [panel.rate, unit, limits]),
       ]),
-      element("div", "panel-foot", {}, [panel.verdict, panel.rhythm, panel.battery]),
+      element("div", "panel-foot", {}, [panel.doubt, panel.verdict, panel.rhythm, panel.battery]),
     ]);
     panel.node.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -129,6 +132,8 @@ export class Wall {
     setData(panel.node, "stale", String(view.isStale));
     setText(panel.note, view.note);
     setHidden(panel.note, view.note === "");
+    this.#fillDoubt(panel, view);
+    setHidden(panel.verdict, view.isVerdictDoubtful);
     setText(panel.verdict, view.verdict.text);
     setData(panel.verdict, "old", String(view.verdict.isOld));
     setTitle(panel.verdict, view.verdict.title ?? "");
@@ -138,10 +143,18 @@ export class Wall {
     setText(panel.battery, view.battery);
     this.#fillStrip(panel, view.alarms);
     const rate = view.isRateKnown ? `${view.rate} ${texts.bpm}` : `${texts.unknown} ${view.note}`;
-    const label = say(texts.panel_label, { name: patient.name, rate, alarm: view.alarms[0]?.text ?? "" });
+    const alarm = [view.alarms[0]?.text, view.doubt].filter(Boolean).join(". ");
+    const label = say(texts.panel_label, { name: patient.name, rate, alarm });
     if (panel.label !== label) panel.node.setAttribute("aria-label", panel.label = label);
     panel.isGrey = view.isGrey;
     panel.sweep?.setGrey(view.isGrey);
+  }
+
+  #fillDoubt(panel, view) {
+    setHidden(panel.doubt, view.doubt === "");
+    setText(panel.doubtText, view.doubtChip);
+    setTitle(panel.doubt, view.doubt);
+    if (panel.doubtLabel !== view.doubt) panel.doubt.setAttribute("aria-label", panel.doubtLabel = view.doubt);
   }
 
   #fillStrip(panel, alarms) {

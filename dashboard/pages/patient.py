@@ -63,7 +63,6 @@ def _rate() -> Component:
             ),
             html.Div(className="limits num", **_field("limits")),
             html.Div(className="signal", **_field("signal")),
-            html.Div(className="doubt num", **_field("doubt")),
         ],
         className="card area-rate",
         **attributes(aria_label=texts.HEART_RATE),
@@ -76,6 +75,7 @@ def _alarms() -> Component:
             html.H2(texts.ALARMS_TITLE),
             html.Ul(className="alarm-list", **_field("alarms")),
             dmc.Button(texts.ACKNOWLEDGE, id=ids.ACKNOWLEDGE, size="lg", fullWidth=True, className="primary"),
+            html.Div(className="doubt num", **_field("doubt")),  # below, so that the button stays in place
         ],
         className="card area-alarms",
         **attributes(aria_label=texts.ALARMS_TITLE),

@@ -32,6 +32,7 @@ AF = [
     {"rhythm": "other rhythm", "probability": 0.05},
     {"rhythm": "noisy", "probability": 0.01},
 ]
+NORMAL = [AF[0] | {"probability": 0.94}, AF[1] | {"probability": 0.0}, *AF[2:]]
 CHUNK = 63  # about a quarter of a second
 READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 # The pen's column: the newest drawn sample of a panel; and the pixels of its trace.
@@ -250,20 +251,59 @@ def test_the_wall_lives_names_what_fails_and_comes_back(ward: Ward, dashboard: D
     expect(page.locator(panel(OTHER)).locator(".rate-value")).to_have_text("75")
 
 
+DOUBTS = ["unit in doubt: 1240 mV, too large", "rate in doubt: claims 512 Hz"]
+DOUBTS_TOLD = "Unit in doubt: 1240 mV, too large. Rate in doubt: claims 512 Hz."
+
+
+@pytest.mark.parametrize("width", [390, 1440])
 def test_a_doubt_about_unit_or_rate_stands_on_the_patient_page_until_it_ends(
-    ward: Ward, dashboard: Dashboard, page: Page
+    ward: Ward, dashboard: Dashboard, page: Page, width: int
 ) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{dashboard.url}/patient/{BED}")
     page.wait_for_function(READY)
     expect(page.locator("[data-field=rate]")).to_have_text("75", timeout=15_000)
-    expect(page.locator("[data-field=doubt]")).to_be_hidden()
-    ward.doubts = ["unit in doubt: 1240 mV, too large", "rate in doubt: claims 512 Hz"]
-    told = "Unit in doubt: 1240 mV, too large. Rate in doubt: claims 512 Hz."
-    expect(page.locator("[data-field=doubt]")).to_have_text(told)
+    ward.decide(BED, findings=[], indeterminate="noisy")
+    remedy, doubt = page.locator("[data-field=remedy]"), page.locator("[data-field=doubt]")
+    expect(remedy).to_contain_text("Keep still", timeout=5_000)
+    expect(doubt).to_be_hidden()
+    place = page.locator("#acknowledge").bounding_box()
+    ward.doubts = DOUBTS
+    expect(doubt).to_have_text(DOUBTS_TOLD)
+    expect(remedy).to_have_text(DOUBTS_TOLD)
+    assert page.locator("#acknowledge").bounding_box() == place  # nothing moves under a finger
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ward.doubts = []
+    expect(doubt).to_be_hidden()
+    expect(remedy).to_contain_text("Keep still")
+
+
+def test_a_doubt_stands_on_the_wall_before_a_verdict_it_explains_and_beside_any_other(
+    ward: Ward, dashboard: Dashboard, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(dashboard.url)
+    bed = page.locator(panel(BED))
+    expect(bed.locator(".rate-value")).to_have_text("75", timeout=15_000)
+    doubt, verdict = bed.locator(".doubt-chip"), bed.locator(".chip:not(.doubt-chip, .rhythm-chip)")
+    ward.decide(BED, findings=[], indeterminate="noisy")
+    expect(verdict).to_have_text("Cannot tell: noisy", timeout=5_000)
+    expect(doubt).to_be_hidden()
+    ward.doubts = DOUBTS
+    expect(doubt).to_have_text("Unit in doubt +1")
+    expect(doubt).to_have_attribute("title", DOUBTS_TOLD)
+    expect(doubt).to_have_attribute("aria-label", DOUBTS_TOLD)
+    expect(bed).to_have_attribute("aria-label", f"Bed one: 75 bpm. {DOUBTS_TOLD}")
+    expect(verdict).to_be_hidden()
+    ward.decide(BED, rhythm=NORMAL)
+    expect(verdict).to_contain_text("MI .91", timeout=5_000)
+    expect(doubt).to_be_visible()
+    width = verdict.evaluate("node => node.getBoundingClientRect().width")
+    assert bed.locator(".panel-foot").evaluate("node => node.scrollWidth <= node.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     ward.doubts = []
-    expect(page.locator("[data-field=doubt]")).to_be_hidden()
+    expect(doubt).to_be_hidden()
+    assert verdict.evaluate("node => node.getBoundingClientRect().width") == pytest.approx(width, abs=0.1)
 
 
 def test_a_patient_page_on_a_phone_acknowledges_and_shows_the_verdict(

@@ -12,6 +12,7 @@ from dashboard import figures, ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
 from inference.verdict import Indeterminate, Superclass
+from ingest import plausibility
 from ingest.vitals import SignalState
 
 ASSETS = Path(app_module.__file__).parent / "assets"
@@ -119,3 +120,10 @@ def test_every_state_of_the_signal_has_its_words() -> None:
 def test_every_reason_that_the_model_cannot_tell_says_what_to_do() -> None:
     assert set(texts.SCRIPT["remedy"]) == {str(reason) for reason in Indeterminate}
     assert set(texts.SCRIPT["question"]) <= set(texts.SCRIPT["remedy"])
+
+
+def test_every_doubt_of_ingest_begins_with_what_a_panel_shows_of_it() -> None:
+    spoken = re.findall(r'"((?:\w+ )?in doubt[^"]*)"', Path(plausibility.__file__).read_text())
+    assert len(spoken) >= 3
+    for doubt in spoken:
+        assert re.match(r"\w+ in doubt: ", doubt), doubt
