@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, func, select
 
+from ingest.chunk import Place
 from ingest.pipeline import DevicePipeline
 from ingest.store.accounting import Account, account
 from ingest.store.archive import Archive
 from ingest.store.rows import as_chunk
 from ingest.store.schema import pending_table, verdict_table, window_table
-from ingest.store.waveforms import Place, Stored
+from ingest.store.waveforms import Stored
 from ingest.window import MIN_COVERAGE, Window
 from ingest.wire import HEADER
 from simulators.rings import FS, EcgRing
@@ -80,7 +81,7 @@ def prove(
         stored = archive.waveforms.between_samples(device, session, 0, END_OF_STREAM)
         ring, offset = sent[int(device.rpartition("-")[2])]
         _check_chunks(proof, device, stored, ring, offset)
-        wanted |= {_place(w): w for w in _windows_if_never_killed(device, stored, hop_s)}
+        wanted |= {w.place: w for w in _windows_if_never_killed(device, stored, hop_s)}
     _check_log(proof, archive, published_log)
     _check_windows(proof, engine, archive, wanted)
     _check_verdicts(proof, engine)
@@ -173,7 +174,3 @@ def _is_same(one: Window, other: Window) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in facts) and np.array_equal(
         one.samples_mv, other.samples_mv, equal_nan=True
     )
-
-
-def _place(window: Window) -> Place:
-    return window.device, window.session, window.first_sample

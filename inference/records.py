@@ -7,10 +7,9 @@ import msgspec
 from sqlalchemy import Engine, Row, select
 
 from inference.verdict import Finding, Indeterminate, RhythmFinding, Verdict
+from ingest.chunk import Place
 from ingest.store.insertion import insert_better_verdict
 from ingest.store.schema import verdict_table
-
-Place = tuple[str, int, int]  # device, session, first sample
 
 
 def save_verdicts(
@@ -29,8 +28,7 @@ def save_verdicts(
         return [
             verdict
             for verdict in verdicts
-            if connection.execute(statement, _row_of(verdict, known.get(_place_of(verdict)))).first()
-            is not None
+            if connection.execute(statement, _row_of(verdict, known.get(verdict.place))).first() is not None
         ]
 
 
@@ -44,10 +42,6 @@ def verdicts_between(engine: Engine, device: str, from_us: int, to_us: int) -> l
     )
     with engine.connect() as connection:
         return [_verdict_of(row) for row in connection.execute(query)]
-
-
-def _place_of(verdict: Verdict) -> Place:
-    return verdict.device, verdict.session, verdict.first_sample
 
 
 def _row_of(verdict: Verdict, coverage: float | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from inference.classifier import MAX_BATCH, Classifier, ClassifierError
 from inference.records import save_verdicts
 from inference.verdict import Verdict
 from ingest.backfill import best_windows
+from ingest.chunk import Place
 from ingest.gauges import DurationHistogram
 from ingest.link import LinkError, Message, MqttLink
 from ingest.metrics import serve_metrics
@@ -39,7 +40,6 @@ RETRY_S = 0.5  # between attempts while the store is in trouble
 IDLE_S = 0.2
 MAX_FAILED = 1_000  # places of windows the model could not digest
 
-Place = tuple[str, int, int]  # device, session, first_sample
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class InferenceService:
         before_us = self._clock_us() - round(SWEEP_AFTER_S * 1e6)
         limit = SWEEP_LIMIT + len(self._failed)
         found = self._archive.windows_without_verdict(before_us, limit, self._settled_us)
-        windows = [window for window in found if _place_of(window) not in self._failed]
+        windows = [window for window in found if window.place not in self._failed]
         for i in range(0, len(windows), MAX_BATCH):
             self.figures.recovered += self._decide(windows[i : i + MAX_BATCH])
         if len(found) < limit:
@@ -197,11 +197,11 @@ class InferenceService:
         """Classify, store and publish; the number of windows that had no verdict, or a poorer one, before."""
         best = best_windows(windows)  # one that was cut again may have come beside its poorer self
         verdicts = self._classify(best)
-        closed_us = {_place_of(window): window.closed_us for window in best}
-        new = save_verdicts(self._engine, verdicts, {_place_of(window): window.coverage for window in best})
+        closed_us = {window.place: window.closed_us for window in best}
+        new = save_verdicts(self._engine, verdicts, {window.place: window.coverage for window in best})
         stored_us = self._clock_us()
         for verdict in new:
-            self.figures.count(verdict, (stored_us - closed_us[_place_of(verdict)]) / 1e3)
+            self.figures.count(verdict, (stored_us - closed_us[verdict.place]) / 1e3)
             self._link.publish(verdict_topic(verdict.device), msgspec.json.encode(verdict))
         return len(new)
 
@@ -212,7 +212,7 @@ class InferenceService:
         except Exception as error:
             if len(windows) > 1:
                 return [verdict for window in windows for verdict in self._classify([window])]
-            place = _place_of(windows[0])
+            place = windows[0].place
             self.figures.failed += 1
             self._failed[place] = None
             if len(self._failed) > MAX_FAILED:
@@ -256,7 +256,3 @@ def run(settings: Settings) -> None:
     finally:
         link.close()
         engine.dispose()
-
-
-def _place_of(record: Window | Verdict) -> Place:
-    return record.device, record.session, record.first_sample

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ingest.chunk import Place
+
 
 class Superclass(StrEnum):
     """PTB-XL diagnostic superclasses; a recording can have several (Wagner et al. 2020)."""
@@ -100,6 +102,11 @@ class Verdict:
     rhythm: tuple[RhythmFinding, ...] = ()
     lead: str | None = None  # the lead as which the window was read: "I" or "II"
     lead_inferred: bool = False  # the device did not tell the lead; the model recognised it
+
+    @property
+    def place(self) -> Place:
+        """That of its window."""
+        return self.device, self.session, self.first_sample
 
     def __post_init__(self) -> None:
         """A verdict has findings or a reason, never both, never neither; and all rhythms or none."""

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ingest.chunk import Chunk, ChunkFlag, Lead
+from ingest.chunk import Chunk, ChunkFlag, Lead, Place
 from ingest.sequence import SAME_FS
 from ingest.window import Window, grid_range, hop_samples, preferred_lead, window_samples
 
 QUIET_US = 2_000_000  # a slot is cut once its samples stopped coming: ten chunks of a second, one window
 LIVE_FIRST_US = 60_000_000  # what the live stream may still cut itself: a window and the longest wait for it
 GIVEN_UP_US = 600_000_000  # a live stream silent for so long may never go on: its last window is cut
-
-Place = tuple[str, int, int]  # (device, session, first sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,11 @@ class Slot:
     due_us: int
 
     @property
+    def place(self) -> Place:
+        """Where its window belongs."""
+        return self.device, self.session, self.first_sample
+
+    @property
     def n_samples(self) -> int:
         """Length of its window."""
         return window_samples(self.fs)
@@ -66,8 +69,7 @@ class Rework:
 def late_chunk(chunk: Chunk, fs: float, hop_s: float, due_us: int) -> Late:
     """All samples of a chunk of a stream of `fs` Hz."""
     lead = chunk.leads[preferred_lead(chunk.leads)]
-    place = (chunk.device, chunk.session, chunk.first_sample)
-    return Late(*place, chunk.n_samples, fs, lead, hop_s, due_us, place)
+    return Late(*chunk.place, chunk.n_samples, fs, lead, hop_s, due_us, chunk.place)
 
 
 def slots_of(late: Late, fs: float) -> list[Slot]:
@@ -123,8 +125,7 @@ def best_windows(windows: Sequence[Window]) -> list[Window]:
     """One window a place: the one with more samples; of two as good, the live one."""
     best: dict[Place, Window] = {}
     for window in windows:
-        place = (window.device, window.session, window.first_sample)
-        known = best.get(place)
+        known = best.get(window.place)
         if known is None or (window.coverage, known.historic) > (known.coverage, window.historic):
-            best[place] = window
+            best[window.place] = window
     return list(best.values())

@@ -39,6 +39,8 @@ class ChunkFlag(IntFlag):
 
 NO_FLAGS = ChunkFlag(0)
 
+Place = tuple[str, int, int]  # (device, session, first sample): names a stretch of a device's stream
+
 
 @dataclass(frozen=True, slots=True, eq=False)  # eq=False: two arrays have no single truth value
 class Chunk:
@@ -66,6 +68,11 @@ class Chunk:
                 f"for leads {', '.join(lead.name for lead in self.leads)}"
             )
         self.samples_mv.flags.writeable = False
+
+    @property
+    def place(self) -> Place:
+        """Where it belongs; of a place the store keeps the longest chunk."""
+        return self.device, self.session, self.first_sample
 
     @property
     def n_samples(self) -> int:

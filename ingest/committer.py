@@ -108,8 +108,7 @@ class Committer:
         until_s = time.perf_counter() + PORTION_S
         try:
             for slot in self._archive.due_slots(now_us, PORTION):
-                place = (slot.device, slot.session, slot.first_sample)
-                chunks = [each.chunk for each in self._archive.chunks_at(*place, slot.n_samples)]
+                chunks = [each.chunk for each in self._archive.chunks_at(*slot.place, slot.n_samples)]
                 window = cut_again(slot, chunks, now_us)
                 windows += [window] if window is not None else []
                 done.append(slot)

@@ -123,7 +123,7 @@ class DevicePipeline:
             windows += [replace(window, historic=True) for window in found] if is_old else found
         # Whether the former process took a chunk as late, too, and noted it, cannot be told.
         lively = [chunk for chunk, _ in arrivals if ChunkFlag.HISTORIC not in chunk.flags]
-        places = {(chunk.device, chunk.session, chunk.first_sample) for chunk in lively}
+        places = {chunk.place for chunk in lively}
         self._late = [replace(each, chunk=None) if each.chunk in places else each for each in self._late]
         return windows
 
@@ -161,5 +161,4 @@ class DevicePipeline:
 
     def _note_window(self, window: Window, due_us: int) -> None:
         """The window's own place only, whatever else of the grid overlaps it."""
-        place = (window.device, window.session, window.first_sample)
-        self._late.append(Late(*place, 1, window.fs, window.lead, self._hop_s, due_us))
+        self._late.append(Late(*window.place, 1, window.fs, window.lead, self._hop_s, due_us))

@@ -290,7 +290,7 @@ class IngestService:
         self._intake.contradict(contradicting)
         self._link.acknowledge(*outcome.messages)
         for window in best_windows(outcome.batch.windows):
-            if (window.device, window.session, window.first_sample) in outcome.committed.new_windows:
+            if window.place in outcome.committed.new_windows:
                 self._link.publish(window_topic(window.device), encode_window(window))
         self._intake.batch.windows += outcome.windows
         self._intake.batch.rework.done += outcome.done

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.chunk import ChunkFlag, Lead
+from ingest.chunk import ChunkFlag, Lead, Place
 from ingest.sequence import SAME_FS, Ordered
 
 WINDOW_S = 10.0  # what the model was trained on
@@ -44,6 +44,11 @@ class Window:
     def __post_init__(self) -> None:
         """Make the samples read-only."""
         self.samples_mv.flags.writeable = False
+
+    @property
+    def place(self) -> Place:
+        """Where it belongs; the store keeps one window a place."""
+        return self.device, self.session, self.first_sample
 
     @property
     def is_eligible(self) -> bool:

@@ -10,7 +10,6 @@ from inference.verdict import Rhythm, Superclass
 
 MAX_STEP = np.iinfo(np.int16).max
 
-Place = tuple[str, int, int]  # device, session, first_sample
 Answer = Superclass | Rhythm  # what the model said of a window, and what is explained
 ExplanationKey = tuple[str, int, int, Answer, "ExplanationMethod"]  # one row of the store
 

@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, Engine, Table, and_, select
 from inference.alarms.alarm import AlarmKind, AlarmState
 from inference.alarms.observed import RHYTHM_READABLE, VOTES_KEPT
 from inference.alarms.rules import FINDINGS
-from inference.explain.explanation import Answer, Explanation, ExplanationKey, Place
+from inference.explain.explanation import Answer, Explanation, ExplanationKey
 from inference.verdict import Finding, Presence, Rhythm, RhythmFinding, Superclass
+from ingest.chunk import Place
 from ingest.store.insertion import insert_unknown
 from ingest.store.schema import alarm_transition_table, explanation_table, verdict_table, window_table
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, Engine, and_, func, select
 
+from ingest.chunk import Place
 from ingest.store.insertion import outdoes
 from ingest.store.location import waveforms_of
 from ingest.store.schema import verdict_table, window_table
-from ingest.store.waveforms import Place
 from ingest.window import MIN_COVERAGE
 
 N_FIELDS = 7  # device,session,first_sample,n_samples,published_us,acked_us,kind

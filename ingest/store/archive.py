@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.backfill import Rework, Slot, best_windows
-from ingest.chunk import Chunk, Lead
+from ingest.chunk import Chunk, Lead, Place
 from ingest.store.contradictions import agrees, contradicting
 from ingest.store.errors import StoreError, explain
 from ingest.store.former import move_former
@@ -59,8 +59,8 @@ logger = logging.getLogger(__name__)
 class Committed:
     """What one commit added."""
 
-    new_chunks: frozenset[tuple[str, int, int]]  # (device, session, first_sample)
-    new_windows: frozenset[tuple[str, int, int]]  # new, or better than what was there
+    new_chunks: frozenset[Place]
+    new_windows: frozenset[Place]  # new, or better than what was there
     contradicting: tuple[ReceivedChunk, ...] = ()  # not stored: other samples are at their places
 
 

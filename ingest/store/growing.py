@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.chunk import Place
 from ingest.store.blocks import (
     CONFIRMED,
     ENTRY,
@@ -25,7 +26,7 @@ from ingest.store.blocks import (
     is_whole,
     read_block,
 )
-from ingest.store.waveforms import Arrivals, Place, Span, Stored, is_touched
+from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
 from ingest.vitals import Vitals
 
 # An entry as it is kept in memory: device is a number in the file, offset one from its begin.

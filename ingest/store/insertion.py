@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ingest.chunk import Place
 from ingest.store.rows import Refused, refused_row
 from ingest.store.schema import refused_table, verdict_table, window_table
 from ingest.window import MIN_COVERAGE
@@ -24,7 +25,7 @@ def insert_unknown(dialect: str, table: Table) -> Any:
     return _insert(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
 
 
-def insert_windows(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[tuple[str, int, int]]:
+def insert_windows(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[Place]:
     """Insert windows, one a place; returns the places of those that are new or better than what was there.
 
     Better is one with more samples; of two as good, the live one, which alone may raise an alarm.

@@ -13,11 +13,11 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingest.chunk import ChunkFlag
+from ingest.chunk import ChunkFlag, Place
 from ingest.quality import SignalState
 from ingest.store.errors import StoreError, explain
 from ingest.store.rows import ReceivedChunk
-from ingest.store.waveforms import Arrivals, NewPlaces, Place, Stored, longest_of_each_place
+from ingest.store.waveforms import Arrivals, NewPlaces, Stored, longest_of_each_place
 from ingest.vitals import Vitals
 from ingest.wire import MAX_SAMPLES
 
@@ -68,7 +68,7 @@ class PartitionStore:
         if vitals:
             _insert_vitals(transaction, vitals)
         self._appended = kept
-        return frozenset((c.device, c.session, c.first_sample) for c in (each.chunk for each in kept))
+        return frozenset(each.chunk.place for each in kept)
 
     def confirm(self) -> None:
         """See Waveforms."""

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, Place, Slot, slots_of
-from ingest.chunk import Lead
+from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, Slot, slots_of
+from ingest.chunk import Lead, Place
 from ingest.sequence import SAME_FS
 from ingest.store.schema import pending_table, window_table
 from ingest.window import Window
@@ -44,18 +44,18 @@ def note_met(connection: Connection, windows: Sequence[Window]) -> None:
 
     Late samples were cut into that one before the live stream closed its own, as after a long pause.
     """
-    historic = {_place_of(each) for each in windows if each.historic}
+    historic = {each.place for each in windows if each.historic}
     partial = [each for each in windows if not each.historic and each.coverage < 1.0]
     note_windows(
         connection,
-        [each for each in partial if _place_of(each) in historic or _is_historic(connection, each)],
+        [each for each in partial if each.place in historic or _is_historic(connection, each)],
     )
 
 
 def note_windows(connection: Connection, windows: Sequence[Window]) -> None:
     """Note the places of these windows."""
     rows = {
-        _place_of(each): {
+        each.place: {
             "device": each.device, "session": each.session, "first_sample": each.first_sample, "fs": each.fs,
             "lead": int(each.lead), "due_us": each.closed_us + QUIET_US,
         }
@@ -92,10 +92,6 @@ def forget_slots(connection: Connection, done: Sequence[Slot]) -> None:
 
 def _stream_of(late: Late) -> tuple[str, int, float]:
     return late.device, late.session, late.fs
-
-
-def _place_of(window: Window) -> Place:
-    return window.device, window.session, window.first_sample
 
 
 def _is_historic(connection: Connection, window: Window) -> bool:

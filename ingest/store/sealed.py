@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.chunk import Place
 from ingest.store.appending import SEALED, SEGMENT, lock, sync, sync_folder
 from ingest.store.blocks import (
     DIRECTORY_ROW,
@@ -31,7 +32,7 @@ from ingest.store.blocks import (
 )
 from ingest.store.growing import GrowingSegment, as_vitals
 from ingest.store.packing import pack, unpack
-from ingest.store.waveforms import Arrivals, Place, Span, Stored, is_touched
+from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
 from ingest.vitals import Vitals
 
 PACKED_TOGETHER_BYTES = 1 << 20  # of one device; unpacked as a whole to read any of it, in about 5 ms

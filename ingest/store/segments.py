@@ -14,13 +14,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from ingest.chunk import Place
 from ingest.store.appending import SEALED, SEGMENT, SegmentWriter, begin_us
 from ingest.store.blocks import CONFIRMED, chunk_block, vitals_block
 from ingest.store.errors import told
 from ingest.store.growing import GrowingSegment
 from ingest.store.rows import ReceivedChunk
 from ingest.store.sealed import SealedSegment, finish_seals, seal
-from ingest.store.waveforms import Arrivals, NewPlaces, Place, Stored, longest_of_each_place
+from ingest.store.waveforms import Arrivals, NewPlaces, Stored, longest_of_each_place
 from ingest.vitals import Vitals
 
 LEFT_ALONE_US = 2 * 3_600_000_000  # after its hour began, a file may still have a writer for so long
@@ -63,7 +64,7 @@ class SegmentStore:
                 blocks += vitals_block(vitals)
             if blocks:
                 self._writer.write(blocks)
-            again = {_place(each) for each in chunks} & self._unconfirmed if self._unconfirmed else set()
+            again = {each.chunk.place for each in chunks} & self._unconfirmed if self._unconfirmed else set()
             places = new.note(kept)
             self._unconfirmed |= places
             self._unconfirmed_vitals |= {(each.device, each.at_us) for each in vitals}
@@ -283,10 +284,6 @@ class SegmentStore:
                     for first, n in segment.n_samples_at(device, session, first_samples).items():
                         found[device, session, first] = max(n, found.get((device, session, first), 0))
         return found
-
-
-def _place(received: ReceivedChunk) -> Place:
-    return received.chunk.device, received.chunk.session, received.chunk.first_sample
 
 
 def _seal_all(paths: list[Path]) -> None:

@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from ingest.chunk import Place
 from ingest.store.rows import ReceivedChunk
 from ingest.vitals import Vitals
-
-Place = tuple[str, int, int]  # (device, session, first sample)
-
 
 MAX_SESSIONS = 100_000  # remembered, 30 MB: a device that begins one with each chunk makes 8 million a day
 Span = tuple[int, int]  # first sample, and one past the last
@@ -127,7 +125,7 @@ class NewPlaces:
         doubtful: set[Place] = set()
         for each in chunks:
             chunk = each.chunk
-            place = (chunk.device, chunk.session, chunk.first_sample)
+            place = chunk.place
             if place in longest and longest[place].chunk.n_samples >= chunk.n_samples:
                 continue
             longest[place] = each

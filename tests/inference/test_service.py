@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 
 from inference.classifier import Classifier
 from inference.records import verdicts_between
-from inference.service import MAX_WAITING, SWEEP_LIMIT, InferenceService, Place
+from inference.service import MAX_WAITING, SWEEP_LIMIT, InferenceService
 from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
-from ingest.chunk import Lead
+from ingest.chunk import Lead, Place
 from ingest.link import Message, MqttLink
 from ingest.store.archive import Archive
 from ingest.store.schema import open_store

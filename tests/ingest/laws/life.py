@@ -125,7 +125,7 @@ class Life:
         self.published += [
             window
             for window in best_windows(outcome.batch.windows)
-            if (window.device, window.session, window.first_sample) in outcome.committed.new_windows
+            if window.place in outcome.committed.new_windows
         ]
         self.intake.batch.windows += outcome.windows
         self.intake.batch.rework.done += outcome.done
