@@ -8,7 +8,7 @@ unique key and changes nothing.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, exists, func, select
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.backfill import Rework, Slot, best_windows
 from ingest.chunk import Chunk, Lead, Place
 from ingest.store.contradictions import agrees, contradicting
-from ingest.store.errors import StoreError, explain
+from ingest.store.errors import StoreError
 from ingest.store.former import move_former
 from ingest.store.insertion import insert_refused, insert_windows, outdoes
 from ingest.store.location import waveforms_of
@@ -32,7 +32,6 @@ from ingest.store.rows import (
     ReceivedChunk,
     Refused,
     RefusedCount,
-    as_chunk,
     place_samples,
     window_row,
 )
@@ -40,10 +39,11 @@ from ingest.store.schema import (
     BUSY_WAIT_MS,
     open_store,
     refused_table,
+    told_by,
     verdict_table,
     window_table,
 )
-from ingest.store.waveforms import Stored, longest_of_each_place
+from ingest.store.waveforms import as_received, longest_of_each_place
 from ingest.vitals import Vitals
 from ingest.window import Window
 from ingest.wire import END_OF_TIME_US
@@ -75,12 +75,10 @@ class Archive:
     @classmethod
     def open(cls, url: str, *, busy_wait_ms: int = BUSY_WAIT_MS) -> "Archive":
         """The store at an SQLAlchemy URL, made when missing; raises StoreError when it cannot be used."""
-        try:
+        with told_by(make_url(url)):
             engine = open_store(url, busy_wait_ms=busy_wait_ms)
             archive = cls(engine)
             move_former(engine, archive.waveforms)
-        except SQLAlchemyError as error:
-            raise StoreError(_explain(error, make_url(url))) from error
         return archive
 
     def commit(
@@ -125,7 +123,7 @@ class Archive:
     def chunks_at(self, device: str, session: int, first_sample: int, n_samples: int) -> list[ReceivedChunk]:
         """The stored chunks that hold one of these samples, in order of arrival."""
         found = self.waveforms.between_samples(device, session, first_sample, first_sample + n_samples)
-        return _read(device, longest_of_each_place(found))
+        return as_received(device, longest_of_each_place(found))
 
     def samples(  # noqa: PLR0913 - a place in a stream, and which of its samples are wanted
         self,
@@ -147,7 +145,7 @@ class Archive:
         if received_by_us is not None:
             found = [each for each in found if each.received_us <= received_by_us]
         for each in reversed(
-            _read(device, longest_of_each_place(found))
+            as_received(device, longest_of_each_place(found))
         ):  # the first to arrive is written last
             place_samples(each.chunk, lead, first_sample, samples)
         return samples
@@ -230,7 +228,7 @@ class Archive:
     def chunks_since(self, device: str, received_us: int) -> list[ReceivedChunk]:
         """A device's chunks that came at or after `received_us`, in order of arrival."""
         found = self.waveforms.between_arrivals(device, received_us, END_OF_TIME_US)
-        return _read(device, found)
+        return as_received(device, found)
 
     def vitals_between(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Stored vitals of a device with from_us <= at_us < to_us, oldest first; the rest is left unset."""
@@ -269,7 +267,7 @@ class Archive:
         return [
             each.chunk
             for device, stored in self.waveforms.overlapping(chunks)
-            for each in _read(device, [stored])
+            for each in as_received(device, [stored])
         ]
 
     def _disputed_windows(
@@ -292,12 +290,13 @@ class Archive:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            self._engine.dispose()  # a connection that saw the disk fail is not trusted again
-            raise StoreError(_explain(error, self._engine.url)) from error
+        with told_by(self._engine.url):
+            try:
+                with self._engine.begin() as connection:
+                    yield connection
+            except SQLAlchemyError:
+                self._engine.dispose()  # a connection that saw the disk fail is not trusted again
+                raise
 
     def _as_window(self, row: Row[Any]) -> Window:
         lead = Lead(row.lead)
@@ -316,21 +315,3 @@ class Archive:
             historic=row.historic,
             closed_us=row.closed_us,
         )
-
-
-def _read(device: str, found: Iterable[Stored]) -> list[ReceivedChunk]:
-    """What is stored as chunks; without what an earlier version took and this one would refuse."""
-    chunks = []
-    for each in found:
-        try:
-            chunk = as_chunk(each.payload, device, historic=each.historic)
-        except (ValueError, RecursionError) as error:  # one chunk must not keep every service from starting
-            place = f"{device}:{each.session}:{each.first_sample}"
-            logger.warning("the stored chunk %s is left out: %s", place, error)
-            continue
-        chunks.append(ReceivedChunk(chunk, each.payload, each.received_us))
-    return chunks
-
-
-def _explain(error: SQLAlchemyError, url: URL) -> str:
-    return explain(url.render_as_string(hide_password=True), getattr(error, "orig", None) or error)

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, inspect, text
 
-from ingest.store.rows import ReceivedChunk, as_chunk
+from ingest.store.rows import ReceivedChunk, as_chunk, kept_vitals
 from ingest.store.waveforms import Waveforms
-from ingest.vitals import SignalState, Vitals
+from ingest.vitals import Vitals
 
 AT_ONCE = 2_000  # rows
 
@@ -60,12 +60,5 @@ def _chunk(row: Row[Any]) -> ReceivedChunk:
 
 
 def _vitals(row: Row[Any]) -> Vitals:
-    return Vitals(
-        device=row.device,
-        session=row.session,
-        at_us=row.at_us,
-        last_sample=row.last_sample,
-        heart_rate_bpm=row.heart_rate_bpm,
-        since_beat_s=None,
-        signal=SignalState(row.signal),
-    )
+    kept = (row.session, row.at_us, row.last_sample, row.heart_rate_bpm, row.signal)
+    return kept_vitals(row.device, kept)

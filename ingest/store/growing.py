@@ -26,6 +26,7 @@ from ingest.store.blocks import (
     is_whole,
     read_block,
 )
+from ingest.store.rows import kept_vitals
 from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
 from ingest.vitals import Vitals
 
@@ -250,16 +251,11 @@ class GrowingSegment:
 
 
 def as_vitals(device: str, rows: NDArray[Any]) -> list[Vitals]:
-    """Rows of VITALS_ROW -> records; what is not kept is left unset."""
+    """Rows of VITALS_ROW -> records."""
     return [
-        Vitals(
-            device=device,
-            session=session,
-            at_us=at_us,
-            last_sample=last_sample,
-            heart_rate_bpm=None if math.isnan(rate_bpm) else rate_bpm,
-            since_beat_s=None,
-            signal=SIGNALS[signal],
+        kept_vitals(
+            device,
+            (session, at_us, last_sample, None if math.isnan(rate_bpm) else rate_bpm, SIGNALS[signal]),
         )
         for _, signal, session, last_sample, at_us, rate_bpm in rows.tolist()
     ]

@@ -22,7 +22,7 @@ def insert_unknown(dialect: str, table: Table) -> Any:
 
     Not its row count: that of an INSERT is not known with every driver.
     """
-    return _insert(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return insert_for(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
 
 
 def insert_windows(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[Place]:
@@ -39,7 +39,7 @@ def insert_windows(connection: Connection, rows: Sequence[dict[str, Any]]) -> fr
 @cache
 def insert_better_window(dialect: str) -> Any:
     """INSERT that replaces the window of the same place only by a better one; returns what it wrote."""
-    statement = _insert(dialect, window_table)
+    statement = insert_for(dialect, window_table)
     old, new = window_table.c, statement.excluded
     key = [old.device, old.session, old.first_sample]
     others = {c.name: new[c.name] for c in old if c not in key and c.name != "id"}
@@ -64,7 +64,7 @@ def outdoes(new: Any, old: Any) -> ColumnElement[bool]:
 @cache
 def insert_better_verdict(dialect: str) -> Any:
     """INSERT that replaces the verdict of the same window only by one that outdoes it; returns its key."""
-    statement = _insert(dialect, verdict_table)
+    statement = insert_for(dialect, verdict_table)
     new, old = statement.excluded, verdict_table.c
     others = {c.name: new[c.name] for c in old if not c.primary_key}
     return statement.on_conflict_do_update(
@@ -75,7 +75,7 @@ def insert_better_verdict(dialect: str) -> Any:
 @cache
 def insert_replacing(dialect: str, table: Table) -> Any:
     """INSERT that replaces the row of the same primary key."""
-    statement = _insert(dialect, table)
+    statement = insert_for(dialect, table)
     others = {c.name: statement.excluded[c.name] for c in table.c if not c.primary_key}
     return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=others)
 
@@ -92,6 +92,7 @@ def insert_refused(connection: Connection, refused: Sequence[Refused]) -> None:
         connection.execute(delete(refused_table).where(table.device == device, table.id < oldest_kept))
 
 
-def _insert(dialect: str, table: Table) -> Any:
+def insert_for(dialect: str, table: Table) -> Any:
+    """INSERT of the store's own dialect, which knows what to do about a known key."""
     module: Any = postgresql if dialect == "postgresql" else sqlite
     return module.insert(table)

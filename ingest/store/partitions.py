@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.chunk import ChunkFlag, Place
-from ingest.quality import SignalState
-from ingest.store.errors import StoreError, explain
-from ingest.store.rows import ReceivedChunk
+from ingest.store.rows import ReceivedChunk, kept_vitals
+from ingest.store.schema import told_by
 from ingest.store.waveforms import Arrivals, NewPlaces, Stored, longest_of_each_place
 from ingest.vitals import Vitals
 from ingest.wire import MAX_SAMPLES
@@ -114,18 +112,7 @@ class PartitionStore:
             " WHERE device = :device AND at_us >= :from_us AND at_us < :to_us ORDER BY at_us",
             device=device, from_us=from_us, to_us=to_us,
         )  # fmt: skip
-        return [
-            Vitals(
-                device=device,
-                session=row.session,
-                at_us=row.at_us,
-                last_sample=row.last_sample,
-                heart_rate_bpm=row.heart_rate_bpm,
-                since_beat_s=None,
-                signal=SignalState(row.signal),
-            )
-            for row in rows
-        ]
+        return [kept_vitals(device, tuple(row)) for row in rows]
 
     def devices(self, since_us: int = 0) -> dict[str, int]:
         """See Waveforms."""
@@ -220,12 +207,8 @@ class PartitionStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            place = self._engine.url.render_as_string(hide_password=True)
-            raise StoreError(explain(place, getattr(error, "orig", None) or error)) from error
+        with told_by(self._engine.url), self._engine.begin() as connection:
+            yield connection
 
     def _make_partitions(self, connection: Connection, table: str, days: set[int]) -> None:
         missing = {day for day in days if (table, day) not in self._days}

@@ -10,11 +10,11 @@ from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, Slot, slots_of
 from ingest.chunk import Lead, Place
 from ingest.sequence import SAME_FS
+from ingest.store.insertion import insert_for
 from ingest.store.schema import pending_table, window_table
 from ingest.window import Window
 
@@ -118,13 +118,10 @@ def _stored_fs(connection: Connection, device: str, session: int, fs: float, fir
 
 @cache
 def _upsert(dialect: str) -> Any:
-    module: Any = postgresql if dialect == "postgresql" else sqlite
-    statement = module.insert(pending_table)
+    statement = insert_for(dialect, pending_table)
     new, old = statement.excluded, pending_table.c
-    later = func.greatest(new.due_us, old.due_us) if dialect == "postgresql" else None
-    if later is None:
-        later = func.max(new.due_us, old.due_us)  # of two values: SQLite's own name for it
-    values = {"fs": new.fs, "lead": new.lead, "due_us": later}
+    greater = func.greatest if dialect == "postgresql" else func.max  # of two values: SQLite's name for it
+    values = {"fs": new.fs, "lead": new.lead, "due_us": greater(new.due_us, old.due_us)}
     return statement.on_conflict_do_update(
         index_elements=list(pending_table.primary_key.columns), set_=values
     )

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
+from ingest.quality import SignalState
+from ingest.vitals import Vitals
 from ingest.window import Window
 from ingest.wire import decode
 
@@ -69,6 +71,20 @@ def refused_row(refused: Refused) -> dict[str, Any]:
         "reason": as_text(refused.reason)[:MAX_REASON],
         "payload": refused.payload[:MAX_REFUSED_BYTES],
     }
+
+
+def kept_vitals(device: str, kept: tuple[int, int, int, float | None, str]) -> Vitals:
+    """Vitals from (session, at_us, last_sample, heart_rate_bpm, signal); the rest is left unset."""
+    session, at_us, last_sample, heart_rate_bpm, signal = kept
+    return Vitals(
+        device=device,
+        session=session,
+        at_us=at_us,
+        last_sample=last_sample,
+        heart_rate_bpm=heart_rate_bpm,
+        since_beat_s=None,
+        signal=SignalState(signal),
+    )
 
 
 def as_text(text: str) -> str:

@@ -5,6 +5,8 @@ device's stream in every table. A store of an earlier version gains the columns 
 a column that comes later is nullable or has a `server_default`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -30,8 +32,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+
+from ingest.store.errors import StoreError, explain
 
 STORE_OK = "ok"  # what a service's heartbeat says of the store; else the reason
 BUSY_WAIT_MS = 10_000  # another service's commit takes milliseconds; a stuck one must be said, not waited for
@@ -149,6 +154,16 @@ refused_table = Table(  # a bounded sample per device, for inspection
     Column("payload", LargeBinary, nullable=False),  # its first bytes
     Index("refused_by_device", "device", "id"),
 )
+
+
+@contextmanager
+def told_by(url: URL) -> Iterator[None]:
+    """Turn the database's errors into a StoreError that names it, without its password."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        place = url.render_as_string(hide_password=True)
+        raise StoreError(explain(place, getattr(error, "orig", None) or error)) from error
 
 
 def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:

@@ -3,6 +3,7 @@
 `segments.py` keeps them in files for one machine, `partitions.py` in PostgreSQL.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from ingest.chunk import Place
-from ingest.store.rows import ReceivedChunk
+from ingest.store.rows import ReceivedChunk, as_chunk
 from ingest.vitals import Vitals
 
 MAX_SESSIONS = 100_000  # remembered, 30 MB: a device that begins one with each chunk makes 8 million a day
 Span = tuple[int, int]  # first sample, and one past the last
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,20 @@ class NewPlaces:
                 self.ends[session] = chunk.end_sample
             places.append((*session, chunk.first_sample))
         return frozenset(places)
+
+
+def as_received(device: str, found: Iterable[Stored]) -> list[ReceivedChunk]:
+    """What is stored as chunks; without what an earlier version took and this one would refuse."""
+    chunks = []
+    for each in found:
+        try:
+            chunk = as_chunk(each.payload, device, historic=each.historic)
+        except (ValueError, RecursionError) as error:  # one chunk must not keep every service from starting
+            place = f"{device}:{each.session}:{each.first_sample}"
+            logger.warning("the stored chunk %s is left out: %s", place, error)
+            continue
+        chunks.append(ReceivedChunk(chunk, each.payload, each.received_us))
+    return chunks
 
 
 def joined_spans(spans: Iterable[Span]) -> list[Span]:
