@@ -23,16 +23,17 @@ from ingest.export.part import (
     parts_of,
     scaling,
 )
-from ingest.export.reader import Reader, StoredMessage
+from ingest.export.reader import SLICE_US, Reader
 from ingest.export.survey import Session, Survey, survey
 from ingest.export.write import Recording, Sheet, write_part
+from ingest.store.rows import ReceivedChunk
 
 END_OF_TIME_US = 1 << 62
 S_PER_H = 3600.0
 HOLE_IN_RECORD_S = 60.0  # a longer hole ends a WFDB record: it would take more room than a new one
 FOLDER_MARK = ".wristlead-export-"
 
-Wanted = Callable[[StoredMessage], bool]
+Wanted = Callable[[ReceivedChunk], bool]
 Say = Callable[[str], None]
 
 
@@ -44,7 +45,7 @@ class Span:
     to_us: int = END_OF_TIME_US
     by_device_clock: bool = False
 
-    def holds(self, message: StoredMessage) -> bool:
+    def holds(self, message: ReceivedChunk) -> bool:
         """True when the message belongs to it."""
         at_us = message.chunk.wall_time_us if self.by_device_clock else message.received_us
         return self.from_us <= at_us < self.to_us
@@ -120,12 +121,12 @@ def _second(us: int) -> str:
     return without_zone(us).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _watched(job: Job) -> Iterator[StoredMessage]:
-    """The messages of the span, with a word for each hour of arrivals."""
+def _watched(job: Job) -> Iterator[ReceivedChunk]:
+    """The messages of the span, with a word for each hour of arrivals that is read."""
     hour = None
     for message in job.reader.by_arrival(job.device, *job.span.arrivals()):
-        if hour != message.received_us // 3_600_000_000:
-            hour = message.received_us // 3_600_000_000
+        if hour != message.received_us // SLICE_US:
+            hour = message.received_us // SLICE_US
             job.say(f"looking at what arrived from {utc(message.received_us)} on")
         if job.span.holds(message):
             yield message

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from ingest.chunk import Lead
 from ingest.encoding import NV_PER_MV
-from ingest.export.reader import Reader, StoredMessage
+from ingest.export.reader import Reader
 from ingest.export.sent import Sent, sent_numbers, whole_nv
 from ingest.export.survey import Interval, Layout, Levels, Session, layout_of
+from ingest.store.rows import ReceivedChunk
 
 BLOCK_S = 600.0  # of samples held at once
 INT16_MAX = 0x7FFF
@@ -117,7 +118,7 @@ def scaling(layout: Layout, levels: Levels, largest: int, *, rescale: bool) -> S
 
 
 def blocks(
-    reader: Reader, device: str, stretch: Interval, is_wanted: Callable[[StoredMessage], bool]
+    reader: Reader, device: str, stretch: Interval, is_wanted: Callable[[ReceivedChunk], bool]
 ) -> Iterator[tuple[int, Sent]]:
     """(first sample, numbers) of a stretch, in order and without a hole, at most 10 minutes at once.
 
@@ -135,7 +136,7 @@ def lead_name(lead: Lead, number: int) -> str:
     return f"ECG{number + 1}" if lead is Lead.UNKNOWN else lead.name
 
 
-def _assemble(messages: Sequence[StoredMessage], layout: Layout, first: int, end: int) -> Sent:
+def _assemble(messages: Sequence[ReceivedChunk], layout: Layout, first: int, end: int) -> Sent:
     """Where messages overlap, the first to arrive counts."""
     missing = np.ones(end - first, bool)
     numbers: NDArray[np.generic] | None = None

@@ -7,26 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, make_url, select
 
-from ingest.chunk import Chunk
-from ingest.store.archive import StoreError
 from ingest.store.location import waveforms_of
-from ingest.store.rows import as_chunk
-from ingest.store.schema import alarm_transition_table, open_store, verdict_table
-from ingest.store.waveforms import Stored, longest_of_each_place
+from ingest.store.rows import ReceivedChunk
+from ingest.store.schema import alarm_transition_table, open_store, told_by, verdict_table
+from ingest.store.waveforms import as_received, longest_of_each_place
 
 SLICE_US = 3_600_000_000  # of arrivals read at once; an hour of 512 Hz is 4 MB
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredMessage:
-    """One chunk, the message it came in, and when it came."""
-
-    chunk: Chunk
-    payload: bytes
-    received_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +31,9 @@ class Reader:
     """One store, read only. All methods raise StoreError when it cannot be read."""
 
     def __init__(self, url: str) -> None:
-        try:
+        with told_by(make_url(url)):
             self._engine: Engine = open_store(url)
             self._waveforms = waveforms_of(self._engine)
-        except SQLAlchemyError as error:
-            raise StoreError(f"the store cannot be opened: {error}") from error
 
     def close(self) -> None:
         """Let go of the store."""
@@ -58,7 +44,7 @@ class Reader:
         """Every device that has chunks."""
         return sorted(self._waveforms.devices())
 
-    def by_arrival(self, device: str, from_us: int, to_us: int) -> Iterator[StoredMessage]:
+    def by_arrival(self, device: str, from_us: int, to_us: int) -> Iterator[ReceivedChunk]:
         """Messages with from_us <= received_us < to_us in order of arrival, read hour by hour."""
         extent = self._waveforms.extent(device)
         if extent is None:
@@ -66,14 +52,13 @@ class Reader:
         start, end = max(from_us, extent[0]), min(to_us, extent[1] + 1)
         while start < end:
             stop = min(end, start + SLICE_US)
-            for each in self._waveforms.between_arrivals(device, start, stop):
-                yield _message(each, device)
+            yield from as_received(device, self._waveforms.between_arrivals(device, start, stop))
             start = stop
 
-    def at_place(self, device: str, session: int, first_sample: int, end_sample: int) -> list[StoredMessage]:
+    def at_place(self, device: str, session: int, first_sample: int, end_sample: int) -> list[ReceivedChunk]:
         """Messages with samples in first_sample <= i < end_sample, in order of arrival."""
         found = self._waveforms.between_samples(device, session, first_sample, end_sample)
-        return [_message(each, device) for each in longest_of_each_place(found)]
+        return as_received(device, longest_of_each_place(found))
 
     def verdicts(self, device: str, session: int, first_sample: int, end_sample: int) -> list[Happening]:
         """Verdicts of windows that begin in first_sample <= i < end_sample, in order of place."""
@@ -84,7 +69,7 @@ class Reader:
             .where(table.first_sample >= first_sample, table.first_sample < end_sample)
             .order_by(table.first_sample)
         )
-        with self._engine.connect() as connection:
+        with told_by(self._engine.url), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
             Happening(decided_us, session, first, _verdict_text(indeterminate, findings))
@@ -99,17 +84,12 @@ class Reader:
             .where(table.device == device, table.at_us >= from_us, table.at_us < to_us)
             .order_by(table.at_us, table.id)
         )
-        with self._engine.connect() as connection:
+        with told_by(self._engine.url), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
             Happening(at_us, None, None, f"alarm {kind} {state} {priority}")
             for at_us, kind, state, priority in rows
         ]
-
-
-def _message(stored: Stored, device: str) -> StoredMessage:
-    chunk = as_chunk(stored.payload, device, historic=stored.historic)
-    return StoredMessage(chunk, stored.payload, stored.received_us)
 
 
 def _verdict_text(indeterminate: str | None, findings: str) -> str:

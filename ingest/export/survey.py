@@ -12,8 +12,8 @@ import numpy as np
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.clock import ClockFit
-from ingest.export.reader import StoredMessage
 from ingest.export.sent import Sent, sent_numbers, whole_nv
+from ingest.store.rows import ReceivedChunk
 
 ARRIVAL_EVERY_US = 1_000_000  # one remembered arrival a second places alarms to about a second
 CLOCK_STEP_US = 500_000  # a device clock that leaves its own count by more was set
@@ -118,11 +118,11 @@ class Survey:
     sessions: dict[int, Session] = field(default_factory=dict)
     levels: dict[Layout, Levels] = field(default_factory=dict)
 
-    def add(self, message: StoredMessage) -> None:
+    def add(self, message: ReceivedChunk) -> None:
         """Count one message; of samples that come twice the first to arrive count."""
         chunk = message.chunk
         sent = sent_numbers(chunk, message.payload)
-        layout = Layout(chunk.session, chunk.fs, chunk.leads, sent.nv_per_unit, sent.is_decimal)
+        layout = layout_of(chunk, sent)
         session = self.sessions.get(chunk.session)
         if session is None:
             session = self.sessions[chunk.session] = Session(chunk.session, first_us=message.received_us)
@@ -134,7 +134,7 @@ class Survey:
         _note_clock(session, chunk, message.received_us)
 
 
-def survey(messages: Iterable[StoredMessage]) -> Survey:
+def survey(messages: Iterable[ReceivedChunk]) -> Survey:
     """Messages in order of arrival -> their survey."""
     found = Survey()
     for message in messages:

@@ -10,9 +10,10 @@ from typing import Any
 from ingest.export.csv_table import CsvWriter
 from ingest.export.notes import headline
 from ingest.export.part import Note, Part, Scaling, blocks
-from ingest.export.reader import Reader, StoredMessage
+from ingest.export.reader import Reader
 from ingest.export.sent import Sent
 from ingest.export.survey import Levels, Session
+from ingest.store.rows import ReceivedChunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Recording:
     reader: Reader
     device: str
     session: Session
-    is_wanted: Callable[[StoredMessage], bool]
+    is_wanted: Callable[[ReceivedChunk], bool]
 
     def blocks(self, part: Part) -> Iterator[tuple[int, Sent]]:
         """(first sample, numbers), in order."""
