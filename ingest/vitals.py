@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ingest.beats import MIN_FS_HZ, BeatDetector
 from ingest.chunk import ChunkFlag
-from ingest.quality import SignalQuality, SignalState
+from ingest.quality import Noise, SignalQuality, SignalState
 from ingest.sequence import Ordered
 from ingest.window import preferred_lead
 
@@ -38,6 +38,7 @@ class Vitals:
     heart_rate_bpm: float | None  # None where beats or quality do not allow; never 0, never the last value
     since_beat_s: float | None  # see VitalsMonitor; None before the first beat of the session
     signal: SignalState
+    noise: Noise | None = None  # what makes the signal noisy, where it is
     rr_s: tuple[float, ...] = ()  # the newest RR intervals, oldest first, at most 12
     data_age_s: float = 0.0  # wall clock since the newest sample arrived
     fs_measured: float | None = None  # Hz, fitted against arrival; None until 30 s were seen
@@ -133,6 +134,8 @@ class VitalsMonitor:
         # After the clock was set back silence counts from now.
         self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
         age_s = now_s - self._heard_s
+        if self.beats is not None:
+            self.quality.read(self.beats.unreadable)
         signal = SignalState.NO_DATA if age_s > NO_DATA_S else self.quality.state()
         if self.beats is None and signal is SignalState.GOOD:
             signal = SignalState.SLOW_SAMPLING
@@ -149,6 +152,7 @@ class VitalsMonitor:
             heart_rate_bpm=heart_rate_bpm(rr_s) if is_known and is_fresh else None,
             since_beat_s=since_s,
             signal=signal,
+            noise=self.quality.noise() if signal is SignalState.NOISY else None,
             rr_s=rr_s,
             data_age_s=age_s,
             **told,
