@@ -19,6 +19,8 @@ class AlarmKind(StrEnum):
     FINDING_CD = "finding_cd"
     FINDING_HYP = "finding_hyp"
     AF = "atrial_fibrillation"
+    NOTIFIER = "notifier"  # a notification channel fails; of the device "wristlead/{channel}"
+    SERVICE = "service"  # a part of Wristlead is silent; of the device "wristlead/{service}"
 
 
 class AlarmPriority(StrEnum):
@@ -63,3 +65,4 @@ class Alarm:
     peak: float | None = None  # the most extreme value of the episode, in the text's unit
     who: str | None = None  # who acknowledged; None for the engine itself
     model: str | None = None  # weights behind an advisory alarm
+    escalation: int = 0  # rule 9: how many times it was passed on because nobody acknowledged

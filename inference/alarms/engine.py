@@ -3,17 +3,26 @@
 Pure: the clock comes with the events. Repeated and older events change nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
 from inference.alarms.episode import Episode, begin_episode
-from inference.alarms.observed import Observed, observe_time, observe_verdict, observe_vitals
+from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, Event, ServiceStatus, Tick
+from inference.alarms.observed import (
+    Observed,
+    observe_service,
+    observe_time,
+    observe_verdict,
+    observe_vitals,
+)
 from inference.alarms.rules import (
     ADVISORY,
     BLINDING,
+    TECHNICAL,
     Limits,
     Present,
     Reading,
@@ -22,43 +31,17 @@ from inference.alarms.rules import (
     read_advisory,
     read_asystole,
     read_battery,
+    read_channel,
     read_lead_off,
     read_no_data,
     read_rate,
+    read_service,
     read_signal,
 )
 from inference.verdict import Verdict
 from ingest.vitals import Vitals
 
-
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """What a device, or its MQTT will, says about itself."""
-
-    device: str  # "site/device"
-    online: bool
-    battery: int | None  # per cent, None where it does not report it
-    at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
-    """A person has seen an alarm."""
-
-    device: str
-    kind: AlarmKind
-    who: str
-    at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The wall clock; silence of a device is seen by it alone."""
-
-    at_us: int
-
-
-Event = Vitals | Verdict | DeviceStatus | Acknowledge | Tick
+__all__ = ["Acknowledge", "AlarmEngine", "DeviceMemory", "DeviceStatus", "Event", "Tick"]
 
 
 @dataclass(slots=True)
@@ -76,21 +59,19 @@ class AlarmEngine:
         self._limits = limits
         self._limits_of = dict(limits_of or {})
         self._memory: dict[str, DeviceMemory] = {}
+        self._handlers: dict[type[Event], Callable[[Any], list[Alarm]]] = {
+            Vitals: self._on_vitals,
+            Verdict: self._on_verdict,
+            DeviceStatus: self._on_status,
+            ChannelStatus: self._on_channel,
+            ServiceStatus: self._on_service,
+            Acknowledge: self._on_acknowledge,
+            Tick: self._on_tick,
+        }
 
     def push(self, event: Event) -> list[Alarm]:
         """Take in one event; every alarm that a person must see changed, oldest first, OFF included."""
-        match event:
-            case Vitals():
-                return self._on_vitals(event)
-            case Verdict():
-                return self._on_verdict(event)
-            case DeviceStatus():
-                return self._on_status(event)
-            case Acknowledge():
-                return self._on_acknowledge(event)
-            case Tick():
-                devices = list(self._memory)
-                return [alarm for device in devices for alarm in self._on_tick(device, event.at_us)]
+        return self._handlers[type(event)](event)
 
     def active(self) -> list[Alarm]:
         """Every alarm that is not off."""
@@ -132,7 +113,7 @@ class AlarmEngine:
         for kind in (AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
             note_inside(seen, kind, limits, at_us)
             changes += self._advance(vitals.device, kind, read_rate(seen, kind, limits, at_us), at_us)
-        return changes + self._sound_again(vitals.device, at_us)
+        return changes + self._remind(vitals.device, at_us)
 
     def _on_verdict(self, verdict: Verdict) -> list[Alarm]:
         memory = self._memory.setdefault(verdict.device, DeviceMemory())
@@ -151,20 +132,36 @@ class AlarmEngine:
         reading = read_battery(seen, status.at_us)
         return self._advance(status.device, AlarmKind.BATTERY, reading, status.at_us)
 
+    def _on_channel(self, channel: ChannelStatus) -> list[Alarm]:
+        self._memory.setdefault(channel.device, DeviceMemory())
+        return self._advance(channel.device, AlarmKind.NOTIFIER, read_channel(channel), channel.at_us)
+
+    def _on_service(self, service: ServiceStatus) -> list[Alarm]:
+        seen = self._memory.setdefault(service.device, DeviceMemory()).seen
+        observe_service(seen, service)
+        reading = read_service(seen, service.name, service.at_us)
+        return self._advance(service.device, AlarmKind.SERVICE, reading, service.at_us)
+
     def _on_acknowledge(self, event: Acknowledge) -> list[Alarm]:
         memory = self._memory.get(event.device)
         episode = memory.episodes.get(event.kind) if memory else None
         change = episode.acknowledge(event.who, event.at_us) if episode else None
         return self._settled(change)
 
-    def _on_tick(self, device: str, at_us: int) -> list[Alarm]:
+    def _on_tick(self, tick: Tick) -> list[Alarm]:
+        devices = list(self._memory)
+        return [alarm for device in devices for alarm in self._let_pass(device, tick.at_us)]
+
+    def _let_pass(self, device: str, at_us: int) -> list[Alarm]:
         seen = self._memory[device].seen
         observe_time(seen, at_us)
         reading = read_no_data(seen, at_us)
         changes = self._advance(device, AlarmKind.NO_DATA, reading, at_us)
         for kind in (AlarmKind.ASYSTOLE, AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
             changes += self._advance(device, kind, Sight.UNKNOWN, at_us)
-        return changes + self._sound_again(device, at_us)
+        reading = read_service(seen, device.rsplit("/", 1)[1], at_us)
+        changes += self._advance(device, AlarmKind.SERVICE, reading, at_us)
+        return changes + self._remind(device, at_us)
 
     def _advance(self, device: str, kind: AlarmKind, reading: Reading, at_us: int) -> list[Alarm]:
         """Bring one rule's reading to its alarm, under the suppression of rule 1."""
@@ -182,9 +179,11 @@ class AlarmEngine:
         is_over = is_suppressed and kind not in ADVISORY
         return self._settled(episode.advance(reading, at_us, is_suppressed=is_over))
 
-    def _sound_again(self, device: str, at_us: int) -> list[Alarm]:
+    def _remind(self, device: str, at_us: int) -> list[Alarm]:
+        """Rules 8 and 9: what was acknowledged sounds again, what nobody acknowledged is passed on."""
         episodes = self._memory[device].episodes.values()
-        return [alarm for episode in episodes if (alarm := episode.sound_again(at_us)) is not None]
+        reminders = [episode.sound_again(at_us) or episode.escalate(at_us) for episode in episodes]
+        return [alarm for alarm in reminders if alarm is not None]
 
     def _settled(self, change: Alarm | None) -> list[Alarm]:
         """The change as a list, its episode forgotten once it is off."""
@@ -200,7 +199,7 @@ def _is_suppressed(kind: AlarmKind, episodes: Mapping[AlarmKind, Episode]) -> bo
 
     Asystole itself is suppressed only while it cannot be seen: its reading asks for a good signal.
     """
-    if kind in BLINDING or kind is AlarmKind.BATTERY:
+    if kind in TECHNICAL:
         return False
     if any(other in episodes for other in BLINDING):
         return True

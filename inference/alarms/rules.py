@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmQueue
+from inference.alarms.events import ChannelStatus
 from inference.alarms.observed import POOR_SIGNAL, SECOND_US, Observed, Vote
 from inference.verdict import Presence, Rhythm, Superclass
 from ingest.settings import Settings
@@ -27,6 +28,8 @@ TECHNICAL_ENDS_S = 5.0  # rule 4: flaps under 5 s are one episode
 TECHNICAL_MEDIUM_S = 30.0  # rule 4
 NO_DATA_S = 10.0  # rule 5
 NO_DATA_MEDIUM_S = 60.0  # rule 5
+SERVICE_S = 10.0  # as no data: a part of Wristlead that is silent
+SERVICE_MEDIUM_S = 60.0
 BATTERY_LOW = 20  # per cent, rule 5
 BATTERY_MEDIUM = 5  # per cent, rule 5
 BATTERY_RISE = 3  # per cent above the limit before the alarm ends: gauges flicker by one or two
@@ -43,6 +46,7 @@ LATCHING = frozenset({AlarmKind.ASYSTOLE, AlarmKind.EXTREME_RATE})
 BLINDING = frozenset(
     {AlarmKind.LEAD_OFF, AlarmKind.SIGNAL, AlarmKind.NO_DATA}
 )  # nothing can be seen of the lead
+TECHNICAL = BLINDING | {AlarmKind.BATTERY, AlarmKind.NOTIFIER, AlarmKind.SERVICE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ def queue_of(kind: AlarmKind) -> AlarmQueue:
     """Rule 1: physiological, technical or advisory."""
     if kind in ADVISORY:
         return AlarmQueue.ADVISORY
-    if kind in BLINDING or kind is AlarmKind.BATTERY:
+    if kind in TECHNICAL:
         return AlarmQueue.TECHNICAL
     return AlarmQueue.PHYSIOLOGICAL
 
@@ -200,6 +204,28 @@ def read_battery(seen: Observed, at_us: int) -> Reading:
     priority = AlarmPriority.MEDIUM if is_medium else AlarmPriority.LOW
     text = f"Battery {seen.battery} % ≤ {limit} %"
     return Present(priority, text, at_us, float(seen.battery), 100.0 - seen.battery)
+
+
+def read_channel(channel: ChannelStatus) -> Reading:
+    """Rule 9: a notification channel that fails is itself an alarm, until it works again."""
+    if channel.is_working:
+        return Sight.ENDED
+    reason = "" if channel.reason is None else f": {channel.reason}"
+    text = f"Notifications by {channel.name} fail{reason}"
+    return Present(AlarmPriority.MEDIUM, text, channel.at_us, 0.0, 0.0)
+
+
+def read_service(seen: Observed, name: str, at_us: int) -> Reading:
+    """Rule 1: a part of Wristlead that was heard before and is silent now."""
+    if seen.service_us is None:
+        return Sight.UNKNOWN
+    silent_s = (at_us - seen.service_us) / SECOND_US
+    if silent_s < SERVICE_S:
+        return Sight.ENDED
+    priority = AlarmPriority.MEDIUM if silent_s >= SERVICE_MEDIUM_S else AlarmPriority.LOW
+    how = "silent" if seen.service_online else "offline"
+    text = f"Service {name} {how} {in_words(silent_s)}"
+    return Present(priority, text, seen.service_us, silent_s, silent_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,16 @@ from ingest.link import LinkError, Message, MqttLink
 from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import STORE_OK, open_store
-from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic
+from ingest.topics import (
+    ACKNOWLEDGE,
+    ALARMS,
+    CHANNELS,
+    DEVICE_STATUS,
+    SERVICES,
+    VERDICTS,
+    VITALS,
+    alarm_topic,
+)
 
 TICK_S = 0.5
 FIRST_TICK_S = NO_DATA_S  # after the start: nobody was watched before, so no silence is old enough yet
@@ -35,6 +44,7 @@ RETRY_S = 1.0  # between attempts while the store is in trouble
 BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must not wait for a stuck one
 MAX_UNSAVED = 10_000  # transitions kept while the store is in trouble
 POLL_S = 0.1
+MAY_BE_RETAINED = ("ecg/", CHANNELS.removesuffix("+"))  # all else counts when it is said, and only then
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +150,9 @@ class AlarmService:
             if message.retained and message.payload:  # else it is our own word
                 self._retained.add(message.topic)
             return []
-        if message.retained and not message.topic.startswith("ecg/"):
+        if message.retained and message.topic.startswith(SERVICES.removesuffix("+")):
+            return []  # a service counts from its next heartbeat, a second later
+        if message.retained and not message.topic.startswith(MAY_BE_RETAINED):
             decoded = Decoded(refused=["it was retained: nobody knows how old it is"])
         else:
             decoded = decode_message(message.topic, message.payload, message.received_us)
@@ -270,8 +282,9 @@ def run(settings: Settings) -> None:
 
     link.on_beat = serve_metrics("alarms", settings.metrics_port)
     service = AlarmService(link, open_engine, alarms)
-    for topic in (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE):
+    for topic in (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS):
         link.subscribe(topic)
+    link.subscribe(SERVICES, qos=0)  # a heartbeat that waited says nothing
     link.subscribe(ALARMS, qos=0)  # only for what is retained, which comes at every connection
     try:
         link.connect()

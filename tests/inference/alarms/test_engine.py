@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
-from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Event, Tick
+from inference.alarms.engine import AlarmEngine
 from inference.alarms.episode import URGENCY
+from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, Event, ServiceStatus, Tick
 from inference.alarms.rules import ADVISORY, LATCHING, Limits
 from inference.verdict import (
     Finding,
@@ -39,6 +40,7 @@ DRAWN = {
     (AlarmState.LATCHED, AlarmState.OFF),
     (AlarmState.ON, AlarmState.ON),
     (AlarmState.ACK, AlarmState.ACK),
+    (AlarmState.LATCHED, AlarmState.LATCHED),  # passed on
 }
 
 
@@ -64,10 +66,18 @@ class Life:
                 return Tick(self.at_us)
             case p if p < 0.92:
                 return self._verdict(device)
-            case p if p < 0.97:
+            case p if p < 0.96:
                 return Acknowledge(device, self.rng.choice(list(AlarmKind)), "Ada", self.at_us)
+            case p if p < 0.98:
+                return self._own_part()
         battery = self.rng.choice((None, 3, 5, 19, 21, 80))
         return DeviceStatus(device, self.rng.random() < 0.5, battery, self.at_us)
+
+    def _own_part(self) -> Event:
+        is_well = self.rng.random() < 0.6
+        if self.rng.random() < 0.3:
+            return ServiceStatus("ingest", is_well, self.at_us)
+        return ChannelStatus("ntfy", is_well, None if is_well else "no route", self.at_us)
 
     def _vitals(self, device: str) -> Vitals:
         vitals = self.vitals[device]
