@@ -32,6 +32,14 @@ class AlarmPriority(StrEnum):
     ADVISORY = "advisory"
 
 
+URGENCY = {
+    AlarmPriority.ADVISORY: 0,
+    AlarmPriority.LOW: 1,
+    AlarmPriority.MEDIUM: 2,
+    AlarmPriority.HIGH: 3,
+}
+
+
 class AlarmQueue(StrEnum):
     """Physiological, technical and advisory alarms look different."""
 
@@ -66,3 +74,9 @@ class Alarm:
     who: str | None = None  # who acknowledged; None for the engine itself
     model: str | None = None  # weights behind an advisory alarm
     escalation: int = 0  # rule 9: how many times it was passed on because nobody acknowledged
+    sounding: bool = True  # rule 8: asks for sound now; false once acknowledged, while paused, if advisory
+    limits_bpm: tuple[float, float, float, float] | None = (
+        None  # in force: extreme low, low, high, extreme high
+    )
+    session: int | None = None  # where the device's stream was at this change ...
+    sample: int | None = None  # ... one past the newest sample used

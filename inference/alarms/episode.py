@@ -8,25 +8,19 @@ off --met--> on --acknowledged--> ack --ended--> off
 from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
-from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
+from inference.alarms.alarm import URGENCY, Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.observed import SECOND_US
-from inference.alarms.rules import LATCHING, Present, Reading, Sight, queue_of
+from inference.alarms.rules import LATCHING, Ended, Present, Reading, queue_of
 
 SOUND_AGAIN_S = 180.0  # rule 8: an acknowledged alarm sounds again after 3 min
 ESCALATE_S = {AlarmPriority.HIGH: 60.0, AlarmPriority.MEDIUM: 180.0}  # rule 9, each time; others never
 MAX_ESCALATION = 3  # further than any list of channels; an alarm nobody sees all night fills no log
 UPDATE_EVERY_S = 0.9  # words change at most once a second; vitals come each second give or take some ms
 
-URGENCY = {
-    AlarmPriority.ADVISORY: 0,
-    AlarmPriority.LOW: 1,
-    AlarmPriority.MEDIUM: 2,
-    AlarmPriority.HIGH: 3,
-}
-
 
 class _Changed(TypedDict, total=False):
     who: str | None
+    text: str
     count: int
     escalation: int
 
@@ -49,17 +43,17 @@ class Episode:
         """
         state, who = self.alarm.state, self.alarm.who
         is_latching = self.alarm.kind in LATCHING
-        is_out_of_sight = is_suppressed and reading is Sight.UNKNOWN
+        is_out_of_sight = is_suppressed and reading is None
         match state, reading:
             case AlarmState.LATCHED, Present():
                 return self._become(AlarmState.ON, reading, at_us, count=self.alarm.count + 1)
             case ((AlarmState.ON | AlarmState.ACK), Present()):
                 return self._update(reading, at_us)
-            case AlarmState.ON, Sight.ENDED if is_latching:
+            case AlarmState.ON, Ended() if is_latching:
                 return self._become(AlarmState.LATCHED, None, at_us)
-            case ((AlarmState.ON | AlarmState.ACK), Sight.ENDED):
-                return self._become(AlarmState.OFF, None, at_us, who=who)
-            case ((AlarmState.ON | AlarmState.ACK), _) if is_out_of_sight and not (
+            case ((AlarmState.ON | AlarmState.ACK), Ended()):
+                return self._become(AlarmState.OFF, None, at_us, who=who, text=reading.text)
+            case ((AlarmState.ON | AlarmState.ACK), None) if is_out_of_sight and not (
                 is_latching and who is None
             ):
                 return self._become(AlarmState.OFF, None, at_us, who=who)
@@ -74,6 +68,10 @@ class Episode:
             case AlarmState.LATCHED:
                 return self._become(AlarmState.OFF, None, at_us, who=who)
         return None
+
+    def discharge(self, who: str, at_us: int) -> Alarm:
+        """The patient has left: off, whatever it was."""
+        return self._become(AlarmState.OFF, None, at_us, who=who)
 
     def sound_again(self, at_us: int) -> Alarm | None:
         """Rule 8: back on when it was acknowledged 3 min ago; advisory alarms come once an episode."""

@@ -55,6 +55,25 @@ class Acknowledge:
     kind: AlarmKind
     who: str
     at_us: int
+    since_us: int | None = None  # the episode that was seen; None for the one that is there
+
+
+@dataclass(frozen=True, slots=True)
+class SetPause:
+    """A person pauses all sounds for 120 s, or ends the pause."""
+
+    is_on: bool
+    who: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discharge:
+    """A patient has left: all alarms of the device end, and it is forgotten until new data comes."""
+
+    device: str
+    who: str
+    at_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +83,4 @@ class Tick:
     at_us: int
 
 
-DeviceEvent = Vitals | Verdict | DeviceStatus | ChannelStatus | ServiceStatus | Acknowledge
-Event = DeviceEvent | Tick
+DeviceEvent = Vitals | Verdict | DeviceStatus | ChannelStatus | ServiceStatus | Acknowledge | Discharge

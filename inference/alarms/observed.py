@@ -91,6 +91,11 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
     return True
 
 
+def has_new_data(seen: Observed, vitals: Vitals) -> bool:
+    """True when a device that was discharged sends again; vitals go on for minutes after its last sample."""
+    return vitals.session != seen.session or vitals.last_sample > seen.last_sample
+
+
 def observe_time(seen: Observed, at_us: int) -> None:
     """Let the clock go on; after it was set back silence counts from now."""
     if seen.data_us is not None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
-from inference.alarms.engine import AlarmEngine
+from inference.alarms.engine import AlarmEngine, Event
 from inference.alarms.episode import is_transition
-from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, Event, ServiceStatus, Tick
+from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, ServiceStatus, Tick
+from inference.alarms.limits import OwnLimits, SetLimits
 from inference.alarms.rules import Limits, in_words
 from inference.verdict import (
     Finding,
@@ -40,8 +41,8 @@ def at(second: float) -> int:
 class Ward:
     """An engine and what it has said, at one-second steps of one device."""
 
-    def __init__(self, limits_of: dict[str, Limits] | None = None) -> None:
-        self.engine = AlarmEngine(Limits(), limits_of)
+    def __init__(self) -> None:
+        self.engine = AlarmEngine(Limits())
         self.said: list[Alarm] = []
         self.second: float = 0
 
@@ -308,7 +309,8 @@ def test_a_rate_alarm_ends_only_after_3_s_inside_by_3_bpm() -> None:
 
 
 def test_limits_belong_to_the_patient() -> None:
-    ward = Ward({DEVICE: Limits(rate_high_bpm=140)})
+    ward = Ward()
+    ward.push(SetLimits(DEVICE, OwnLimits(rate_high_bpm=140), "Ada", at(0)))
     assert ward.watch(5, rate(134)) == []
 
 
