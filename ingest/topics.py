@@ -23,6 +23,7 @@ LIMITS = "wl/v1/limits/#"
 LIMITS_IN_FORCE = "wl/v1/limits_in_force/#"
 DISCHARGE = "wl/v1/discharge/#"
 CHANNELS = "wl/v1/channel/+"
+CHANNEL_TESTS = "wl/v1/channel_test/+"
 REFUSALS = "wl/v1/refusal/#"
 EXPLAIN = "wl/v1/explain/#"
 EXPLAIN_PROGRESS = "wl/v1/explain_progress/#"
@@ -94,6 +95,16 @@ def discharge_topic(device: str) -> str:
 def channel_topic(name: str) -> str:
     """Retained JSON `{"ok": ..., "reason": ...}` of a notification channel."""
     return f"wl/v1/channel/{name}"
+
+
+def channel_test_topic(name: str) -> str:
+    """Where a dashboard asks the notifier to send a test on one channel."""
+    return f"wl/v1/channel_test/{name}"
+
+
+def summary_topic(device: str) -> str:
+    """Where the notifier retains a small JSON of one device's state, for home automation."""
+    return f"wl/v1/summary/{device}"
 
 
 def refusal_topic(request_topic: str) -> str:
