@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from inference.notify.delivery import Deliver
 from inference.notify.texts import Letter
 
-DEADLINE_S = 15.0  # of one attempt; more than reaching a server and its answer may take
+DEADLINE_S = 20.0  # of one attempt; apprise waits 4 s for a server and 4 s for its answer, 15 s for e-mail
 MAX_HANGING = 3  # attempts on one channel that were given up and still hang; then no more are begun
 
 logger = logging.getLogger(__name__)

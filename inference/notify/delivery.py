@@ -15,8 +15,6 @@ from inference.alarms.alarm import AlarmPriority
 from inference.notify.configuration import ChannelError
 from inference.notify.texts import Letter
 
-CONNECT_S = 4.0  # to reach a server; its answer must begin within as long
-ANSWER_S = 6.0
 MAX_REASON = 200  # characters
 BLOT = "..."
 TALKATIVE = ("apprise", "urllib3", "requests", "requests_oauthlib", "oauthlib")  # they log whole addresses
@@ -48,13 +46,19 @@ def open_channel(url: str) -> Deliver:
     import apprise  # noqa: PLC0415 - which may be missing, and costs 0.4 s
 
     _keep_to_ourselves()
-    in_memory = apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY)  # no files in the home
+    asset = apprise.AppriseAsset(
+        app_id="Wristlead",
+        app_desc="Wristlead",
+        app_url="",
+        image_url_mask="",  # else phones load a picture from apprise's own address
+        image_url_logo="",
+        storage_mode=apprise.PersistentStoreMode.MEMORY,  # no files in the home
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its e-mail plugin loads imghdr (Python < 3.13)
-        plugin = apprise.Apprise.instantiate(url, asset=in_memory, suppress_exceptions=True)
+        plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if not isinstance(plugin, apprise.NotifyBase):
         raise ChannelError("the address is not one that apprise reads: docs/notify.md has examples")
-    plugin.socket_connect_timeout, plugin.socket_read_timeout = CONNECT_S, ANSWER_S
     plugin.request_rate_per_sec = 0  # else a second alarm waits up to 5.5 s: our own bucket is the limit
     types = {
         AlarmPriority.HIGH: apprise.NotifyType.FAILURE,

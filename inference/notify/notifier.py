@@ -248,7 +248,9 @@ class Notifier:
             channel = self._planner.outboxes[notice.channel].channel
             self._under_way[notice.number] = notice
             self._couriers.send(notice.channel, notice.number, write_letter(notice, channel, self._wording))
-            logger.info("message %d on %s tells %d alarms", notice.number, notice.channel, len(notice.lines))
+            logger.info(
+                "message %d goes on %s, alarms in it: %d", notice.number, notice.channel, len(notice.lines)
+            )
 
     def _note_connection(self) -> list[Notice]:
         """After each connection say what channels do; once all that is retained came, see what is off."""

@@ -41,6 +41,7 @@ def test_ntfy_gets_title_body_and_topic() -> None:
         assert open_channel(f"ntfy://127.0.0.1:{server.port}/ward?priority=high")(LETTER) is None
         came = server.came.get(timeout=10)
     assert (came["topic"], came["title"], came["message"]) == ("ward", LETTER.title, LETTER.body)
+    assert "github" not in str(came)  # no picture from elsewhere
 
 
 def test_ntfy_messages_follow_each_other_without_a_pause_of_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
