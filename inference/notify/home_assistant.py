@@ -82,7 +82,11 @@ class HomeState:
         else:
             alarms[change.kind.value] = change
         device = self._devices.get(change.device)
-        return [] if device is None else self._tell(device, now_us)
+        if device is not None:
+            return self._tell(device, now_us)
+        if not alarms:
+            del self._alarms[change.device]
+        return []
 
     def adopt(self, device: str, now_us: int) -> list[Publication]:
         """Home Assistant knows the device from an earlier run; it is forgotten like any that stays silent."""

@@ -33,6 +33,7 @@ SETTLE_S = 3.0  # after a connection all that is retained has come; what has not
 CHECKPOINT_S = 10.0
 RETRY_S = 1.0  # between attempts while the store is in trouble
 HOME_TICK_S = 1.0
+MAX_NAMES = 10_000  # a stranger who invents devices must not fill the memory
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ class Notifier:
         device, name = device_of(message.topic), decode_name(message.payload)
         if name is None:
             self._names.pop(device, None)
-        else:
+        elif device in self._names or len(self._names) < MAX_NAMES:
             self._names[device] = name
 
     def _take_home(self, home: HomeState, what: str, message: Message, now_us: int) -> None:

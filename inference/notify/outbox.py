@@ -118,6 +118,10 @@ class Outbox:
                 one.due_us = at_us + round(pause_s * SECOND_US)
         return notice.lines
 
+    def unsaid_high(self) -> list[str]:
+        """The high alarms that wait."""
+        return [key for key in self.memory.waiting if self._is_unsaid_high(key)]
+
     def judge(self, reason: str | None, at_us: int) -> None:
         """Note how the newest attempt on this channel went."""
         memory = self.memory
@@ -166,10 +170,12 @@ class Outbox:
 
     def _must_keep(self, key: str) -> bool:
         """True for a high alarm that waits, and for what is on its way."""
-        one = self.memory.waiting.get(key)
-        is_unsaid_high = one is not None and one.urgency >= HIGH and not one.is_follow_up
         on_its_way = () if self._in_flight is None else self._in_flight.lines
-        return is_unsaid_high or any(key_of(line.alarm) == key for line in on_its_way)
+        return self._is_unsaid_high(key) or any(key_of(line.alarm) == key for line in on_its_way)
+
+    def _is_unsaid_high(self, key: str) -> bool:
+        one = self.memory.waiting.get(key)
+        return one is not None and one.urgency >= HIGH and not one.is_follow_up
 
     def _is_due(self, one: Waiting, alarm: Alarm, now_us: int) -> bool:
         is_pressing = one.urgency >= HIGH and alarm.state in UNSEEN

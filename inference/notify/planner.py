@@ -127,9 +127,12 @@ class NotificationPlanner:
 
     def _settle(self, result: DeliveryResult) -> None:
         box = self._outboxes.get(result.channel)
-        lines = () if box is None else box.settle(result.number, result.reason, result.at_us)
-        for line in lines:
-            key = key_of(line.alarm)
+        if box is None:
+            return
+        keys = [key_of(line.alarm) for line in box.settle(result.number, result.reason, result.at_us)]
+        if keys and result.reason is not None:  # what waits behind it need not fail by itself to go elsewhere
+            keys += [key for key in box.unsaid_high() if key not in keys]
+        for key in keys:
             known = self._tracked[key]
             if result.channel in known.failed:
                 known.failed.remove(result.channel)

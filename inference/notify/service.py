@@ -14,7 +14,7 @@ from inference.notify.courier import Couriers
 from inference.notify.home_assistant import DISCOVERY, HomeState
 from inference.notify.notifier import Notifier
 from inference.notify.planner import NotificationPlanner
-from ingest.link import LinkError, MqttLink
+from ingest.link import MqttLink
 from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import open_store
@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; SystemExit with one sentence when there is nothing it can do."""
+    """Serve until SIGTERM or SIGINT; SystemExit with one sentence when there is nothing it can do.
+
+    A broker that is away is waited for: a notifier that gave up would be silent for good.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -57,13 +60,11 @@ def run(settings: Settings) -> None:
     _subscribe(link, config, with_home=settings.home_assistant)
     try:
         service.start()
-        link.connect()
-        logger.info("telling alarms on %s", ", ".join(each.name for each in config.channel) or "no channel")
+        told = ", ".join(each.name for each in config.channel) or "no channel"
+        logger.info("telling alarms on %s, of the broker at %s:%s", told, *settings.broker_address)
         while not stop.is_set():
             service.step()
         service.stop()
-    except LinkError as error:
-        raise SystemExit(f"Notifications cannot start: {error}") from None
     finally:
         link.close()
 

@@ -284,6 +284,15 @@ def test_the_next_level_is_used_at_once_when_all_channels_of_a_high_alarm_failed
     assert notice.channel == "doctor"
 
 
+def test_what_waited_behind_a_failed_message_goes_up_with_it() -> None:
+    planner = NotificationPlanner(config(channel(), channel("doctor", level=1)))
+    planner.push(tick(0))
+    (first,) = planner.push(alarm())
+    assert planner.push(alarm(device="icu/bed-2")) == []  # the channel is busy with the first
+    notices = planner.push(result(first, "no answer", 20))
+    assert [(each.channel, len(each.lines)) for each in notices] == [("phone", 2), ("doctor", 2)]
+
+
 def test_the_next_level_is_not_used_for_a_medium_alarm() -> None:
     planner = NotificationPlanner(config(channel(), channel("doctor", level=1), other_s=0))
     planner.push(tick(0))
