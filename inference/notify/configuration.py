@@ -20,8 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority
-from inference.alarms.episode import URGENCY
+from inference.alarms.alarm import URGENCY, Alarm, AlarmKind, AlarmPriority
 from ingest.topics import ID_PATTERN, OWN_SITE
 
 MAX_LEVEL = 9

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from inference.alarms.alarm import Alarm, AlarmState
-from inference.alarms.episode import URGENCY
+from inference.alarms.alarm import URGENCY, Alarm, AlarmState
 from inference.notify.notice import Ended
 from inference.notify.texts import STARS
 from ingest.topics import service_topic, summary_topic
@@ -61,6 +60,7 @@ class HomeState:
     def __init__(self) -> None:
         self._devices: dict[str, _Device] = {}
         self._alarms: dict[str, dict[str, Alarm]] = {}  # by device and kind, whether it was heard or not
+        self._left_at: dict[str, tuple[int, int]] = {}  # session and sample; vitals go on after the last one
 
     def on_vitals(self, vitals: Vitals, now_us: int) -> list[Publication]:
         """A device is found once it sends a signal."""
@@ -68,8 +68,10 @@ class HomeState:
         if device is not None:
             device.vitals, device.heard_us = vitals, now_us
             return self._tell(device, now_us)
-        if vitals.signal is SignalState.NO_DATA:
+        place = (vitals.session, vitals.last_sample)
+        if vitals.signal is SignalState.NO_DATA or self._left_at.get(vitals.device) == place:
             return []
+        self._left_at.pop(vitals.device, None)
         return self._find(vitals, now_us)
 
     def on_alarm(self, change: Alarm | Ended, now_us: int) -> list[Publication]:
@@ -109,8 +111,10 @@ class HomeState:
     def forget(self, device: str) -> list[Publication]:
         """The patient was discharged: take away the state and its entry in Home Assistant."""
         self._alarms.pop(device, None)
-        if self._devices.pop(device, None) is None:
+        left = self._devices.pop(device, None)
+        if left is None:
             return []
+        self._left_at[device] = (left.vitals.session, left.vitals.last_sample)
         return [Publication(discovery_topic(device), b""), Publication(summary_topic(device), b"")]
 
     def _find(self, vitals: Vitals, now_us: int) -> list[Publication]:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from inference.alarms.alarm import Alarm
-from inference.alarms.episode import URGENCY
+from inference.alarms.alarm import URGENCY, Alarm
 
 
 @dataclass(frozen=True, slots=True)

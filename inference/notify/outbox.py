@@ -7,8 +7,7 @@ waits goes as one message. A high alarm that waits is never taken away unsaid, w
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
-from inference.alarms.episode import URGENCY
+from inference.alarms.alarm import URGENCY, Alarm, AlarmPriority, AlarmState
 from inference.notify.configuration import Channel, Grouping
 from inference.notify.notice import Line, Notice, worst_first
 

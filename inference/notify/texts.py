@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
-from inference.alarms.episode import URGENCY
+from inference.alarms.alarm import URGENCY, Alarm, AlarmPriority, AlarmState
 from inference.notify.configuration import Channel
 from inference.notify.notice import Line, Notice
 from ingest.topics import OWN_SITE

@@ -106,6 +106,8 @@ def test_a_device_that_left_is_taken_away(*, is_discharged: bool) -> None:
     assert home.tick(at(FORGOTTEN_S + 2)) == []
     silent = replace(VITALS, signal=SignalState.NO_DATA)
     assert home.on_vitals(silent, at(FORGOTTEN_S + 3)) == []  # it is not found again while it is silent
+    assert home.on_vitals(VITALS, at(FORGOTTEN_S + 4)) == []  # nor by the samples it had before it left
+    assert home.on_vitals(replace(VITALS, last_sample=1000), at(FORGOTTEN_S + 5))
 
 
 def test_a_device_of_an_earlier_run_is_kept_and_forgotten_like_any() -> None:
