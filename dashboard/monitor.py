@@ -194,7 +194,10 @@ class Monitor:
         return patient is not None and kind in patient.alarms
 
     def _take_device(self, topic: str, payload: bytes, received_us: int) -> Segment | None:
-        patient = self._patient(topics.device_of(topic))
+        device = topics.device_of(topic)
+        if device.startswith(f"{topics.OWN_SITE}/"):  # a part of Wristlead is no patient
+            return None
+        patient = self._patient(device)
         what = topic.split("/")[2] if topic.startswith("wl/") else topic.rsplit("/", 1)[1]
         match what:
             case "chunk":

@@ -266,3 +266,9 @@ def test_a_service_never_heard_gets_its_time_to_start() -> None:
     assert missing(monitor, 2 * S) == set()
     assert missing(monitor, 3 * S) == {"ingest", "inference", "alarms"}
     assert all(service.is_unseen for service in monitor.services(3 * S))
+
+
+def test_a_part_of_wristlead_is_no_patient() -> None:
+    monitor = Monitor(S)
+    monitor.push("wl/v1/alarm/wristlead/ntfy/notifier", alarm("notifier", "medium"), S)
+    assert (monitor.devices(), monitor.refused) == ((), 0)
