@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
-from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, ServiceStatus, Tick
+from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, Discharge, ServiceStatus, Tick
 from inference.alarms.limits import OwnLimits, SetLimits
 from inference.alarms.rules import Limits, in_words
 from inference.verdict import (
@@ -612,6 +612,22 @@ def test_a_service_or_channel_that_fails_suppresses_no_alarm_of_a_patient() -> N
     ward = Ward()
     ward.push(ChannelStatus("bed-1", is_working=False, reason=None, at_us=at(0)))
     assert AlarmKind.EXTREME_RATE in kinds(ward.watch(1, rate(170)))
+
+
+def test_a_verdict_that_comes_again_after_a_discharge_is_not_the_next_patients() -> None:
+    ward = Ward()
+    ward.watch(10, replace(GOOD, last_sample=50_000))
+    former = [
+        verdict_of(20 + n, 0.9, Presence.PRESENT) for n in range(3)
+    ]  # they begin at samples 10,000 to 11,000
+    assert kinds([a for verdict in former[:2] for a in ward.push(verdict)]) == []
+    ward.push(Discharge(DEVICE, "Eve", at(30)))
+    ward.second = 31
+    ward.watch(5, replace(GOOD, last_sample=52_000))
+    assert [a for verdict in former for a in ward.push(verdict)] == []
+    for n in range(3):
+        ward.push(replace(former[0], first_sample=60_000 + 5_000 * n, decided_us=at(40 + n)))
+    assert ward.state(AlarmKind.FINDING_MI) is AlarmState.ON
 
 
 # --- rule 11: states ------------------------------------------------------------------------------------

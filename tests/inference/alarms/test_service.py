@@ -29,6 +29,9 @@ from ingest.link import Message, MqttLink
 from ingest.store.schema import open_store
 from ingest.topics import (
     ALARMS,
+    LIMITS_IN_FORCE,
+    PAUSED,
+    REFUSALS,
     SERVICES,
     acknowledge_topic,
     alarm_topic,
@@ -42,6 +45,7 @@ from ingest.topics import (
     vitals_topic,
 )
 from ingest.vitals import SignalState, Vitals
+from simulators.service import SERVICE as SIMULATORS
 
 if TYPE_CHECKING:
     from tests.conftest import Mosquitto
@@ -577,6 +581,15 @@ def test_a_channel_that_fails_and_a_service_that_dies_are_alarms_of_wristlead(be
     assert (silent.device, silent.kind) == ("wristlead/ingest", AlarmKind.SERVICE)
 
 
+def test_patients_that_are_simulated_and_we_ourselves_are_not_missed(bench: Bench) -> None:
+    for name in (SIMULATORS, "alarms"):
+        bench.link.bring(f"wl/v1/service/{name}", b'{"online":true}')
+    bench.service.step()
+    bench.second += 12
+    bench.service.step()
+    assert bench.alarms() == []
+
+
 def test_the_log_holds_limits_count_peak_escalation_and_the_place_in_the_stream(bench: Bench) -> None:
     ask(bench, limits_topic(DEVICE), who="Ada", rate_extreme_high_bpm=155)
     for second in range(62):
@@ -599,6 +612,7 @@ class Outside:
         self.link = MqttLink(address, "outside")
         self.alarms: dict[str, Alarm] = {}
         self.beat: bytes = b""
+        self.heard: dict[str, bytes] = {}  # the newest on every other topic
         for topic in (ALARMS, SERVICES):
             self.link.subscribe(topic)
         self.link.connect()
@@ -615,6 +629,8 @@ class Outside:
                     self.alarms.pop(kind, None)
                     if message.payload:
                         self.alarms[kind] = msgspec.json.decode(message.payload, type=Alarm)
+                else:
+                    self.heard[message.topic] = message.payload
 
     def tell(self, vitals: Vitals) -> None:
         self.link.publish(vitals_topic("ward"), msgspec.json.encode([vitals]))
@@ -708,6 +724,36 @@ def test_what_a_broker_retains_of_an_alarm_that_is_over_is_cleared(
     outside.wait(lambda: outside.state("rate_limit") is AlarmState.ON)
     with service_process(mosquitto.port, tmp_path):
         outside.wait(lambda: outside.state("rate_limit") is None)
+
+
+@pytest.mark.broker
+def test_limits_a_pause_and_a_refusal_travel_by_a_real_broker_and_limits_outlive_a_kill(
+    mosquitto: "Mosquitto", tmp_path: Path
+) -> None:
+    outside = Outside(mosquitto.address)
+    for topic in (LIMITS_IN_FORCE, PAUSED, REFUSALS):
+        outside.link.subscribe(topic)
+    high = replace(GOOD, at_us=time.time_ns() // 1000, heart_rate_bpm=134.0)
+
+    def limit() -> object:
+        payload = outside.heard.get(limits_in_force_topic(DEVICE), b"null")
+        return (msgspec.json.decode(payload) or {}).get("rate_high_bpm")
+
+    with service_process(mosquitto.port, tmp_path) as process:
+        outside.wait(outside.is_up)
+        outside.tell(high)
+        outside.wait(lambda: outside.state("rate_limit") is AlarmState.ON and limit() == 120)
+        outside.link.publish(limits_topic(DEVICE), b'{"who":"Ada","rate_high_bpm":140}')
+        outside.link.publish("wl/v1/pause", b'{"who":"Ada","on":true}')
+        outside.link.publish(limits_topic(DEVICE), b'{"who":"Ada","rate_high_bpm":200}')
+        outside.wait(lambda: refusal_topic(limits_topic(DEVICE)) in outside.heard and limit() == 140)
+        outside.wait(lambda: not outside.alarms["rate_limit"].sounding and PAUSED in outside.heard)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    outside.heard.clear()
+    outside.wait(lambda: not outside.is_up())
+    with service_process(mosquitto.port, tmp_path):
+        outside.wait(lambda: limit() == 140 and PAUSED in outside.heard)
 
 
 def test_without_a_broker_the_service_ends_with_one_sentence(tmp_path: Path, free_port: int) -> None:
