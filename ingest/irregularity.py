@@ -10,8 +10,11 @@ limit for the onset than for the end. `python -m benchmarks.rhythm` measures the
 """
 
 from collections import deque
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from math import log
+from operator import sub
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 KEPT = 32  # intervals
 FEWEST = 16
 TOLERANCE_S = 0.03  # at least; more where fewer than half as many pairs as intervals match
+STEADY_SHARE = 0.06  # neighbours that differ by less on the mean: entropy was never above -0.9 on recordings
 EVERY_S = 8.0  # of the session's own time, so that a restart looks at the same moments
 ONSET_ALL, ONSET_NORMAL = -0.6, -1.1  # nats; both must be above
 END_ALL, END_NORMAL = -1.0, -1.6  # the end: either is below
@@ -70,7 +74,7 @@ class Irregularity:
         if len(self._all) < FEWEST:
             return False
         limit_all, limit_normal = (END_ALL, END_NORMAL) if self.is_irregular else (ONSET_ALL, ONSET_NORMAL)
-        is_irregular = entropy(self._all, self._fs) > limit_all
+        is_irregular = not is_steady(self._all) and entropy(self._all, self._fs) > limit_all
         if is_irregular:
             if len(self._normal) < FEWEST:
                 return False  # nobody can tell
@@ -87,6 +91,12 @@ class Irregularity:
         self._all.clear()
         self._normal.clear()
         self._is_irregular = self._onset = None
+
+
+def is_steady(rr: deque[int]) -> bool:
+    """True where the intervals differ too little from one to the next to be worth their entropy."""
+    steps: Iterator[int] = map(sub, rr, islice(rr, 1, None))
+    return sum(map(abs, steps)) < STEADY_SHARE * sum(rr)
 
 
 def entropy(rr: deque[int], fs: float) -> float:
