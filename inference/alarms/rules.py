@@ -215,12 +215,16 @@ class Ballot:
 
 
 def read_advisory(seen: Observed, kind: AlarmKind, at_us: int) -> Reading:
-    """Rule 6 over the last five windows that passed quality: three must agree, that it is there or not."""
+    """Rule 6 over the last five windows that passed quality: three must agree, that it is there or not.
+
+    Fibrillation does not end while the RR intervals are irregular: windows waver, an episode does not.
+    """
     votes = seen.rhythm_votes if kind is AlarmKind.AF else seen.votes
     ballots = [ballot for vote in votes if (ballot := _ballot_of(vote, kind)) is not None]
     agreeing = [ballot for ballot in ballots if ballot.is_for]
     if sum(ballot.is_against for ballot in ballots) >= VOTES_NEEDED:
-        return Sight.ENDED
+        goes_on = kind is AlarmKind.AF and seen.irregular is True
+        return Sight.UNKNOWN if goes_on else Sight.ENDED
     if len(agreeing) < VOTES_NEEDED:
         return Sight.UNKNOWN
     newest = agreeing[-1]
