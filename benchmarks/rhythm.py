@@ -17,6 +17,10 @@ throughout.
 `--handheld` are recordings of 9-61 s with `label` (N normal, A fibrillation, O other), flat differences `dx`
 in uV at 300 Hz and their `offset`: the share in which an irregularity was ever told, of those long enough to
 tell; every second one served for choosing. `us_per_device_second` is CPU for one device.
+
+`variability`: errors in ms, each minute, of RMSSD and SDNN by the detector's beats against those of all
+intervals between two annotated normal beats (N, L, R) of the same five minutes: the median and the 90 %
+quantile of their size.
 """
 
 import argparse
@@ -38,6 +42,7 @@ from ingest.rhythm import RhythmFollower, RhythmNumbers
 PACED = {"102", "104"}
 EARLY = list("VAaJS")
 NEITHER = list("FQ")
+NORMAL = list("NLR")
 FIBRILLATION_S = {"201": [(0.0, 378.4), (477.3, 514.1), (1596.5, 1787.3)], "203": [(0.0, 1805.6)]}
 EPISODE_S = 30.0  # shorter fibrillation is by definition none (ESC guidelines)
 HANDHELD_FS = 300.0
@@ -68,6 +73,7 @@ def on_recordings(data: Path) -> dict[str, Any]:
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     seconds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     episodes: dict[str, dict[str, Any]] = defaultdict(lambda: {"told": [], "missed": 0, "false": {}})
+    errors_ms: list[tuple[float, float]] = []
     for record in (each for each in records_of(data) if each.name not in PACED):
         part = "chosen_on" if record.name[0] == "1" or record.name == "201" else "reported_on"
         beats = record.at[np.isin(record.symbols, BEATS)]
@@ -78,14 +84,20 @@ def on_recordings(data: Path) -> dict[str, Any]:
         told, true = _seconds(numbers, record.name)
         _add(seconds[part], [(told & true).sum(), (~told & true).sum(), (told & ~true).sum()])
         _count_episodes(episodes[part], told, true, record.name)
-    if not counts:
+        errors_ms += variability_errors_ms(numbers, record)
+    if not counts or not errors_ms:
         raise SystemExit(f"{data} holds no recordings: no array is named dx_...")
     ectopy: dict[str, Any] = defaultdict(dict)
+    median, high = np.percentile(np.abs(errors_ms), (50, 90), axis=0).round(1).tolist()
     for (name, part), each in counts.items():
         ectopy[name][part] = _rates(each)
     return {
         "ectopy": ectopy,
         "irregular": {part: _rates(seconds[part]) | episodes[part] for part in seconds},
+        "variability": {
+            name: {"median": median[k], "p90": high[k], "n": len(errors_ms)}
+            for k, name in enumerate(("rmssd_ms", "sdnn_ms"))
+        },
     }
 
 
@@ -93,7 +105,7 @@ def count_early(peaks: NDArray[np.int64], record: Record) -> list[int]:
     """Premature beats told, missed, and told wrongly, with R peaks at `peaks`."""
     is_beat = np.isin(record.symbols, BEATS)
     beats, symbols = record.at[is_beat], record.symbols[is_beat]
-    is_asked = ~_within(beats / FS, FIBRILLATION_S.get(record.name, [])) & ~_in_flutter(beats, record)
+    is_asked = ~within(beats / FS, FIBRILLATION_S.get(record.name, [])) & ~_in_flutter(beats, record)
     flagged = peaks[_early(peaks)]
     nearest = _nearest(flagged, beats)
     is_near = np.abs(beats[nearest] - flagged) <= MATCH_S * FS
@@ -117,6 +129,23 @@ def numbers_of(peaks: NDArray[np.int64], fs: float, n_samples: int) -> list[Rhyt
             known += 1
         numbers.append(follower.snapshot(end_sample))
     return numbers
+
+
+def variability_errors_ms(numbers: list[RhythmNumbers], record: Record) -> list[tuple[float, float]]:
+    """(RMSSD, SDNN) less those of the annotated normal beats, for each full minute where both are known."""
+    is_beat = np.isin(record.symbols, BEATS)
+    at_ms, is_normal = 1000.0 * record.at[is_beat] / FS, np.isin(record.symbols[is_beat], NORMAL)
+    rr_ms, is_nn = np.diff(at_ms), is_normal[1:] & is_normal[:-1]
+    steps_ms, is_step = np.diff(rr_ms), is_nn[1:] & is_nn[:-1]
+    errors = []
+    for second in range(300, len(numbers), 60):
+        told = numbers[second - 1]
+        inside = (at_ms[1:] > 1000.0 * (second - 300)) & (at_ms[1:] <= 1000.0 * second)
+        nn_ms, asked_ms = rr_ms[is_nn & inside], steps_ms[is_step & inside[1:]]
+        if told.rmssd_ms is not None and told.sdnn_ms is not None and len(asked_ms) > 1:
+            rmssd_ms = float(np.sqrt(np.mean(np.square(asked_ms))))
+            errors.append((told.rmssd_ms - rmssd_ms, told.sdnn_ms - float(np.std(nn_ms, ddof=1))))
+    return errors
 
 
 def on_handheld(data: Path) -> dict[str, dict[str, float]]:
@@ -167,13 +196,13 @@ def _early(peaks: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _seconds(numbers: list[RhythmNumbers], name: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     told = np.array([bool(each.irregular) for each in numbers])
-    return told, _within(np.arange(len(told)) + 0.5, FIBRILLATION_S.get(name, []))
+    return told, within(np.arange(len(told)) + 0.5, FIBRILLATION_S.get(name, []))
 
 
 def _count_episodes(
     into: dict[str, Any], told: NDArray[np.bool_], true: NDArray[np.bool_], name: str
 ) -> None:
-    for start, end in _runs(true):
+    for start, end in runs(true):
         if end - start < EPISODE_S:
             continue
         seen = np.flatnonzero(told[start:end])
@@ -181,17 +210,19 @@ def _count_episodes(
             into["told"].append(int(seen[0]))  # seconds after its onset
         else:
             into["missed"] += 1
-    n_false = sum(not true[start:end].any() for start, end in _runs(told))
+    n_false = sum(not true[start:end].any() for start, end in runs(told))
     if n_false:
         into["false"][name] = n_false
 
 
-def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(start, end) of each stretch of True."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     return list(zip(np.flatnonzero(edges > 0).tolist(), np.flatnonzero(edges < 0).tolist(), strict=True))
 
 
-def _within(at_s: NDArray[np.floating], spans_s: list[tuple[float, float]]) -> NDArray[np.bool_]:
+def within(at_s: NDArray[np.floating], spans_s: list[tuple[float, float]]) -> NDArray[np.bool_]:
+    """Which moments lie in one of the spans."""
     inside = np.zeros(len(at_s), bool)
     for start_s, end_s in spans_s:
         inside |= (at_s >= start_s) & (at_s < end_s)
@@ -202,7 +233,7 @@ def _in_flutter(beats: NDArray[np.int64], record: Record) -> NDArray[np.bool_]:
     """Beats within a few intervals of ventricular flutter, in which beats are not annotated one by one."""
     starts, ends = (record.at[record.symbols == mark] / FS for mark in ("[", "]"))
     spans_s = [(start - 1.0, end + 5.0) for start, end in zip(starts, ends, strict=True)]
-    return _within(beats / FS, spans_s)
+    return within(beats / FS, spans_s)
 
 
 def _nearest(peaks: NDArray[np.int64], beats: NDArray[np.int64]) -> NDArray[np.intp]:
