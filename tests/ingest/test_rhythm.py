@@ -92,3 +92,24 @@ def test_all_is_unknown_before_intervals_and_after_a_long_silence() -> None:
     assert follower.snapshot(at + round(400 * FS))[:3] == (None, None, None)
     at = followed(steady(8, rng), follower, at + round(400 * FS))
     assert follower.snapshot(at).irregular is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("spread", [0.02, 0.25])
+def test_ten_minutes_of_intervals_tell_what_a_whole_day_does(seed: int, spread: float) -> None:
+    """What ingest replays after a restart; only since when a rhythm is irregular may be longer ago."""
+    rng = np.random.default_rng(seed)
+    rr = np.maximum(150, rng.normal(400, spread * 400, 4000)).astype(int)
+    rr[rng.random(4000) < 0.02] = 250
+    ends = np.cumsum(rr)
+    whole, after = RhythmFollower(FS), RhythmFollower(FS)
+    restart = int(np.searchsorted(ends, ends[-1] - 600 * FS))
+    for k, (end, each) in enumerate(zip(ends.tolist(), rr.tolist(), strict=True)):
+        whole.push(end, each)
+        whole.snapshot(end)
+        if k > restart:
+            after.push(end, each)
+    now = int(ends[-1])
+    a, b = whole.snapshot(now), after.snapshot(now)
+    assert a[:5] == b[:5]
+    assert a.irregular is (spread > 0.1)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import create_engine, text
 
 from ingest.quality import SignalState
+from ingest.store.archive import Archive
+from ingest.store.schema import open_store
 from ingest.store.sealed import seal
 from ingest.store.segments import SegmentStore
 from ingest.store.vitals_rows import VITALS_ROW, as_vitals, pack_vitals
@@ -75,3 +78,32 @@ def test_a_file_of_before_that_is_compressed_now_keeps_its_vitals(tmp_path: Path
     for device in ("a/b", "a/c"):
         assert store.vitals(device, 0, 1 << 62) == formerly(device)
     store.close()
+
+
+def test_a_postgresql_store_of_before_gains_the_columns_and_keeps_its_vitals(postgresql_url: str) -> None:
+    before = (
+        "CREATE TABLE vital_sign (device text NOT NULL, at_us bigint NOT NULL, session bigint NOT NULL,"
+        " last_sample bigint NOT NULL, heart_rate_bpm double precision, signal text NOT NULL,"
+        " PRIMARY KEY (device, at_us)) PARTITION BY RANGE (at_us)"
+    )
+    day_us = START_US // 86_400_000_000 * 86_400_000_000
+    engine = create_engine(postgresql_url)
+    with engine.begin() as connection:
+        connection.execute(text(before))
+        connection.execute(
+            text(
+                f"CREATE TABLE vital_sign_before PARTITION OF vital_sign FOR VALUES FROM ({day_us})"
+                f" TO ({day_us + 86_400_000_000})"
+            )
+        )
+        connection.execute(text(f"INSERT INTO vital_sign VALUES ('a/b', {START_US + 1}, 1, 4, 60.0, 'good')"))
+    engine.dispose()
+    store = open_store(postgresql_url)
+    archive = Archive(store)
+    assert archive.vitals_between("a/b", 0, 1 << 62) == formerly("a/b")[:1]
+    told = replace(formerly("a/b")[1], rmssd_ms=31.4, ectopic_per_min=2, irregular=True)
+    archive.commit(vitals=[replace(told, at_us=START_US + 200_000_000_000)])  # another day's partition
+    [found] = archive.vitals_between("a/b", START_US + 2, 1 << 62)
+    assert replace(found, at_us=told.at_us) == told
+    assert len(Archive(store).vitals_between("a/b", 0, 1 << 62)) == 2  # opened once more
+    store.dispose()
