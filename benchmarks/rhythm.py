@@ -4,7 +4,7 @@
 
 `--data` are annotated recordings as for `benchmarks.beats`. The limits in ingest/ectopy.py and
 ingest/irregularity.py were chosen on the records 1xx and 201 (`chosen_on`); `reported_on` are the other
-2xx. Paced records (102, 104) are left out, as ANSI/AAMI EC57 does.
+2xx, which were in sight. Paced records (102, 104) are left out, as ANSI/AAMI EC57 does.
 
 `ectopy`: sensitivity and positive predictivity for premature beats (V, A, a, J, S) outside atrial
 fibrillation and flutter, by the annotated beats and by those the detector finds; fusion and unclassifiable
@@ -16,7 +16,7 @@ rhythms, so that the episodes stand below: of 201 those between its rhythm annot
 throughout.
 `--handheld` are recordings of 9-61 s with `label` (N normal, A fibrillation, O other), flat differences `dx`
 in uV at 300 Hz and their `offset`: the share in which an irregularity was ever told, of those long enough to
-tell; every second one served for choosing. `us_per_device_second` is CPU for one device.
+tell, in two halves that were both in sight. `us_per_device_second` is CPU for one device.
 
 `variability`: errors in ms, each minute, of RMSSD and SDNN by the detector's beats against those of all
 intervals between two annotated normal beats (N, L, R) of the same five minutes: the median and the 90 %
