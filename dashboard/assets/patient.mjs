@@ -1,5 +1,6 @@
 // The patient page: fills what dashboard/pages/patient.py laid out.
 
+import { fillIntervals } from "./intervals.mjs";
 import { alarmRemark, alarmText, reasonOf, rhythmOf, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
 import {
@@ -52,6 +53,7 @@ export class PatientPage {
     setText(field.battery, view.battery);
     setText(field.rate, view.rate);
     setText(field.signal, view.note);
+    fillIntervals(field, view.vitals);
     setText(field.doubt, view.doubt);
     setData(this.root, "rate", view.isRateKnown ? "known" : "unknown");
     setData(this.root, "stale", String(view.isStale));

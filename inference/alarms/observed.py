@@ -50,6 +50,7 @@ class Observed:
     data_age_s: float = 0.0
     heart_rate_bpm: float | None = None
     since_beat_s: float | None = None
+    irregular: bool | None = None  # what the newest RR intervals tell
     inside_us: dict[AlarmKind, int] = field(default_factory=dict)  # since when the rate is inside its limits
     online: bool = True
     battery: int | None = None  # per cent
@@ -91,7 +92,7 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
     seen.vitals_us, seen.session, seen.signal = at_us, vitals.session, vitals.signal
     seen.last_sample = vitals.last_sample
     seen.data_age_s, seen.since_beat_s = vitals.data_age_s, vitals.since_beat_s
-    seen.heart_rate_bpm = vitals.heart_rate_bpm
+    seen.heart_rate_bpm, seen.irregular = vitals.heart_rate_bpm, vitals.irregular
     seen.battery = seen.battery if vitals.battery is None else vitals.battery
     return True
 

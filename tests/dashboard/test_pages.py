@@ -61,10 +61,13 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
 
 def test_every_field_that_patient_mjs_fills_is_laid_out() -> None:
     fields = {p["data-field"] for p in tree(patient_layout("a/b")) if "data-field" in p}
+    intervals = {each for each in fields if each.startswith("interval-")}
+    told = re.findall(r'fill\(field, "(\w+)"', SCRIPTS["intervals.mjs"])
+    assert intervals == {f"interval-{name}{unit}" for name in told for unit in ("", "-unit")}
     filled = set(re.findall(r"field\.(\w+)", SCRIPTS["patient.mjs"])) | set(
         re.findall(r'field\["([\w-]+)"\]', SCRIPTS["patient.mjs"])
     )
-    assert filled == fields
+    assert filled == fields - intervals
 
 
 def test_a_patient_page_begins_with_everything_unknown() -> None:
