@@ -23,13 +23,15 @@ from ingest.beat_network import (
     released,
 )
 from ingest.bins import MIN_FS_HZ, Binner, bin_together
+from ingest.pacing import reach_of, without_spikes
 
 __all__ = ["MIN_FS_HZ", "BeatDetector", "find_together"]
 
 AROUND = 2  # frames to each side over which a top must be the highest
 FLOOR_MV = 0.1  # smallest complex believed, peak to peak; EC13 asks none below 0.15 mV to count
-REFRACTORY_S = 0.2
-SEARCH_S = 0.06  # the R peak lies within this of the top
+REFRACTORY_S = 0.17  # 340 bpm: what is faster than 300 must be known to be, or half of it would be shown
+SEARCH_S = 0.08  # the R peak lies within this of the top; broad complexes have theirs far from the middle
+SMOOTH_S = 0.016  # over which its place is looked for: noise moves the highest single sample
 EDGE_S = 0.015  # at each end of that stretch, whose mean is the level that R and S rise from
 NOISY_LOGIT = -1.5  # added where beats are told wrongly anyway: a missed one there makes a false asystole
 EARLY_SHARE, EARLY_LOGIT = 0.6, 0.7  # sooner than this share of the usual RR a beat must be surer ...
@@ -59,6 +61,7 @@ class BeatDetector:
         self.binner = Binner(fs)
         self._n = 0  # samples seen, missing ones included
         self._kept = round(KEPT_S * fs)
+        self.reach = reach_of(fs)  # samples by which what is freed of spikes lies behind
         self._usual_rr_s = 0.0  # 0: not known yet
         self._rr_s: deque[float] = deque(maxlen=REMEMBERED)
         self._lean_mv = 0.0  # how much more R rises above the level than S falls below it, lately
@@ -72,12 +75,13 @@ class BeatDetector:
     def _restart(self) -> None:
         """Let the next sample be the first."""
         self.binner.restart()
-        self.origin = self._n  # the sample with which the first frame begins
+        self.origin = self._n - self.reach  # the sample with which the first frame begins
         self.frames = 0  # since then
         self.bins = np.zeros(0, np.float32)  # PAST_BINS and what fills no frame yet; none at the beginning
         self.past = beginning(1)[:, 0]
         self.logits = np.full((QUALITY_FRAMES, OUTPUTS), NOTHING, np.float32)  # of the newest frames
-        self.samples_mv = np.zeros(self._kept, np.float32)  # the newest
+        self.samples_mv = np.zeros(self._kept, np.float32)  # the newest, freed of spikes
+        self.ahead_mv = np.zeros(0, np.float32)  # as many again, not yet freed; none at the beginning
 
     @property
     def phase(self) -> tuple[int, int, int]:
@@ -101,7 +105,7 @@ class BeatDetector:
         """Pass over n missing samples; beats just before them are told as if a constant had come."""
         if len(self.bins):
             end, flush = self._n, round(FLUSH_S * self.fs)
-            constant_mv = np.full((1, flush), self.samples_mv[-1])
+            constant_mv = np.full((1, flush), self.ahead_mv[-1])
             self._open = [r_peak for r_peak in find_together([self], constant_mv)[0] if r_peak < end]
             self._n = end
         self._n += n
@@ -120,7 +124,7 @@ class BeatDetector:
     @property
     def oldest(self) -> int:
         """The sample, counted from the first, with which `samples_mv` begins."""
-        return self._n - self._kept
+        return self._n - self.reach - self._kept
 
     def decide(self, top: "Top") -> int | None:
         """The R peak of a top, in order; None where it is no beat."""
@@ -170,6 +174,12 @@ def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floa
     all of them as they were.
     """
     n = samples_mv.shape[1]
+    reach = detectors[0].reach
+    ahead_mv = np.array([each.ahead_mv for each in detectors])
+    if not ahead_mv.shape[1]:
+        ahead_mv = np.repeat(samples_mv[:, :1], 2 * reach, axis=1)
+    raw_mv = np.concatenate([ahead_mv, samples_mv], axis=1, dtype=np.float32)
+    samples_mv = without_spikes(raw_mv, reach)
     new_mv, unfinished = bin_together([each.binner for each in detectors], samples_mv)
     held = np.array([each.bins for each in detectors])
     if not held.shape[1] and new_mv.shape[1]:
@@ -182,7 +192,7 @@ def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floa
         new_logits, past = detectors[0].network.logits(bins[:, : PAST_BINS + STRIDE * n_frames], past)
         logits = np.concatenate([logits, new_logits.swapaxes(0, 1)], axis=1)
     held_mv = np.array([each.samples_mv for each in detectors])
-    whole_mv = np.concatenate([held_mv, samples_mv], axis=1, dtype=np.float32)
+    whole_mv = np.concatenate([held_mv, samples_mv], axis=1)
     tops = _tops(detectors, logits[:, QUALITY_FRAMES - 2 * AROUND :], whole_mv)
     for k, (detector, state) in enumerate(zip(detectors, unfinished, strict=True)):
         detector.binner.go_on(*state)
@@ -190,6 +200,7 @@ def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floa
         detector.past = past[:, k].copy()
         detector.logits = logits[k, -QUALITY_FRAMES:].copy()
         detector.samples_mv = whole_mv[k, n:].copy()
+        detector.ahead_mv = raw_mv[k, n:].copy()
         detector.frames += n_frames
         detector.pass_over(n)
     return [
@@ -215,8 +226,12 @@ def _tops(detectors: Sequence[BeatDetector], logits: Floats, whole_mv: Floats) -
     begun = np.array([each.origin for each in detectors])[rows]
     frames = np.array([each.frames for each in detectors])[rows] - AROUND + columns
     middle_sample = begun + np.rint((frames - DELAY_FRAMES + 0.5) * (fs / FRAME_HZ)).astype(np.int64)
-    first = np.clip(middle_sample - search - oldest, 0, whole_mv.shape[1] - 2 * search - 1)
-    around_mv = whole_mv[rows[:, None], first[:, None] + np.arange(2 * search + 1)]
+    half = int(SMOOTH_S * fs / 2)
+    n_around = 2 * (search + half) + 1
+    first = np.clip(middle_sample - search - half - oldest, 0, whole_mv.shape[1] - n_around)
+    around_mv = whole_mv[rows[:, None], first[:, None] + np.arange(n_around)]
+    around_mv = _smoothed(around_mv, half)
+    first += half
     edge = max(1, round(EDGE_S * fs))
     level_mv = (np.add.reduce(around_mv[:, :edge], 1) + np.add.reduce(around_mv[:, -edge:], 1)) / (2 * edge)
     highest, lowest = around_mv.argmax(axis=1), around_mv.argmin(axis=1)
@@ -236,6 +251,14 @@ def _tops(detectors: Sequence[BeatDetector], logits: Floats, whole_mv: Floats) -
         if frame >= FIRST_FRAME:
             tops[row].append(Top(*top))
     return tops
+
+
+def _smoothed(rows_mv: NDArray[np.floating], half: int) -> NDArray[np.float64]:
+    """Means over `half` samples to each side (n_rows, n_samples - 2 * half)."""
+    sums = np.cumsum(rows_mv, axis=1, dtype=np.float64)
+    sums = np.concatenate([np.zeros((len(sums), 1)), sums], axis=1)
+    width = 2 * half + 1
+    return np.asarray((sums[:, width:] - sums[:, :-width]) / width)
 
 
 def _median(values: deque[float]) -> float:
