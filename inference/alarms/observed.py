@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from inference.alarms.alarm import AlarmKind
 from inference.alarms.events import ServiceStatus
 from inference.verdict import Finding, Indeterminate, RhythmFinding, Verdict
+from ingest.quality import Noise
 from ingest.vitals import SignalState, Vitals
 
 SECOND_US = 1_000_000
@@ -47,6 +48,7 @@ class Observed:
     lead_off_us: int | None = None  # newest vitals with the lead off
     poor_us: int | None = None  # newest vitals with a poor signal
     data_us: int | None = None  # arrival of the newest sample
+    noise: Noise | None = None  # what makes the signal noisy
     data_age_s: float = 0.0
     heart_rate_bpm: float | None = None
     since_beat_s: float | None = None
@@ -90,7 +92,7 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
         known = [*seen.earlier_sessions, seen.session]
         seen.earlier_sessions = [each for each in known if each != vitals.session][-SESSIONS_KEPT:]
     seen.vitals_us, seen.session, seen.signal = at_us, vitals.session, vitals.signal
-    seen.last_sample = vitals.last_sample
+    seen.last_sample, seen.noise = vitals.last_sample, vitals.noise
     seen.data_age_s, seen.since_beat_s = vitals.data_age_s, vitals.since_beat_s
     seen.heart_rate_bpm, seen.irregular = vitals.heart_rate_bpm, vitals.irregular
     seen.battery = seen.battery if vitals.battery is None else vitals.battery

@@ -7,9 +7,11 @@ from inference.alarms.alarm import AlarmPriority
 from inference.alarms.events import ChannelStatus
 from inference.alarms.observed import POOR_SIGNAL, SECOND_US, Observed
 from inference.alarms.rules import Ended, Present, Reading, in_words
-from ingest.vitals import SignalState
+from ingest.quality import FLAT_SPAN_S, SignalState
 
-TECHNICAL_AFTER_S = 4.0  # rule 4: shown within 5 s; the first record may be 1 s behind the event
+TECHNICAL_AFTER_S = (
+    2.5  # rule 4: shown within 5 s; the first record is up to 1.3 s late, and one comes a second
+)
 NOISY_AFTER_S = 10.0  # noise is mostly movement and passes: two thirds of ignored alarms end within 19 s
 TECHNICAL_ENDS_S = 5.0  # rule 4: flaps under 5 s are one episode
 TECHNICAL_MEDIUM_S = 30.0  # rule 4
@@ -32,9 +34,12 @@ def read_lead_off(seen: Observed, at_us: int) -> Reading:
 def read_signal(seen: Observed, at_us: int) -> Reading:
     """Rule 4 for a signal that shows no heart; noise may last longer before it is shown."""
     if seen.signal in POOR_SIGNAL:
-        is_noise = seen.signal is SignalState.NOISY
-        after_s = NOISY_AFTER_S if is_noise else TECHNICAL_AFTER_S
-        return _read_run(seen, at_us, seen.signal.value.capitalize(), after_s)
+        name = seen.signal.value.capitalize()
+        if seen.signal is SignalState.NOISY and seen.noise is not None:
+            name = f"{name}, {seen.noise}"
+        after_s = NOISY_AFTER_S if seen.signal is SignalState.NOISY else TECHNICAL_AFTER_S
+        before_s = FLAT_SPAN_S if seen.signal is SignalState.FLAT else 0.0
+        return _read_run(seen, at_us, name, after_s, before_s)
     return _read_end(seen, seen.poor_us, at_us, "Signal no longer poor")
 
 
@@ -86,12 +91,14 @@ def read_service(seen: Observed, name: str, at_us: int) -> Reading:
     return Present(priority, text, seen.service_us, silent_s, silent_s)
 
 
-def _read_run(seen: Observed, at_us: int, name: str, after_s: float) -> Reading:
-    run_s = (at_us - seen.signal_since_us) / SECOND_US
+def _read_run(seen: Observed, at_us: int, name: str, after_s: float, before_s: float = 0.0) -> Reading:
+    """`before_s` is how long the condition had lasted when it was first told."""
+    since_us = seen.signal_since_us - round(before_s * SECOND_US)
+    run_s = (at_us - since_us) / SECOND_US
     if run_s < after_s:
         return None
     priority = AlarmPriority.MEDIUM if run_s >= TECHNICAL_MEDIUM_S else AlarmPriority.LOW
-    return Present(priority, f"{name} {in_words(run_s)}", seen.signal_since_us, run_s, run_s)
+    return Present(priority, f"{name} {in_words(run_s)}", since_us, run_s, run_s)
 
 
 def _read_end(seen: Observed, last_us: int | None, at_us: int, text: str) -> Reading:

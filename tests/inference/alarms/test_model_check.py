@@ -17,7 +17,7 @@ from tests.inference.alarms.random_ward import RandomWard
 from tests.inference.alarms.reference import Reference, ViolationError
 
 STEPS = 2_000
-SEEDS = range(6)  # in every run
+SEEDS = range(8)  # in every run
 BUG_SEEDS = range(20)  # each bug shows in one of the first three
 SLOW_SEEDS = range(100, 160)  # with these more than 100,000 steps
 

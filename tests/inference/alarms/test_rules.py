@@ -12,6 +12,7 @@ from inference.verdict import (
     Indeterminate,
     Presence,
 )
+from ingest.quality import Noise
 from ingest.vitals import SignalState, Vitals
 from tests.inference.alarms.ward import (
     DEVICE,
@@ -221,10 +222,10 @@ def test_an_unknown_rate_neither_raises_nor_ends_an_alarm() -> None:
 def test_lead_off_is_low_within_5_s_and_medium_after_30_s() -> None:
     ward = Ward()
     ward.watch(5)
-    said = ward.watch(5, LEAD_OFF)
-    assert (said[0].priority, said[0].text) == (AlarmPriority.LOW, "Lead off 4 s")
+    said = ward.watch(4, LEAD_OFF)
+    assert (said[0].priority, said[0].text) == (AlarmPriority.LOW, "Lead off 3 s")
     assert said[0].queue is AlarmQueue.TECHNICAL
-    said = ward.watch(26, LEAD_OFF)
+    said = ward.watch(27, LEAD_OFF)
     assert (said[-1].priority, said[-1].text) == (AlarmPriority.MEDIUM, "Lead off 30 s")
 
 
@@ -245,10 +246,10 @@ def test_flaps_of_the_lead_raise_nothing_new() -> None:
 @pytest.mark.parametrize(
     ("signal", "seconds", "text"),
     [
-        (SignalState.FLAT, 5, "Flat line 4 s"),
-        (SignalState.SATURATED, 5, "Saturated 4 s"),
+        (SignalState.FLAT, 2, "Flat line 3 s"),  # a constant for 2 s before it is told
+        (SignalState.SATURATED, 4, "Saturated 3 s"),
         (SignalState.NOISY, 11, "Noisy 10 s"),
-        (SignalState.SLOW_SAMPLING, 5, "Slow sampling 4 s"),
+        (SignalState.SLOW_SAMPLING, 4, "Slow sampling 3 s"),
     ],
 )
 def test_a_signal_that_shows_no_heart_is_a_low_technical_alarm(
@@ -260,6 +261,13 @@ def test_a_signal_that_shows_no_heart_is_a_low_technical_alarm(
     assert [(a.kind, a.priority, a.text) for a in said] == [(AlarmKind.SIGNAL, AlarmPriority.LOW, text)]
     ward.watch(6)
     assert ward.state(AlarmKind.SIGNAL) is AlarmState.OFF
+
+
+def test_noise_is_called_by_its_name() -> None:
+    ward = Ward()
+    ward.watch(5)
+    noisy = replace(GOOD, signal=SignalState.NOISY, noise=Noise.MUSCLE, heart_rate_bpm=None)
+    assert [alarm.text for alarm in ward.watch(11, noisy)] == ["Noisy, muscle 10 s"]
 
 
 # --- rule 5: data and battery ---------------------------------------------------------------------------
