@@ -14,19 +14,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.house import House
 from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
 from inference.verdict import Verdict
 from ingest import topics
 from ingest.chunk import ChunkFlag, Lead
-from ingest.store.schema import STORE_OK
 from ingest.vitals import Vitals
 from ingest.wire import decode
 
 HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
-EXPECTED_SERVICES = ("ingest", "inference", "alarms")
-MISSING_AFTER_S = 2.2  # heartbeats come each second; the page must name a missing service within 3 s
-TROUBLE_AFTER_S = 3.0  # a store that another writer locks for a second is no news
 _PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
 _STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
@@ -66,17 +63,6 @@ class PatientState:
     alarms: tuple[Alarm, ...]  # worst first, none that is off
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceState:
-    """Whether a service answers; `since_us` is when it was last heard (or when we began to listen)."""
-
-    name: str
-    is_missing: bool
-    is_unseen: bool
-    since_us: int
-    trouble: str | None = None  # why it cannot use the store, when that has lasted
-
-
 class _Meta(msgspec.Struct, frozen=True):
     """The part of a device's retained description that is shown; the rest is the device's own."""
 
@@ -88,16 +74,6 @@ class _Meta(msgspec.Struct, frozen=True):
 class _Status(msgspec.Struct, frozen=True):
     online: bool | None = None
     battery: float | None = None
-
-
-class _Counters(msgspec.Struct, frozen=True):
-    store: str = STORE_OK
-
-
-class _Beat(msgspec.Struct, frozen=True):
-    online: bool = False
-    at_us: int = 0
-    counters: _Counters = _Counters()
 
 
 @dataclass(slots=True)
@@ -121,7 +97,6 @@ _verdict_decoder = msgspec.json.Decoder(Verdict)
 _alarm_decoder = msgspec.json.Decoder(Alarm)
 _meta_decoder = msgspec.json.Decoder(_Meta)
 _status_decoder = msgspec.json.Decoder(_Status)
-_beat_decoder = msgspec.json.Decoder(_Beat)
 
 
 class Monitor:
@@ -129,11 +104,8 @@ class Monitor:
 
     def __init__(self, started_us: int) -> None:
         self.refused = 0  # messages that could not be understood
-        self._started_us = started_us
+        self.house = House(started_us)
         self._patients: dict[str, _Patient] = {}
-        self._heard_us: dict[str, int] = {}
-        self._offline: set[str] = set()
-        self._trouble: dict[str, tuple[int, str]] = {}  # of a service with its store: since when, and why
 
     def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> Segment | None:
         """Take one MQTT message; return the samples it carried, if it did.
@@ -141,9 +113,9 @@ class Monitor:
         What cannot be understood is counted in `refused` and changes nothing.
         """
         try:
-            if topic.startswith("wl/v1/service/"):
-                self._take_beat(topic, payload, received_us, retained=retained)
-            elif topic.startswith("wl/v1/vitals/"):
+            if self.house.push(topic, payload, received_us, retained=retained):
+                return None
+            if topic.startswith("wl/v1/vitals/"):
                 self._take_vitals(payload, received_us)
             else:
                 return self._take_device(topic, payload, received_us)
@@ -163,21 +135,6 @@ class Monitor:
         """All devices in the order of the wall: by site, then by name with numbers as numbers."""
         return tuple(sorted(self._patients, key=_natural))
 
-    def services(self, now_us: int) -> tuple[ServiceState, ...]:
-        """State of the services without which the page is not whole."""
-        states = []
-        for name in EXPECTED_SERVICES:
-            since_us = self._heard_us.get(name, self._started_us)
-            is_silent = now_us - since_us > MISSING_AFTER_S * 1e6
-            is_unseen = name not in self._heard_us
-            is_missing = is_silent or name in self._offline
-            trouble_us, trouble = self._trouble.get(name, (now_us, None))
-            has_lasted = now_us - trouble_us >= TROUBLE_AFTER_S * 1e6
-            states.append(
-                ServiceState(name, is_missing, is_unseen, since_us, trouble if has_lasted else None)
-            )
-        return tuple(states)
-
     def history(self, device: str, seconds: float) -> list[Segment]:
         """The newest `seconds` of the device's present session, by sample index; empty when unknown."""
         patient = self._patients.get(device)
@@ -188,8 +145,15 @@ class Monitor:
         kept = [s for s in patient.segments if s.session == newest.session and s.first_sample >= start]
         return sorted(kept, key=lambda segment: segment.first_sample)
 
+    def has_patient(self, device: str) -> bool:
+        """True when anything was heard of this device."""
+        return device in self._patients
+
     def has_alarm(self, device: str, kind: str) -> bool:
         """True when that alarm is not off: only such can be acknowledged."""
+        site, _, name = device.partition("/")
+        if site == topics.OWN_SITE:
+            return self.house.has_alarm(name, kind)
         patient = self._patients.get(device)
         return patient is not None and kind in patient.alarms
 
@@ -216,6 +180,8 @@ class Monitor:
 
     def _patient(self, device: str) -> _Patient:
         if device not in self._patients:
+            if device.startswith(f"{topics.OWN_SITE}/"):
+                raise ValueError(f"{device} is of the site of Wristlead's own parts, which are no patients")
             if len(self._patients) >= MAX_DEVICES:
                 raise ValueError(f"{device} is one more than the {MAX_DEVICES} devices kept")
             self._patients[device] = _Patient(device, len(self._patients))
@@ -251,25 +217,6 @@ class Monitor:
             patient.vitals = vitals
             patient.vitals_at_us = received_us
             patient.revision += 1
-
-    def _take_beat(self, topic: str, payload: bytes, received_us: int, *, retained: bool) -> None:
-        name = topic.rsplit("/", 1)[1]
-        beat = _beat_decoder.decode(payload) if payload else _Beat()
-        if beat.online:
-            # A retained heartbeat is only as fresh as it says: its service may be long gone.
-            self._heard_us[name] = min(beat.at_us, received_us) if retained else received_us
-            self._offline.discard(name)
-            self._note_trouble(name, beat.counters.store, received_us)
-        else:
-            self._heard_us.setdefault(name, received_us)
-            self._offline.add(name)
-
-    def _note_trouble(self, name: str, store: str, received_us: int) -> None:
-        if store == STORE_OK:
-            self._trouble.pop(name, None)
-        else:
-            since_us, _ = self._trouble.get(name, (received_us, ""))
-            self._trouble[name] = (since_us, store)
 
 
 def _take_alarm(patient: _Patient, kind: str, payload: bytes) -> None:

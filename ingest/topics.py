@@ -2,6 +2,7 @@
 
 import re
 
+OWN_SITE = "wristlead"  # the site of Wristlead's own parts, whose alarms are technical and nobody's panel
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 DEVICE_CHUNKS = "ecg/v1/+/+/chunk"
@@ -16,6 +17,14 @@ VERDICTS = "wl/v1/verdict/#"
 ALARMS = "wl/v1/alarm/#"
 SERVICES = "wl/v1/service/+"
 ACKNOWLEDGE = "wl/v1/acknowledge/#"
+PAUSE = "wl/v1/pause"
+PAUSED = "wl/v1/paused"
+LIMITS = "wl/v1/limits/#"
+LIMITS_IN_FORCE = "wl/v1/limits_in_force/#"
+DISCHARGE = "wl/v1/discharge/#"
+CHANNELS = "wl/v1/channel/+"
+CHANNEL_TESTS = "wl/v1/channel_test/+"
+REFUSALS = "wl/v1/refusal/#"
 EXPLAIN = "wl/v1/explain/#"
 EXPLAIN_PROGRESS = "wl/v1/explain_progress/#"
 EXPLANATIONS = "wl/v1/explanation/#"
@@ -66,6 +75,36 @@ def alarm_topic(device: str, kind: str) -> str:
 def acknowledge_topic(device: str, kind: str) -> str:
     """Where a dashboard asks the alarm service to acknowledge; JSON `{"who": ...}`."""
     return f"wl/v1/acknowledge/{device}/{kind}"
+
+
+def limits_topic(scope: str) -> str:
+    """Where anybody asks for limits of a patient "site/device", or of a whole "site"."""
+    return f"wl/v1/limits/{scope}"
+
+
+def limits_in_force_topic(device: str) -> str:
+    """Where the limits that count for a patient are retained, and where each comes from."""
+    return f"wl/v1/limits_in_force/{device}"
+
+
+def discharge_topic(device: str) -> str:
+    """Where a dashboard says that a patient has left; JSON `{"who": ...}`."""
+    return f"wl/v1/discharge/{device}"
+
+
+def channel_topic(name: str) -> str:
+    """Retained JSON `{"ok": ..., "reason": ...}` of a notification channel."""
+    return f"wl/v1/channel/{name}"
+
+
+def channel_test_topic(name: str) -> str:
+    """Where a dashboard asks the notifier for a test on one channel; JSON `{"who": ...}`."""
+    return f"wl/v1/channel_test/{name}"
+
+
+def refusal_topic(request_topic: str) -> str:
+    """Where the alarm service says why it refused what was asked on `request_topic`."""
+    return f"wl/v1/refusal/{request_topic.removeprefix('wl/v1/')}"
 
 
 def explain_topic(device: str) -> str:

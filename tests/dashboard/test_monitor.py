@@ -217,7 +217,7 @@ def test_beds_are_ordered_as_people_count() -> None:
 
 
 def missing(monitor: Monitor, now_us: int) -> set[str]:
-    return {service.name for service in monitor.services(now_us) if service.is_missing}
+    return {service.name for service in monitor.house.services(now_us) if service.is_missing}
 
 
 def beat(at_us: int) -> bytes:
@@ -245,7 +245,7 @@ def test_a_service_that_says_goodbye_is_missing_at_once() -> None:
 def test_a_retained_heartbeat_is_only_as_fresh_as_it_says() -> None:
     monitor = Monitor(90 * S)
     monitor.push("wl/v1/service/ingest", beat(10 * S), 90 * S, retained=True)
-    (ingest, *_) = monitor.services(90 * S)
+    (ingest, *_) = monitor.house.services(90 * S)
     assert (ingest.is_missing, ingest.is_unseen, ingest.since_us) == (True, False, 10 * S)
 
 
@@ -255,7 +255,7 @@ def test_a_store_that_stays_in_trouble_is_told_and_one_that_was_locked_for_a_mom
     def trouble(second: int, store: str) -> str | None:
         payload = json.dumps({"online": True, "at_us": second * S, "counters": {"store": store}}).encode()
         monitor.push("wl/v1/service/ingest", payload, second * S)
-        return monitor.services(second * S)[0].trouble
+        return monitor.house.services(second * S)[0].trouble
 
     assert [trouble(second, "disk is full") for second in range(1, 6)] == [None] * 3 + ["disk is full"] * 2
     assert [trouble(6, "ok"), trouble(7, "locked"), trouble(8, "ok")] == [None] * 3
@@ -265,4 +265,70 @@ def test_a_service_never_heard_gets_its_time_to_start() -> None:
     monitor = Monitor(0)
     assert missing(monitor, 2 * S) == set()
     assert missing(monitor, 3 * S) == {"ingest", "inference", "alarms"}
-    assert all(service.is_unseen for service in monitor.services(3 * S))
+    assert all(service.is_unseen for service in monitor.house.services(3 * S))
+
+
+CHANNEL = {
+    "ok": True,
+    "level": 1,
+    "min_priority": "medium",
+    "sent": 3,
+    "failed": 0,
+    "last_sent_us": 5,
+    "at_us": 6,
+}
+
+
+def test_an_alarm_of_wristlead_itself_is_nobodys_panel() -> None:
+    monitor = filled()
+    topic = "wl/v1/alarm/wristlead/phone/battery"
+    own = {**json.loads(alarm("battery", "low")), "device": "wristlead/phone"}
+    monitor.push(topic, json.dumps(own).encode(), S)
+    assert monitor.devices() == (BED,)
+    (patient,) = monitor.patients()
+    assert patient.alarms == ()
+    (told,) = monitor.house.alarms()
+    assert told.device == "wristlead/phone"
+    assert monitor.has_alarm("wristlead/phone", "battery")
+    monitor.push(topic, b"", S)
+    assert monitor.house.alarms() == ()
+    assert not monitor.has_alarm("wristlead/phone", "battery")
+
+
+def test_no_device_passes_for_a_part_of_wristlead() -> None:
+    monitor = Monitor(0)
+    monitor.push("ecg/v1/wristlead/notify/chunk", chunk_payload(0), S)
+    assert monitor.devices() == ()
+    assert monitor.refused == 1
+
+
+def test_a_channel_is_known_by_its_topic_until_it_is_taken_away() -> None:
+    monitor = Monitor(0)
+    monitor.push("wl/v1/channel/phone", json.dumps(CHANNEL).encode(), S)
+    monitor.push("wl/v1/channel/mail", json.dumps(CHANNEL | {"ok": False, "reason": "refused"}).encode(), S)
+    mail, phone = monitor.house.channels()
+    assert (mail.name, mail.ok, mail.reason) == ("mail", False, "refused")
+    assert (phone.name, phone.sent, phone.last_sent_us) == ("phone", 3, 5)
+    monitor.push("wl/v1/channel/mail", b"", S)
+    assert monitor.house.channels() == (phone,)
+    monitor.push("wl/v1/channel/phone", b"[]", S)
+    assert monitor.house.channels() == (phone,)
+    assert monitor.refused == 1
+
+
+def test_invented_channels_do_not_fill_the_memory() -> None:
+    monitor = Monitor(0)
+    for k in range(200):
+        monitor.push(f"wl/v1/channel/c{k}", json.dumps(CHANNEL).encode(), S)
+    assert len(monitor.house.channels()) == 64
+    assert monitor.refused == 136
+
+
+def test_a_pause_stands_until_it_is_taken_away() -> None:
+    monitor = Monitor(0)
+    assert monitor.house.paused is None
+    monitor.push("wl/v1/paused", b'{"until_us": 120000000, "who": "A. B."}', S)
+    assert monitor.house.paused is not None
+    assert (monitor.house.paused.until_us, monitor.house.paused.who) == (120 * S, "A. B.")
+    monitor.push("wl/v1/paused", b"", S)
+    assert monitor.house.paused is None
