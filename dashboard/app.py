@@ -16,15 +16,20 @@ from dashboard.attributes import attributes
 from dashboard.figures import recurrence_figure, waiting_figure
 from dashboard.guard import Guard, own_names
 from dashboard.hub import Hub
+from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.patient import patient_layout
 from dashboard.pages.wall import wall_layout
+from dashboard.past import Past
 from dashboard.server import add_live_route
 from dashboard.window_source import WindowSource
+from inference.alarms.alarm import AlarmKind
 from inference.recurrence import window_plot
 from ingest.settings import Settings
 from ingest.topics import ID_PATTERN
 
-PATIENT_PATH = re.compile(rf"/patient/({ID_PATTERN.pattern}/{ID_PATTERN.pattern})/?")
+DEVICE = rf"({ID_PATTERN.pattern}/{ID_PATTERN.pattern})"
+PATIENT_PATH = re.compile(rf"/patient/{DEVICE}/?")
+EVENT_PATH = re.compile(rf"/event/{DEVICE}/({'|'.join(AlarmKind)})/([0-9]{{1,16}})/?")
 # Dash puts only main.mjs into the page: early.js stands in the head, and a module that is both put there and
 # imported by another would run twice.
 OTHER_SCRIPTS = r"^(?!main\.mjs$).*\.m?js$"
@@ -52,6 +57,7 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
     )
     app.layout = shell_layout()
     _register_callbacks(app, WindowSource(settings.store_address, hub))
+    register_event(app, Past(settings.store_address), hub, settings.keep_days)
     return app
 
 
@@ -59,9 +65,10 @@ def page_layout(path: str) -> Component:
     """The page at `path`."""
     if path in ("", "/"):
         return wall_layout()
-    patient = PATIENT_PATH.fullmatch(path)
-    if patient:
+    if patient := PATIENT_PATH.fullmatch(path):
         return patient_layout(patient[1])
+    if event := EVENT_PATH.fullmatch(path):
+        return event_layout(event[1], AlarmKind(event[2]), int(event[3]))
     return html.Section([html.H2(texts.NOT_FOUND), dcc.Link(texts.BACK, href="/")], className="empty")
 
 

@@ -118,9 +118,9 @@ class House:
         """Alarms of Wristlead's own parts that are not off: a channel that fails, a service that is gone."""
         return tuple(self._alarms[place] for place in sorted(self._alarms))
 
-    def has_alarm(self, name: str, kind: str) -> bool:
-        """True when that alarm of a part of the house is not off."""
-        return (name, kind) in self._alarms
+    def alarm(self, name: str, kind: str) -> Alarm | None:
+        """That alarm of a part of the house, if it is not off."""
+        return self._alarms.get((name, kind))
 
     def has_channel(self, name: str) -> bool:
         """True when a notification channel of that name is known."""

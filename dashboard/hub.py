@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dashboard.frames import StateFrame
 from dashboard.monitor import Monitor, Segment
 from dashboard.requests import Request
+from inference.alarms.alarm import Alarm
 from ingest import topics
 from ingest.link import Message, MqttLink
 from ingest.metrics import Observe
@@ -136,6 +137,11 @@ class Hub:
         """The newest samples of a device, by index."""
         with self._lock:
             return self._monitor.history(device, seconds)
+
+    def alarm(self, device: str, kind: str) -> Alarm | None:
+        """The alarm of that kind that is not off; None when there is none."""
+        with self._lock:
+            return self._monitor.alarm(device, kind)
 
     def ask(self, request: Request) -> bool:
         """Publish what a person asks of another service; False where there is nothing it could concern."""

@@ -25,3 +25,11 @@ ACKNOWLEDGE = "acknowledge"
 VERDICT_SEEN = "verdict-seen"  # store: the verdict on screen, written by patient.mjs
 RECURRENCE = "recurrence-plot"
 RECURRENCE_NOTE = "recurrence-note"
+
+EVENT = "event"
+EVENT_WANTED = "event-wanted"  # store: the event on screen and how often it was asked for, by event.mjs
+EVENT_STRIP = "event-strip"  # store: strip.strip_data, drawn by event.mjs
+EVENT_NOTE = "event-note"
+EVENT_TITLE = "event-title"
+EVENT_LOG = "event-log"
+EVENT_ACKNOWLEDGE = "event-acknowledge"

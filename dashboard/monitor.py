@@ -149,13 +149,13 @@ class Monitor:
         """True when anything was heard of this device."""
         return device in self._patients
 
-    def has_alarm(self, device: str, kind: str) -> bool:
-        """True when that alarm is not off: only such can be acknowledged."""
+    def alarm(self, device: str, kind: str) -> Alarm | None:
+        """That alarm of a patient or of a part of Wristlead; None when it is off."""
         site, _, name = device.partition("/")
         if site == topics.OWN_SITE:
-            return self.house.has_alarm(name, kind)
+            return self.house.alarm(name, kind)
         patient = self._patients.get(device)
-        return patient is not None and kind in patient.alarms
+        return patient.alarms.get(kind) if patient is not None else None
 
     def _take_device(self, topic: str, payload: bytes, received_us: int) -> Segment | None:
         patient = self._patient(topics.device_of(topic))

@@ -48,7 +48,9 @@ class Acknowledge(_Named, frozen=True):
 
     def concerns(self, monitor: Monitor) -> bool:
         """Only an alarm that is there can be acknowledged."""
-        return ID_PATTERN.fullmatch(self.kind) is not None and monitor.has_alarm(self.device, self.kind)
+        return (
+            ID_PATTERN.fullmatch(self.kind) is not None and monitor.alarm(self.device, self.kind) is not None
+        )
 
     def topic(self) -> str:
         """Where the alarm service listens."""

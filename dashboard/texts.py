@@ -1,6 +1,6 @@
 """Every English word on the pages. `{...}` is filled in; scripts get `SCRIPT` as JSON with the page."""
 
-from inference.alarms.alarm import AlarmPriority
+from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 
 PRODUCT = "Wristlead"
@@ -55,6 +55,49 @@ RECURRENCE_LIVE = "Drawn from the newest 10 s; the window itself is not stored y
 RECURRENCE_AXIS = "seconds"
 RECURRENCE_HOVER = "%{x:.2f} s and %{y:.2f} s differ by %{z:.2f} mV<extra></extra>"
 
+KINDS = {
+    AlarmKind.ASYSTOLE: "Asystole",
+    AlarmKind.EXTREME_RATE: "Extreme heart rate",
+    AlarmKind.RATE_LIMIT: "Heart rate beyond its limits",
+    AlarmKind.LEAD_OFF: "Lead off",
+    AlarmKind.SIGNAL: "Poor signal",
+    AlarmKind.NO_DATA: "No data",
+    AlarmKind.BATTERY: "Battery",
+    AlarmKind.FINDING_MI: "Model: MI",
+    AlarmKind.FINDING_STTC: "Model: STTC",
+    AlarmKind.FINDING_CD: "Model: CD",
+    AlarmKind.FINDING_HYP: "Model: HYP",
+    AlarmKind.AF: "Model: atrial fibrillation",
+}
+PRIORITIES = {
+    AlarmPriority.HIGH: "High",
+    AlarmPriority.MEDIUM: "Medium",
+    AlarmPriority.LOW: "Low",
+    AlarmPriority.ADVISORY: "Model finding",
+}
+STATES = {
+    AlarmState.ON: "On",
+    AlarmState.LATCHED: "Ended, not yet seen",
+    AlarmState.ACK: "Acknowledged",
+    AlarmState.OFF: "Off",
+}
+
+ALARMS_LINK = "Alarms"
+SINCE = "since"
+STRIP_TITLE = "10 s before to 20 s after it began"
+LOADING_STRIP = "Looking for the samples."
+LOG_TITLE = "What became of it"
+LOG_EMPTY = "Nothing is stored of this alarm."
+LOG_WHO = "by {who}"
+LOG_MODEL = "model {model}"
+EVENT_UNKNOWN = (
+    "No such alarm is known here. The link may be mistyped, or lead to another installation of Wristlead."
+)
+EVENT_TO_COME = "The last {seconds} s are still to come; this strip fills in by itself."
+EVENT_EMPTY = "No samples came around this time, so there is no strip."
+EVENT_GONE = "The samples of this time are gone: they are kept for {days} days."
+STORE_UNREADABLE = "The store cannot be read: {reason}"
+
 # What to do where the model cannot tell; the reason itself is the value of `Indeterminate`.
 REMEDIES = {
     Indeterminate.MISSING_DATA: "Samples of this window never came. Check the connection.",
@@ -83,7 +126,7 @@ SCRIPT = {
     "product": PRODUCT,
     "bpm": BPM,
     "stars": {str(priority): stars for priority, stars in STARS.items()},
-    "priority": {"high": "High", "medium": "Medium", "low": "Low", "advisory": "Model finding"},
+    "priority": {str(priority): word for priority, word in PRIORITIES.items()},
     "superclass": {str(superclass): name for superclass, name in SUPERCLASS_NAMES.items()},
     "source": {"replay": "replay", "synthetic": "simulated"},
     "lead": "lead {lead}",
@@ -149,5 +192,10 @@ SCRIPT = {
     "seconds": "{n} s",
     "minutes": "{n} min",
     "hours": "{n} h",
+    "event_over": "This alarm is over.",
+    "strip_label": "ECG from {from} s to {to} s around the alarm's beginning; {beats} beats found",
+    "strip_onset": "began",
+    "strip_break": "no samples",
+    "strip_to_come": "still to come",
     "trace_label": "Live ECG of {name}",
 }

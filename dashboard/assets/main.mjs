@@ -1,11 +1,12 @@
 // Joins the connection, the shell and the page that Dash has put on screen; one animation loop for all traces.
 
+import { EventPage } from "./event.mjs";
 import { Live } from "./live.mjs";
 import { PatientPage } from "./patient.mjs";
 import { Shell } from "./shell.mjs";
 import { Wall } from "./wall.mjs";
 
-const PAGES = { wall: Wall, patient: PatientPage };
+const PAGES = { wall: Wall, patient: PatientPage, event: EventPage };
 const UPDATE_MS = 250; // ages and staleness move on even when nothing arrives
 
 const live = new Live();

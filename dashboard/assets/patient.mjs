@@ -91,9 +91,8 @@ export class PatientPage {
   }
 
   #acknowledge() {
-    const who = window.wristlead.read("wristlead-who") || texts.anonymous;
     for (const alarm of this.live.patients.get(this.device)?.alarms ?? []) {
-      if (alarm.state !== "ack") this.live.acknowledge(this.device, alarm.kind, who);
+      if (alarm.state !== "ack") this.live.acknowledge(alarm);
     }
   }
 

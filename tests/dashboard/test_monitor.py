@@ -135,12 +135,12 @@ def test_alarms_stand_worst_first_and_leave_when_off() -> None:
         monitor.push(f"wl/v1/alarm/{BED}/{kind}", alarm(kind, priority, state), S)
     (patient,) = monitor.patients()
     assert [a.kind for a in patient.alarms] == ["extreme_rate", "asystole", "battery", "finding_mi"]
-    assert monitor.has_alarm(BED, "asystole")
+    assert monitor.alarm(BED, "asystole")
     monitor.push(f"wl/v1/alarm/{BED}/asystole", b"", S)
     monitor.push(f"wl/v1/alarm/{BED}/extreme_rate", alarm("extreme_rate", "high", "off"), S)
     (patient,) = monitor.patients()
     assert [a.kind for a in patient.alarms] == ["battery", "finding_mi"]
-    assert not monitor.has_alarm(BED, "asystole")
+    assert not monitor.alarm(BED, "asystole")
 
 
 def test_only_what_changed_is_told_again() -> None:
@@ -289,10 +289,10 @@ def test_an_alarm_of_wristlead_itself_is_nobodys_panel() -> None:
     assert patient.alarms == ()
     (told,) = monitor.house.alarms()
     assert told.device == "wristlead/phone"
-    assert monitor.has_alarm("wristlead/phone", "battery")
+    assert monitor.alarm("wristlead/phone", "battery") == told
     monitor.push(topic, b"", S)
     assert monitor.house.alarms() == ()
-    assert not monitor.has_alarm("wristlead/phone", "battery")
+    assert monitor.alarm("wristlead/phone", "battery") is None
 
 
 def test_no_device_passes_for_a_part_of_wristlead() -> None:
