@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -16,6 +17,7 @@ from dashboard.attributes import attributes
 from dashboard.figures import recurrence_figure, waiting_figure
 from dashboard.guard import Guard, own_names
 from dashboard.hub import Hub
+from dashboard.pages.alarms import alarms_layout, register_alarms
 from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.patient import patient_layout
 from dashboard.pages.wall import wall_layout
@@ -56,15 +58,19 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
         index_string=_index(settings),
     )
     app.layout = shell_layout()
-    _register_callbacks(app, WindowSource(settings.store_address, hub))
-    register_event(app, Past(settings.store_address), hub, settings.keep_days)
+    _register_callbacks(app, hub, WindowSource(settings.store_address, hub))
+    past = Past(settings.store_address)
+    register_event(app, past, hub, settings.keep_days)
+    register_alarms(app, past, hub)
     return app
 
 
-def page_layout(path: str) -> Component:
-    """The page at `path`."""
+def page_layout(path: str, names: Mapping[str, str]) -> Component:
+    """The page at `path`; `names` of all devices that are known."""
     if path in ("", "/"):
         return wall_layout()
+    if path.rstrip("/") == "/alarms":
+        return alarms_layout(names)
     if patient := PATIENT_PATH.fullmatch(path):
         return patient_layout(patient[1])
     if event := EVENT_PATH.fullmatch(path):
@@ -96,8 +102,13 @@ def _header() -> Component:
     return html.Header(
         [
             dcc.Link(texts.PRODUCT, href="/", className="brand"),
+            html.Nav(
+                [dcc.Link(texts.NAV_ALARMS, href="/alarms"), dcc.Link(texts.NAV_CHANNELS, href="/channels")],
+                **attributes(aria_label=texts.NAV_LABEL),
+            ),
             html.A(id=ids.WORST_ALARM, className="worst", href="/", hidden=True),
             html.Span(className="push"),
+            html.A(id=ids.PAUSED, className="paused num", href="/alarms", hidden=True),
             html.Span(id=ids.CONNECTION, className="connection"),
             html.Span(id=ids.CLOCK, className="clock num"),
         ],
@@ -147,10 +158,10 @@ def _notice() -> Component:
     return notice
 
 
-def _register_callbacks(app: Dash, windows: WindowSource) -> None:
+def _register_callbacks(app: Dash, hub: Hub, windows: WindowSource) -> None:
     @app.callback(Output(ids.PAGE, "children"), Input(ids.LOCATION, "pathname"))
     def show_page(path: str | None) -> Component:
-        return page_layout(path or "/")
+        return page_layout(path or "/", hub.names())
 
     @app.callback(
         Output(ids.RECURRENCE, "figure"),

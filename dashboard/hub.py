@@ -138,6 +138,11 @@ class Hub:
         with self._lock:
             return self._monitor.history(device, seconds)
 
+    def names(self) -> dict[str, str]:
+        """What every device is called, in the order of the wall."""
+        with self._lock:
+            return self._monitor.names()
+
     def alarm(self, device: str, kind: str) -> Alarm | None:
         """The alarm of that kind that is not off; None when there is none."""
         with self._lock:

@@ -135,6 +135,10 @@ class Monitor:
         """All devices in the order of the wall: by site, then by name with numbers as numbers."""
         return tuple(sorted(self._patients, key=_natural))
 
+    def names(self) -> dict[str, str]:
+        """What every device is called, in the order of the wall."""
+        return {device: _name_of(self._patients[device]) for device in self.devices()}
+
     def history(self, device: str, seconds: float) -> list[Segment]:
         """The newest `seconds` of the device's present session, by sample index; empty when unknown."""
         patient = self._patients.get(device)
@@ -234,7 +238,7 @@ def _state_of(patient: _Patient) -> PatientState:
     return PatientState(
         patient.device,
         patient.index,
-        meta.name or patient.device.split("/")[1],
+        _name_of(patient),
         meta.source,
         patient.lead or lead,
         status.online,
@@ -245,6 +249,10 @@ def _state_of(patient: _Patient) -> PatientState:
         patient.verdict,
         _worst_first(list(patient.alarms.values())),
     )
+
+
+def _name_of(patient: _Patient) -> str:
+    return patient.meta.name or patient.device.split("/")[1]
 
 
 def _worst_first(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:

@@ -1,7 +1,7 @@
 """The store as the dashboard reads it: opened when it is first asked, and never written."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from sqlalchemy import Engine
@@ -33,11 +33,15 @@ class Past:
                 self._engine = self._engine or open_store(self._address)
             return query(self._engine)
 
+    def extents(self, devices: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """When the first and last stored samples of each device came; devices without any are left out."""
+        waveforms = self._opened().waveforms
+        found = ((device, waveforms.extent(device)) for device in devices)
+        return {device: extent for device, extent in found if extent is not None}
+
     def strip(self, device: str, moment_us: int) -> list[Piece]:
         """What is stored from BEFORE_S before to AFTER_S after a moment of our clock, one piece a session."""
-        with self._lock:
-            self._archive = self._archive or Archive.open(self._address)
-        archive = self._archive
+        archive = self._opened()
         from_us = moment_us - round((BEFORE_S + RUN_IN_S + LONGEST_CHUNK_S) * SECOND_US)
         to_us = moment_us + round((AFTER_S + LONGEST_CHUNK_S) * SECOND_US)
         found = archive.waveforms.between_arrivals(device, from_us, to_us)
@@ -51,3 +55,8 @@ class Past:
                 )
             )
         ]
+
+    def _opened(self) -> Archive:
+        with self._lock:
+            self._archive = self._archive or Archive.open(self._address)
+            return self._archive

@@ -2,6 +2,7 @@
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
+from ingest.topics import OWN_SITE
 
 PRODUCT = "Wristlead"
 UNKNOWN = "--"
@@ -23,6 +24,10 @@ NO_SCRIPT = "This page draws live waveforms and needs JavaScript."
 
 THEME_LABEL = "Colours"
 THEMES = {"dark": "Dark", "light": "Light", "system": "System"}
+
+NAV_LABEL = "Pages"
+NAV_ALARMS = "Alarms"
+NAV_CHANNELS = "Channels"
 
 WALL_TITLE = "All patients"
 EMPTY_TITLE = "No device has been heard yet"
@@ -80,6 +85,56 @@ STATES = {
     AlarmState.LATCHED: "Ended, not yet seen",
     AlarmState.ACK: "Acknowledged",
     AlarmState.OFF: "Off",
+}
+
+# (digits, unit) in which an alarm's peak is read
+PEAKS = {
+    AlarmKind.ASYSTOLE: (0, "s"),
+    AlarmKind.EXTREME_RATE: (0, "bpm"),
+    AlarmKind.RATE_LIMIT: (0, "bpm"),
+    AlarmKind.LEAD_OFF: (0, "s"),
+    AlarmKind.SIGNAL: (0, "s"),
+    AlarmKind.NO_DATA: (0, "s"),
+    AlarmKind.BATTERY: (0, "%"),
+    AlarmKind.FINDING_MI: (2, ""),
+    AlarmKind.FINDING_STTC: (2, ""),
+    AlarmKind.FINDING_CD: (2, ""),
+    AlarmKind.FINDING_HYP: (2, ""),
+    AlarmKind.AF: (2, ""),
+}
+ACTIVE_TITLE = "Now"
+ACTIVE_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasts", "Times", "Peak", "State", "Strip", "")
+LOADING_ALARMS = "Looking for alarms."
+PAUSE = "Pause all for 2 min"
+HISTORY_TITLE = "Past and present"
+HISTORY_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasted", "Times", "State", "Strip")
+HISTORY_EMPTY = "No alarm of this kind in this time."
+HISTORY_CUT = "The newest {most} are shown; choose a shorter time or a patient to see others."
+HISTORY_LASTS = "lasts"
+SEEN_BY = "seen by {who}"
+STRIP_LINK = "Strip"
+SPANS = {
+    "1": "Last hour",
+    "8": "Last 8 hours",
+    "24": "Last 24 hours",
+    "168": "Last 7 days",
+    "720": "Last 30 days",
+}
+FILTER_SPAN = "Time"
+FILTER_DEVICE = "Patient"
+FILTER_KIND = "Kind"
+FILTER_PRIORITY = "Priority"
+FILTER_STATE = "State"
+FILTER_ANY = "Any"
+NOISIEST_TITLE = "Most alarms an hour, last 24 hours"
+NOISIEST_EMPTY = "No alarm in the last 24 hours."
+NOISE_RATE = "{rate} an hour"
+NOISE_HOURS = "in {hours} h"
+NOISE_WORDS = {
+    AlarmPriority.HIGH: "high",
+    AlarmPriority.MEDIUM: "medium",
+    AlarmPriority.LOW: "low",
+    AlarmPriority.ADVISORY: "of the model",
 }
 
 ALARMS_LINK = "Alarms"
@@ -181,7 +236,13 @@ SCRIPT = {
         "inference": "Verdicts wait",
         "alarms": "Alarms go on and are kept to be stored later",
     },
-    "service_name": {"ingest": "Ingest", "inference": "Inference", "alarms": "The alarm service"},
+    "service_name": {
+        "ingest": "Ingest",
+        "inference": "Inference",
+        "alarms": "The alarm service",
+        "explain": "The explain service",
+        "notify": "The notifier",
+    },
     "service_effect": {
         "ingest": "no heart rates, and nothing is stored",
         "inference": "no new verdicts",
@@ -192,6 +253,22 @@ SCRIPT = {
     "seconds": "{n} s",
     "minutes": "{n} min",
     "hours": "{n} h",
+    "own_site": OWN_SITE,
+    "own_banner": "{name}: {text}",
+    "channel_name": "Notification channel {name}",
+    "kinds": {str(kind): words for kind, words in KINDS.items()},
+    "peaks": {str(kind): list(peak) for kind, peak in PEAKS.items()},
+    "alarm_state_on": STATES[AlarmState.ON],
+    "alarm_escalated": "passed on {count} times",
+    "strip_link": STRIP_LINK,
+    "acknowledge": ACKNOWLEDGE,
+    "active_columns": list(ACTIVE_COLUMNS),
+    "active_none": "No alarms. Nobody needs you now.",
+    "active_unknown": "Unknown: this page is not live.",
+    "pause": PAUSE,
+    "pause_end": "End the pause",
+    "paused": "Paused {time}",
+    "paused_title": "{who} paused all sounds and notifications",
     "event_over": "This alarm is over.",
     "strip_label": "ECG from {from} s to {to} s around the alarm's beginning; {beats} beats found",
     "strip_onset": "began",

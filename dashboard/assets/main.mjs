@@ -1,12 +1,13 @@
 // Joins the connection, the shell and the page that Dash has put on screen; one animation loop for all traces.
 
+import { AlarmsPage } from "./alarms.mjs";
 import { EventPage } from "./event.mjs";
 import { Live } from "./live.mjs";
 import { PatientPage } from "./patient.mjs";
 import { Shell } from "./shell.mjs";
 import { Wall } from "./wall.mjs";
 
-const PAGES = { wall: Wall, patient: PatientPage, event: EventPage };
+const PAGES = { wall: Wall, patient: PatientPage, event: EventPage, alarms: AlarmsPage };
 const UPDATE_MS = 250; // ages and staleness move on even when nothing arrives
 
 const live = new Live();

@@ -137,6 +137,13 @@ export function alarmRemark(alarm) {
   return alarm.state === "latched" ? texts.alarm_latched : "";
 }
 
+// What a patient, or a part of Wristlead, is called.
+export function nameOf(device, live) {
+  const [site, name] = device.split("/");
+  if (site === texts.own_site) return texts.service_name[name] ?? say(texts.channel_name, { name });
+  return live.patients.get(device)?.name ?? name;
+}
+
 export function isWorse(a, b) {
   const rank = (alarm) => PRIORITIES.indexOf(alarm.priority) * 3 + STATES.indexOf(alarm.state);
   return rank(a) < rank(b);

@@ -1,23 +1,28 @@
 // What stands around every page: connection, banners, the worst alarm anywhere, and what is read aloud.
 
-import { alarmText, isWorse, shapeOf } from "./patient_view.mjs";
-import { age, element, navigate, say, setData, setHidden, setText, texts } from "./words.mjs";
+import { alarmText, isWorse, nameOf, shapeOf } from "./patient_view.mjs";
+import {
+  age, element, minutesAndSeconds, navigate, say, setData, setHidden, setText, setTitle, texts,
+} from "./words.mjs";
 
 export class Shell {
   constructor(live) {
     this.live = live;
     this.announced = new Map(); // "device kind" -> text last read aloud
-    const worst = document.getElementById("worst-alarm");
-    worst.addEventListener("click", (event) => {
-      event.preventDefault();
-      navigate(worst.getAttribute("href"));
-    });
+    for (const id of ["worst-alarm", "paused"]) {
+      const link = document.getElementById(id);
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        navigate(link.getAttribute("href"));
+      });
+    }
   }
 
   update() {
     this.#fillConnection();
     this.#fillBanners();
     this.#fillWorst();
+    this.#fillPaused();
     this.#announce();
   }
 
@@ -54,6 +59,18 @@ export class Shell {
     if (!broker) {
       return live.nowUs() - brokerSince < 1e6 ? [] : [say(texts.broker_banner, { age: since(brokerSince) })];
     }
+    return [...this.#serviceLines(services, since), ...this.#ownLines()];
+  }
+
+  // Alarms of Wristlead's own parts; a service that is named already is not named twice.
+  #ownLines() {
+    const named = new Set(this.live.state.services.filter((each) => each.is_missing).map((each) => each.name));
+    return this.live.state.own_alarms
+      .filter((alarm) => !named.has(alarm.device.split("/")[1]))
+      .map((alarm) => say(texts.own_banner, { name: nameOf(alarm.device, this.live), text: alarmText(alarm) }));
+  }
+
+  #serviceLines(services, since) {
     return services.filter((service) => service.is_missing || service.trouble).map((service) => {
       const name = texts.service_name[service.name];
       if (!service.is_missing) {
@@ -64,6 +81,15 @@ export class Shell {
         service: name, age: since(service.since_us), effect: texts.service_effect[service.name],
       });
     });
+  }
+
+  #fillPaused() {
+    const node = document.getElementById("paused");
+    const left = this.live.pausedS();
+    setHidden(node, left === 0);
+    if (left === 0) return;
+    setText(node, say(texts.paused, { time: minutesAndSeconds(left) }));
+    setTitle(node, say(texts.paused_title, { who: this.live.state.paused.who }));
   }
 
   #fillWorst() {

@@ -1,10 +1,46 @@
-"""What became of alarms: stored transitions of one episode and of many, and who has most; writes nothing."""
+"""What became of alarms: stored transitions of one episode and of many, and who has most; writes nothing.
 
-from sqlalchemy import Engine, select
+An episode is one alarm from its beginning until it is off: (device, kind, since_us) names it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Row, Select, func, select
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.alarms.records import Transition
 from ingest.store.schema import alarm_transition_table
+
+MOST = 200  # episodes of one answer: more than a person reads
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which episodes; None is any."""
+
+    from_us: int = 0  # those that began at or after
+    device: str | None = None
+    kind: AlarmKind | None = None
+    priority: AlarmPriority | None = None  # that the episode has now, or ended with
+    state: AlarmState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastEpisode:
+    """One alarm as its log tells it."""
+
+    device: str
+    kind: AlarmKind
+    priority: AlarmPriority
+    state: AlarmState
+    text: str  # the newest words
+    since_us: int
+    ended_us: int | None  # when the condition was over; None while it is there
+    times: int  # how often the condition came within the episode
+    who: str | None  # who acknowledged last
 
 
 def transitions_of(engine: Engine, device: str, kind: AlarmKind, since_us: int) -> list[Transition]:
@@ -15,18 +51,107 @@ def transitions_of(engine: Engine, device: str, kind: AlarmKind, since_us: int) 
         .where(table.device == device, table.kind == kind.value, table.since_us == since_us)
         .order_by(table.id)
     )
+    return _transitions(engine, query)
+
+
+def past_episodes(engine: Engine, wanted: Wanted, most: int = MOST) -> list[PastEpisode]:
+    """The newest episodes, those that began last first."""
+    table = alarm_transition_table.c
+    newest = _newest(wanted)
+    if wanted.priority is not None:
+        newest = newest.where(table.priority == wanted.priority.value)
+    if wanted.state is not None:
+        newest = newest.where(table.state == wanted.state.value)
+    chosen = newest.order_by(table.since_us.desc(), table.device, table.kind).limit(most).subquery()
+    query = (
+        select(alarm_transition_table)
+        .join(
+            chosen,
+            (chosen.c.device == table.device)
+            & (chosen.c.kind == table.kind)
+            & (chosen.c.since_us == table.since_us),
+        )
+        .order_by(table.id)
+    )
+    logs: dict[tuple[str, AlarmKind, int], list[Transition]] = defaultdict(list)
+    for each in _transitions(engine, query):
+        logs[each.device, each.kind, each.since_us].append(each)
+    found = [episode_of(log) for log in logs.values()]
+    return sorted(found, key=lambda each: (-each.since_us, each.device, each.kind))
+
+
+def alarm_counts(engine: Engine, from_us: int) -> dict[str, Counter[AlarmPriority]]:
+    """By device: how many alarms began at or after `from_us`, by the priority they have or ended with."""
+    counts: dict[str, Counter[AlarmPriority]] = defaultdict(Counter)
     with engine.connect() as connection:
-        return [
-            Transition(
-                device=row.device,
-                kind=AlarmKind(row.kind),
-                at_us=row.at_us,
-                state=AlarmState(row.state),
-                priority=AlarmPriority(row.priority),
-                text=row.text,
-                since_us=row.since_us,
-                who=row.who,
-                model=row.model,
-            )
-            for row in connection.execute(query)
-        ]
+        for row in connection.execute(_newest(Wanted(from_us=from_us))):
+            counts[row.device][AlarmPriority(row.priority)] += 1
+    return dict(counts)
+
+
+def episode_of(log: Sequence[Transition]) -> PastEpisode:
+    """The transitions of one episode, oldest first -> the episode."""
+    newest = log[-1]
+    is_there = newest.state in {AlarmState.ON, AlarmState.ACK}
+    return PastEpisode(
+        device=newest.device,
+        kind=newest.kind,
+        priority=newest.priority,
+        state=newest.state,
+        text=newest.text,
+        since_us=newest.since_us,
+        ended_us=None if is_there else _ended_us(log),
+        times=_times(log),
+        who=next((each.who for each in reversed(log) if each.who), None),
+    )
+
+
+def _ended_us(log: Iterable[Transition]) -> int | None:
+    """When the condition was last seen to be over: latched, or off without having been latched."""
+    ended_us = None
+    for each in log:
+        if each.state in {AlarmState.ON, AlarmState.ACK}:
+            ended_us = None
+        elif ended_us is None:
+            ended_us = each.at_us
+    return ended_us
+
+
+def _times(log: Iterable[Transition]) -> int:
+    """Once, and once more for each time that a latched alarm was on again."""
+    before, times = None, 1
+    for each in log:
+        times += before is AlarmState.LATCHED and each.state is AlarmState.ON
+        before = each.state
+    return times
+
+
+def _newest(wanted: Wanted) -> Select[Any]:
+    """The newest transition of each episode that is wanted."""
+    table = alarm_transition_table.c
+    last = select(func.max(table.id)).where(table.since_us >= wanted.from_us)
+    if wanted.device is not None:
+        last = last.where(table.device == wanted.device)
+    if wanted.kind is not None:
+        last = last.where(table.kind == wanted.kind.value)
+    last = last.group_by(table.device, table.kind, table.since_us)
+    return select(alarm_transition_table).where(table.id.in_(last))
+
+
+def _transitions(engine: Engine, query: Select[Any]) -> list[Transition]:
+    with engine.connect() as connection:
+        return [_transition(row) for row in connection.execute(query)]
+
+
+def _transition(row: Row[Any]) -> Transition:
+    return Transition(
+        device=row.device,
+        kind=AlarmKind(row.kind),
+        at_us=row.at_us,
+        state=AlarmState(row.state),
+        priority=AlarmPriority(row.priority),
+        text=row.text,
+        since_us=row.since_us,
+        who=row.who,
+        model=row.model,
+    )

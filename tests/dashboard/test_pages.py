@@ -18,7 +18,7 @@ from ingest.vitals import SignalState
 
 ASSETS = Path(app_module.__file__).parent / "assets"
 SCRIPTS = {path.name: path.read_text() for path in ASSETS.glob("*.*js")}
-PATHS = ("/", "/patient/a/b", "/event/a/b/asystole/1790000000000000")
+PATHS = ("/", "/patient/a/b", "/event/a/b/asystole/1790000000000000", "/alarms")
 
 
 def tree(component: Any) -> list[dict[str, Any]]:
@@ -36,9 +36,9 @@ def known_ids() -> set[str]:
 
 
 def test_paths_lead_to_their_pages() -> None:
-    assert tree(page_layout("/"))[0]["data-page"] == "wall"
-    assert tree(page_layout("/patient/ward/bed-1"))[0]["data-device"] == "ward/bed-1"
-    event = tree(page_layout("/event/ward/bed-1/asystole/1790000000000000"))[0]
+    assert tree(page_layout("/", {}))[0]["data-page"] == "wall"
+    assert tree(page_layout("/patient/ward/bed-1", {}))[0]["data-device"] == "ward/bed-1"
+    event = tree(page_layout("/event/ward/bed-1/asystole/1790000000000000", {}))[0]
     assert (event["data-page"], event["data-device"], event["data-kind"]) == (
         "event",
         "ward/bed-1",
@@ -49,13 +49,18 @@ def test_paths_lead_to_their_pages() -> None:
         "/event/ward/bed-1/asystole/x",
         "/event/ward/bed-1/asystole",
     ):
-        assert texts.NOT_FOUND in str(page_layout(path))
+        assert texts.NOT_FOUND in str(page_layout(path, {}))
     for path in ("/patient/ward", "/patient/a/b/c", "/patient/a/<script>", "/elsewhere"):
-        assert texts.NOT_FOUND in str(page_layout(path))
+        assert texts.NOT_FOUND in str(page_layout(path, {}))
 
 
 def test_every_id_a_script_looks_for_is_laid_out() -> None:
-    placed = {p["id"] for page in (shell_layout(), *map(page_layout, PATHS)) for p in tree(page) if "id" in p}
+    placed = {
+        p["id"]
+        for page in (shell_layout(), *(page_layout(path, {"a/b": "B"}) for path in PATHS))
+        for p in tree(page)
+        if "id" in p
+    }
     wanted = {
         name
         for text in SCRIPTS.values()
@@ -68,9 +73,11 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
     assert placed <= known_ids()
 
 
-@pytest.mark.parametrize(("script", "path"), [("patient.mjs", PATHS[1]), ("event.mjs", PATHS[2])])
+@pytest.mark.parametrize(
+    ("script", "path"), [("patient.mjs", PATHS[1]), ("event.mjs", PATHS[2]), ("alarms.mjs", PATHS[3])]
+)
 def test_every_field_that_a_script_fills_is_laid_out(script: str, path: str) -> None:
-    fields = {p["data-field"] for p in tree(page_layout(path)) if "data-field" in p}
+    fields = {p["data-field"] for p in tree(page_layout(path, {})) if "data-field" in p}
     filled = set(re.findall(r"field\.(\w+)", SCRIPTS[script])) | set(
         re.findall(r'field\["([\w-]+)"\]', SCRIPTS[script])
     )

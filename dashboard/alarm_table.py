@@ -1,0 +1,133 @@
+"""Episodes and counts from the store -> what the alarms page shows of the past; pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import texts
+from dashboard.attributes import attributes
+from dashboard.moments import moment
+from inference.alarms.alarm import AlarmPriority
+from inference.alarms.history import MOST, PastEpisode
+from inference.alarms.rules import in_words
+
+HOUR_US = 3_600_000_000
+NOISY_SHOWN = 5
+MIN_HOURS = 0.5  # a rate from less is a guess
+
+
+def event_link(episode: PastEpisode) -> str:
+    """The page of one alarm, as notifications carry it."""
+    return f"/event/{episode.device}/{episode.kind}/{episode.since_us}"
+
+
+def history_table(episodes: Sequence[PastEpisode], names: Mapping[str, str]) -> Component:
+    """A table with one row an episode, newest first; a sentence where there is none."""
+    if not episodes:
+        return html.P(texts.HISTORY_EMPTY, className="dim table-empty")
+    head = html.Thead(html.Tr([html.Th(name, scope="col") for name in texts.HISTORY_COLUMNS]))
+    body = html.Tbody([_row(each, names) for each in episodes])
+    parts: list[Component] = [html.Table([head, body], className="table history")]
+    if len(episodes) >= MOST:
+        parts.append(html.P(texts.HISTORY_CUT.format(most=MOST), className="dim small"))
+    return html.Div(parts)
+
+
+def _row(each: PastEpisode, names: Mapping[str, str]) -> Component:
+    columns = texts.HISTORY_COLUMNS
+    lasted = in_words((each.ended_us - each.since_us) / 1e6) if each.ended_us else texts.HISTORY_LASTS
+    cells: tuple[Component | list[Component], ...] = (
+        priority_mark(each.priority),
+        dcc.Link(names.get(each.device, each.device), href=f"/patient/{each.device}"),
+        [html.Span(texts.KINDS[each.kind]), html.Span(each.text, className="dim small")],
+        moment(each.since_us),
+        html.Span(lasted, className="num"),
+        html.Span(str(each.times), className="num"),
+        [html.Span(texts.STATES[each.state]), html.Span(_seen(each), className="dim small")],
+        dcc.Link(texts.STRIP_LINK, href=event_link(each), className="row-link"),
+    )
+    return html.Tr(
+        [html.Td(cell, **attributes(data_label=label)) for cell, label in zip(cells, columns, strict=True)]
+    )
+
+
+def _seen(each: PastEpisode) -> str:
+    return texts.SEEN_BY.format(who=each.who) if each.who else ""
+
+
+def priority_mark(priority: AlarmPriority) -> Component:
+    """Shape, stars and word of a priority; the colour only repeats them."""
+    return html.Span(
+        [
+            html.Span(className="mark-shape", **attributes(aria_hidden="true")),
+            html.Span(texts.STARS[priority], className="mark-stars", **attributes(aria_hidden="true")),
+            html.Span(texts.PRIORITIES[priority]),
+        ],
+        className="mark",
+        **attributes(data_priority=priority),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How many alarms a patient had, and in how many hours that the device was heard."""
+
+    device: str
+    counts: Counter[AlarmPriority]
+    hours: float
+
+    @property
+    def alarms(self) -> int:
+        """How many, findings of the model left out."""
+        return self.counts.total() - self.counts[AlarmPriority.ADVISORY]
+
+    @property
+    def per_hour(self) -> float | None:
+        """Alarms a patient-hour; None before MIN_HOURS."""
+        return None if self.hours < MIN_HOURS else self.alarms / self.hours
+
+
+def noisiest(
+    counts: Mapping[str, Counter[AlarmPriority]],
+    extents: Mapping[str, tuple[int, int]],
+    from_us: int,
+    now_us: int,
+) -> list[Noise]:
+    """The patients with most alarms an hour first; `extents` tells when a device was heard first and last."""
+    found = []
+    for device, counted in counts.items():
+        if device not in extents:
+            continue
+        first_us, last_us = extents[device]
+        hours = (min(last_us, now_us) - max(first_us, from_us)) / HOUR_US
+        found.append(Noise(device, counted, max(hours, 0.0)))
+    return sorted(found, key=lambda noise: (-(noise.per_hour or 0.0), -noise.alarms, noise.device))[
+        :NOISY_SHOWN
+    ]
+
+
+def noisiest_list(found: Sequence[Noise], names: Mapping[str, str]) -> Component:
+    """One line a patient, with alarms an hour and what they were."""
+    if not found:
+        return html.P(texts.NOISIEST_EMPTY, className="dim table-empty")
+    return html.Ol([_noise(each, names) for each in found], className="noisiest")
+
+
+def _noise(each: Noise, names: Mapping[str, str]) -> Component:
+    parts = [
+        f"{each.counts[priority]} {texts.NOISE_WORDS[priority]}"
+        for priority in AlarmPriority
+        if each.counts[priority]
+    ]
+    rate = texts.UNKNOWN if each.per_hour is None else f"{each.per_hour:.1f}"
+    in_hours = texts.NOISE_HOURS.format(hours=f"{each.hours:.1f}")
+    return html.Li(
+        [
+            dcc.Link(names.get(each.device, each.device), href=f"/patient/{each.device}"),
+            html.Span(texts.NOISE_RATE.format(rate=rate), className="num noise-rate"),
+            html.Span(f"{', '.join(parts)} · {in_hours}", className="dim small num"),
+        ]
+    )
