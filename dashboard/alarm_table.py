@@ -1,6 +1,5 @@
-"""Episodes and counts from the store -> what the alarms page shows of the past; pure."""
+"""Episodes and loads from the store -> what the alarms page shows of the past; pure."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from dashboard.attributes import attributes
 from dashboard.moments import moment
 from inference.alarms.alarm import AlarmPriority
 from inference.alarms.history import MOST, PastEpisode
+from inference.alarms.noisiest import PatientLoad
 from inference.alarms.rules import in_words
 
 HOUR_US = 3_600_000_000
@@ -45,8 +45,9 @@ def _row(each: PastEpisode, names: Mapping[str, str]) -> Component:
         [html.Span(texts.KINDS[each.kind]), html.Span(each.text, className="dim small")],
         moment(each.since_us),
         html.Span(lasted, className="num"),
-        html.Span(str(each.times), className="num"),
-        [html.Span(texts.STATES[each.state]), html.Span(_seen(each), className="dim small")],
+        html.Span(str(each.count), className="num"),
+        html.Span(peak_words(each), className="num"),
+        [html.Span(texts.STATES[each.state]), html.Span(_remark(each), className="dim small")],
         dcc.Link(texts.STRIP_LINK, href=event_link(each), className="row-link"),
     )
     return html.Tr(
@@ -54,8 +55,19 @@ def _row(each: PastEpisode, names: Mapping[str, str]) -> Component:
     )
 
 
-def _seen(each: PastEpisode) -> str:
-    return texts.SEEN_BY.format(who=each.who) if each.who else ""
+def _remark(each: PastEpisode) -> str:
+    remarks = [texts.SEEN_BY.format(who=each.who)] if each.who else []
+    if each.escalation:
+        remarks.append(texts.ESCALATED.format(count=each.escalation))
+    return " · ".join(remarks)
+
+
+def peak_words(each: PastEpisode) -> str:
+    """The most extreme value with its unit, `--` where there is none."""
+    if each.peak is None:
+        return texts.UNKNOWN
+    digits, unit = texts.PEAKS.get(each.kind, (0, ""))
+    return f"{each.peak:.{digits}f} {unit}".strip()
 
 
 def priority_mark(priority: AlarmPriority) -> Component:
@@ -73,16 +85,15 @@ def priority_mark(priority: AlarmPriority) -> Component:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How many alarms a patient had, and in how many hours that the device was heard."""
+    """What a patient's alarms were, and in how many hours that the device was heard."""
 
-    device: str
-    counts: Counter[AlarmPriority]
+    load: PatientLoad
     hours: float
 
     @property
     def alarms(self) -> int:
         """How many, findings of the model left out."""
-        return self.counts.total() - self.counts[AlarmPriority.ADVISORY]
+        return self.load.alarms - self.load.advisory
 
     @property
     def per_hour(self) -> float | None:
@@ -91,20 +102,17 @@ class Noise:
 
 
 def noisiest(
-    counts: Mapping[str, Counter[AlarmPriority]],
-    extents: Mapping[str, tuple[int, int]],
-    from_us: int,
-    now_us: int,
+    loads: Sequence[PatientLoad], extents: Mapping[str, tuple[int, int]], from_us: int, now_us: int
 ) -> list[Noise]:
     """The patients with most alarms an hour first; `extents` tells when a device was heard first and last."""
     found = []
-    for device, counted in counts.items():
-        if device not in extents:
+    for load in loads:
+        if load.device not in extents:
             continue
-        first_us, last_us = extents[device]
+        first_us, last_us = extents[load.device]
         hours = (min(last_us, now_us) - max(first_us, from_us)) / HOUR_US
-        found.append(Noise(device, counted, max(hours, 0.0)))
-    return sorted(found, key=lambda noise: (-(noise.per_hour or 0.0), -noise.alarms, noise.device))[
+        found.append(Noise(load, max(hours, 0.0)))
+    return sorted(found, key=lambda each: (-(each.per_hour or 0.0), -each.alarms, each.load.device))[
         :NOISY_SHOWN
     ]
 
@@ -117,17 +125,16 @@ def noisiest_list(found: Sequence[Noise], names: Mapping[str, str]) -> Component
 
 
 def _noise(each: Noise, names: Mapping[str, str]) -> Component:
-    parts = [
-        f"{each.counts[priority]} {texts.NOISE_WORDS[priority]}"
-        for priority in AlarmPriority
-        if each.counts[priority]
-    ]
+    load = each.load
+    counts = zip(texts.NOISE_WORDS, (load.high, load.medium, load.low, load.advisory), strict=True)
+    parts = ", ".join(f"{count} {word}" for word, count in counts if count)
     rate = texts.UNKNOWN if each.per_hour is None else f"{each.per_hour:.1f}"
-    in_hours = texts.NOISE_HOURS.format(hours=f"{each.hours:.1f}")
     return html.Li(
         [
-            dcc.Link(names.get(each.device, each.device), href=f"/patient/{each.device}"),
+            dcc.Link(names.get(load.device, load.device), href=f"/patient/{load.device}"),
             html.Span(texts.NOISE_RATE.format(rate=rate), className="num noise-rate"),
-            html.Span(f"{', '.join(parts)} · {in_hours}", className="dim small num"),
+            html.Span(
+                texts.NOISE_PARTS.format(parts=parts, hours=f"{each.hours:.1f}"), className="dim small num"
+            ),
         ]
     )

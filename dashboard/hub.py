@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from dashboard.frames import StateFrame
-from dashboard.monitor import Monitor, Segment
+from dashboard.monitor import Monitor, Revisions, Segment
 from dashboard.requests import Request
 from inference.alarms.alarm import Alarm
 from ingest import topics
@@ -25,6 +25,8 @@ KEPT = (  # by the broker, or said once
     topics.PAUSED,
     topics.LIMITS_IN_FORCE,
     topics.CHANNELS,
+    topics.DISCHARGE,
+    topics.REFUSALS,
 )
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ class Browser:
 
     def __init__(self, max_queued: int = MAX_QUEUED) -> None:
         self.devices: frozenset[str] = frozenset()
-        self.revisions: dict[str, int] = {}  # of the patient states it has
+        self.revisions: Revisions = {}  # of the patient states it has
         self.dropped = 0
         self._queue: deque[Segment] = deque(maxlen=max_queued)
 

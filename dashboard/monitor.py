@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from dashboard.house import House
 from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
+from inference.alarms.limits import LimitsInForce
+from inference.alarms.messages import Refusal
 from inference.verdict import Verdict
 from ingest import topics
 from ingest.chunk import ChunkFlag, Lead
@@ -24,6 +26,8 @@ from ingest.wire import decode
 
 HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
+MAX_INDEX = 1 << 16  # frames.py sends it in two bytes
+Revisions = dict[str, tuple[int, int]]  # by device: (index, revision) of the state that a page has
 _PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
 _STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
@@ -61,6 +65,8 @@ class PatientState:
     vitals: Vitals | None
     verdict: Verdict | None
     alarms: tuple[Alarm, ...]  # worst first, none that is off
+    limits: LimitsInForce | None
+    refusal: Refusal | None  # of the newest request about the patient's limits that was not done
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -88,6 +94,8 @@ class _Patient:
     vitals_at_us: int | None = None
     verdict: Verdict | None = None
     alarms: dict[str, Alarm] = field(default_factory=dict)
+    limits: LimitsInForce | None = None
+    refusal: Refusal | None = None
     data_at_us: int | None = None
     segments: deque[Segment] = field(default_factory=deque)
 
@@ -95,6 +103,8 @@ class _Patient:
 _vitals_decoder = msgspec.json.Decoder(list[Vitals])
 _verdict_decoder = msgspec.json.Decoder(Verdict)
 _alarm_decoder = msgspec.json.Decoder(Alarm)
+_limits_decoder = msgspec.json.Decoder(LimitsInForce)
+_refusal_decoder = msgspec.json.Decoder(Refusal)
 _meta_decoder = msgspec.json.Decoder(_Meta)
 _status_decoder = msgspec.json.Decoder(_Status)
 
@@ -106,6 +116,7 @@ class Monitor:
         self.refused = 0  # messages that could not be understood
         self.house = House(started_us)
         self._patients: dict[str, _Patient] = {}
+        self._next_index = 0  # never given twice: a patient who comes back is another one
 
     def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> Segment | None:
         """Take one MQTT message; return the samples it carried, if it did.
@@ -117,6 +128,10 @@ class Monitor:
                 return None
             if topic.startswith("wl/v1/vitals/"):
                 self._take_vitals(payload, received_us)
+            elif topic.startswith("wl/v1/discharge/"):
+                self._patients.pop(topics.device_of(topic), None)
+            elif topic.startswith("wl/v1/refusal/"):
+                self._take_refusal(topic, payload)
             else:
                 return self._take_device(topic, payload, received_us)
         except (ValueError, msgspec.DecodeError, RecursionError) as error:  # WireError is a ValueError
@@ -124,11 +139,11 @@ class Monitor:
             logger.debug("refused a message on %s: %s", topic, error)
         return None
 
-    def patients(self, known: dict[str, int] | None = None) -> tuple[PatientState, ...]:
+    def patients(self, known: Revisions | None = None) -> tuple[PatientState, ...]:
         """States of the patients whose revision differs from `known`, which is brought up to date."""
         known = {} if known is None else known
-        changed = [p for p in self._patients.values() if known.get(p.device) != p.revision]
-        known.update((patient.device, patient.revision) for patient in changed)
+        changed = [p for p in self._patients.values() if known.get(p.device) != (p.index, p.revision)]
+        known.update((patient.device, (patient.index, patient.revision)) for patient in changed)
         return tuple(_state_of(patient) for patient in changed)
 
     def devices(self) -> tuple[str, ...]:
@@ -162,7 +177,10 @@ class Monitor:
         return patient.alarms.get(kind) if patient is not None else None
 
     def _take_device(self, topic: str, payload: bytes, received_us: int) -> Segment | None:
-        patient = self._patient(topics.device_of(topic))
+        device = topics.device_of(topic)
+        if device.startswith(f"{topics.OWN_SITE}/"):  # a part of Wristlead is no patient
+            return None
+        patient = self._patient(device)
         what = topic.split("/")[2] if topic.startswith("wl/") else topic.rsplit("/", 1)[1]
         match what:
             case "chunk":
@@ -175,6 +193,8 @@ class Monitor:
                 verdict = _verdict_decoder.decode(payload)
                 if not verdict.historic:
                     patient.verdict = verdict
+            case "limits_in_force":
+                patient.limits = _limits_decoder.decode(payload) if payload else None
             case "alarm":
                 _take_alarm(patient, topic.rsplit("/", 1)[1], payload)
             case _:
@@ -182,13 +202,21 @@ class Monitor:
         patient.revision += 1
         return None
 
+    def _take_refusal(self, topic: str, payload: bytes) -> None:
+        what, *ids = topic.removeprefix("wl/v1/refusal/").split("/")
+        patient = self._patients.get("/".join(ids))
+        if what == "limits" and patient is not None:
+            patient.refusal = _refusal_decoder.decode(payload)
+            patient.revision += 1
+
     def _patient(self, device: str) -> _Patient:
         if device not in self._patients:
             if device.startswith(f"{topics.OWN_SITE}/"):
                 raise ValueError(f"{device} is of the site of Wristlead's own parts, which are no patients")
             if len(self._patients) >= MAX_DEVICES:
                 raise ValueError(f"{device} is one more than the {MAX_DEVICES} devices kept")
-            self._patients[device] = _Patient(device, len(self._patients))
+            self._patients[device] = _Patient(device, self._next_index)
+            self._next_index = (self._next_index + 1) % MAX_INDEX
         return self._patients[device]
 
     def _take_chunk(self, patient: _Patient, payload: bytes, received_us: int) -> Segment | None:
@@ -248,6 +276,8 @@ def _state_of(patient: _Patient) -> PatientState:
         vitals,
         patient.verdict,
         _worst_first(list(patient.alarms.values())),
+        patient.limits,
+        patient.refusal,
     )
 
 

@@ -73,6 +73,8 @@ KINDS = {
     AlarmKind.FINDING_CD: "Model: CD",
     AlarmKind.FINDING_HYP: "Model: HYP",
     AlarmKind.AF: "Model: atrial fibrillation",
+    AlarmKind.NOTIFIER: "Notification channel fails",
+    AlarmKind.SERVICE: "Part of Wristlead is silent",
 }
 PRIORITIES = {
     AlarmPriority.HIGH: "High",
@@ -107,10 +109,11 @@ ACTIVE_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasts", "Times", "Pe
 LOADING_ALARMS = "Looking for alarms."
 PAUSE = "Pause all for 2 min"
 HISTORY_TITLE = "Past and present"
-HISTORY_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasted", "Times", "State", "Strip")
+HISTORY_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasted", "Times", "Peak", "State", "Strip")
 HISTORY_EMPTY = "No alarm of this kind in this time."
 HISTORY_CUT = "The newest {most} are shown; choose a shorter time or a patient to see others."
 HISTORY_LASTS = "lasts"
+ESCALATED = "passed on {count}×"
 SEEN_BY = "seen by {who}"
 STRIP_LINK = "Strip"
 SPANS = {
@@ -129,13 +132,8 @@ FILTER_ANY = "Any"
 NOISIEST_TITLE = "Most alarms an hour, last 24 hours"
 NOISIEST_EMPTY = "No alarm in the last 24 hours."
 NOISE_RATE = "{rate} an hour"
-NOISE_HOURS = "in {hours} h"
-NOISE_WORDS = {
-    AlarmPriority.HIGH: "high",
-    AlarmPriority.MEDIUM: "medium",
-    AlarmPriority.LOW: "low",
-    AlarmPriority.ADVISORY: "of the model",
-}
+NOISE_PARTS = "{parts} · in {hours} h"
+NOISE_WORDS = ("high", "medium", "low", "of the model")
 
 ALARMS_LINK = "Alarms"
 SINCE = "since"
@@ -144,6 +142,7 @@ LOADING_STRIP = "Looking for the samples."
 LOG_TITLE = "What became of it"
 LOG_EMPTY = "Nothing is stored of this alarm."
 LOG_WHO = "by {who}"
+LOG_LIMITS = "limits {limits} bpm"
 LOG_MODEL = "model {model}"
 EVENT_UNKNOWN = (
     "No such alarm is known here. The link may be mistyped, or lead to another installation of Wristlead."
@@ -259,7 +258,7 @@ SCRIPT = {
     "kinds": {str(kind): words for kind, words in KINDS.items()},
     "peaks": {str(kind): list(peak) for kind, peak in PEAKS.items()},
     "alarm_state_on": STATES[AlarmState.ON],
-    "alarm_escalated": "passed on {count} times",
+    "alarm_escalated": ESCALATED,
     "strip_link": STRIP_LINK,
     "acknowledge": ACKNOWLEDGE,
     "active_columns": list(ACTIVE_COLUMNS),

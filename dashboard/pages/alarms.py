@@ -12,9 +12,11 @@ from dashboard import ids, texts
 from dashboard.alarm_table import HOUR_US, history_table, noisiest, noisiest_list
 from dashboard.attributes import attributes
 from dashboard.hub import Hub
+from dashboard.monitor import MAX_DEVICES
 from dashboard.past import Past
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
-from inference.alarms.history import Wanted, alarm_counts, past_episodes
+from inference.alarms.history import Wanted, past_episodes
+from inference.alarms.noisiest import noisiest_patients
 from ingest.store.errors import StoreError
 
 NOISE_HOURS = 24
@@ -150,11 +152,11 @@ def noisiest_of(past: Past, names: Mapping[str, str], now_us: int) -> Component:
     """The patients with most alarms an hour, or why nobody knows."""
     from_us = now_us - NOISE_HOURS * HOUR_US
     try:
-        counts = past.ask(lambda engine: alarm_counts(engine, from_us))
-        extents = past.extents(counts)
+        loads = past.ask(lambda engine: noisiest_patients(engine, MAX_DEVICES, span_us=(from_us, None)))
+        extents = past.extents(load.device for load in loads)
     except StoreError as error:
         return _unreadable(error)
-    return noisiest_list(noisiest(counts, extents, from_us, now_us), names)
+    return noisiest_list(noisiest(loads, extents, from_us, now_us), names)
 
 
 def _unreadable(error: StoreError) -> Component:

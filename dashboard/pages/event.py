@@ -97,6 +97,10 @@ def _line(each: Transition) -> Component:
     facts = [texts.PRIORITIES[each.priority]]
     if each.who:
         facts.append(texts.LOG_WHO.format(who=each.who))
+    if each.escalation:
+        facts.append(texts.ESCALATED.format(count=each.escalation))
+    if each.limits_bpm:
+        facts.append(texts.LOG_LIMITS.format(limits=" ".join(f"{limit:g}" for limit in each.limits_bpm)))
     if each.model:
         facts.append(texts.LOG_MODEL.format(model=each.model))
     return html.Li(

@@ -19,6 +19,8 @@ class AlarmKind(StrEnum):
     FINDING_CD = "finding_cd"
     FINDING_HYP = "finding_hyp"
     AF = "atrial_fibrillation"
+    NOTIFIER = "notifier"  # a notification channel fails; of the device "wristlead/{channel}"
+    SERVICE = "service"  # a part of Wristlead is silent; of the device "wristlead/{service}"
 
 
 class AlarmPriority(StrEnum):
@@ -28,6 +30,14 @@ class AlarmPriority(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
     ADVISORY = "advisory"
+
+
+URGENCY = {
+    AlarmPriority.ADVISORY: 0,
+    AlarmPriority.LOW: 1,
+    AlarmPriority.MEDIUM: 2,
+    AlarmPriority.HIGH: 3,
+}
 
 
 class AlarmQueue(StrEnum):
@@ -63,3 +73,10 @@ class Alarm:
     peak: float | None = None  # the most extreme value of the episode, in the text's unit
     who: str | None = None  # who acknowledged; None for the engine itself
     model: str | None = None  # weights behind an advisory alarm
+    escalation: int = 0  # rule 9: how many times it was passed on because nobody acknowledged
+    sounding: bool = True  # rule 8: asks for sound now; false once acknowledged, while paused, if advisory
+    limits_bpm: tuple[float, float, float, float] | None = (
+        None  # in force: extreme low, low, high, extreme high
+    )
+    session: int | None = None  # where the device's stream was at this change ...
+    sample: int | None = None  # ... one past the newest sample used

@@ -1,96 +1,93 @@
-"""Vitals, verdicts, device status, acknowledgements and ticks in; every change of an alarm out.
+"""Vitals, verdicts, statuses, people's requests and ticks in; every change of an alarm out.
 
 Pure: the clock comes with the events. Repeated and older events change nothing.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
 from inference.alarms.episode import Episode, begin_episode
-from inference.alarms.observed import Observed, observe_time, observe_verdict, observe_vitals
+from inference.alarms.events import (
+    Acknowledge,
+    ChannelStatus,
+    DeviceEvent,
+    DeviceStatus,
+    Discharge,
+    ServiceStatus,
+    SetPause,
+    Tick,
+)
+from inference.alarms.limits import LimitsBook, SetLimits
+from inference.alarms.memory import HOUSE, DeviceMemory, HouseMemory
+from inference.alarms.observed import (
+    Observed,
+    has_new_data,
+    observe_service,
+    observe_time,
+    observe_verdict,
+    observe_vitals,
+)
+from inference.alarms.pause import Pause, begin_pause, is_sounding
 from inference.alarms.rules import (
     ADVISORY,
     BLINDING,
+    TECHNICAL,
     Limits,
     Present,
     Reading,
-    Sight,
     note_inside,
     read_advisory,
     read_asystole,
+    read_rate,
+)
+from inference.alarms.technical import (
     read_battery,
+    read_channel,
     read_lead_off,
     read_no_data,
-    read_rate,
+    read_service,
     read_signal,
 )
 from inference.verdict import Verdict
+from ingest.topics import OWN_SITE
 from ingest.vitals import Vitals
 
+__all__ = ["Acknowledge", "AlarmEngine", "DeviceStatus", "Event", "Tick"]
 
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """What a device, or its MQTT will, says about itself."""
-
-    device: str  # "site/device"
-    online: bool
-    battery: int | None  # per cent, None where it does not report it
-    at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
-    """A person has seen an alarm."""
-
-    device: str
-    kind: AlarmKind
-    who: str
-    at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The wall clock; silence of a device is seen by it alone."""
-
-    at_us: int
-
-
-Event = Vitals | Verdict | DeviceStatus | Acknowledge | Tick
-
-
-@dataclass(slots=True)
-class DeviceMemory:
-    """Everything the engine knows of one device; its JSON continues identically elsewhere."""
-
-    seen: Observed = field(default_factory=Observed)
-    episodes: dict[AlarmKind, Episode] = field(default_factory=dict)  # those that are not off
+Event = DeviceEvent | SetPause | SetLimits | Tick
 
 
 class AlarmEngine:
-    """One engine for any number of devices; `limits_of` names the devices with limits of their own."""
+    """One engine for any number of devices; `limits` are those of devices for which nobody set others."""
 
-    def __init__(self, limits: Limits, limits_of: Mapping[str, Limits] | None = None) -> None:
-        self._limits = limits
-        self._limits_of = dict(limits_of or {})
+    def __init__(self, limits: Limits) -> None:
         self._memory: dict[str, DeviceMemory] = {}
+        self._pause: Pause | None = None
+        self._settings = limits
+        self._limits = LimitsBook(limits)
+        self._handlers: dict[type[Event], Callable[[Any], list[Alarm]]] = {
+            Vitals: self._on_vitals,
+            Verdict: self._on_verdict,
+            DeviceStatus: self._on_status,
+            ChannelStatus: self._on_channel,
+            ServiceStatus: self._on_service,
+            Acknowledge: self._on_acknowledge,
+            SetPause: self._on_pause,
+            SetLimits: self._on_limits,
+            Discharge: self._on_discharge,
+            Tick: self._on_tick,
+        }
 
     def push(self, event: Event) -> list[Alarm]:
-        """Take in one event; every alarm that a person must see changed, oldest first, OFF included."""
-        match event:
-            case Vitals():
-                return self._on_vitals(event)
-            case Verdict():
-                return self._on_verdict(event)
-            case DeviceStatus():
-                return self._on_status(event)
-            case Acknowledge():
-                return self._on_acknowledge(event)
-            case Tick():
-                devices = list(self._memory)
-                return [alarm for device in devices for alarm in self._on_tick(device, event.at_us)]
+        """Take in one event; every alarm that a person must see changed, oldest first, OFF included.
+
+        Raises LimitsError, and changes nothing, for limits that cannot be.
+        """
+        return self._handlers[type(event)](event)
 
     def active(self) -> list[Alarm]:
         """Every alarm that is not off."""
@@ -98,29 +95,50 @@ class AlarmEngine:
 
     @property
     def devices(self) -> list[str]:
-        """Every device that was ever heard of."""
-        return list(self._memory)
+        """Every device that was ever heard of and not discharged since."""
+        return [device for device, memory in self._memory.items() if not memory.is_discharged]
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause of all sounds, if there is one."""
+        return self._pause
+
+    @property
+    def limits(self) -> LimitsBook:
+        """Everybody's limits."""
+        return self._limits
 
     def snapshot(self, devices: Iterable[str] | None = None) -> dict[str, bytes]:
-        """JSON of what is known of each device (all by default); `restore` continues from it identically."""
-        names = self._memory if devices is None else devices
-        return {name: msgspec.json.encode(self._memory[name]) for name in names}
+        """JSON of what is known of each device and of the house; `restore` continues from it identically."""
+        house = HouseMemory(self._pause, self._limits.entries)
+        known = {**self._memory, HOUSE: house}
+        names = known if devices is None else [name for name in devices if name in known]
+        return {name: msgspec.json.encode(known[name]) for name in names}
 
     def restore(self, snapshot: Mapping[str, bytes]) -> None:
         """Continue from a snapshot; raises msgspec.ValidationError when one is not readable."""
         for device, memory in snapshot.items():
-            self._memory[device] = msgspec.json.decode(memory, type=DeviceMemory)
+            if device == HOUSE:
+                house = msgspec.json.decode(memory, type=HouseMemory)
+                self._pause = self._pause or house.pause
+                self._limits = LimitsBook(self._settings, house.limits)
+            else:
+                self._memory[device] = msgspec.json.decode(memory, type=DeviceMemory)
+        self._sound_changes()  # a device's memory may be older than the pause
 
     def adopt(self, alarm: Alarm) -> None:
         """Continue an alarm of which nothing but its newest state is known; none that is off."""
-        episodes = self._memory.setdefault(alarm.device, DeviceMemory()).episodes
-        if alarm.state is not AlarmState.OFF and alarm.kind not in episodes:
+        memory = self._memory.setdefault(alarm.device, DeviceMemory())
+        if alarm.state is not AlarmState.OFF and alarm.kind not in memory.episodes:
             acknowledged_us = alarm.at_us if alarm.state is AlarmState.ACK else None
-            episodes[alarm.kind] = Episode(alarm, 0.0, alarm.at_us, acknowledged_us)
+            alarm = replace(alarm, sounding=is_sounding(alarm, self._pause))
+            memory.episodes[alarm.kind] = Episode(alarm, 0.0, alarm.at_us, acknowledged_us)
 
     def _on_vitals(self, vitals: Vitals) -> list[Alarm]:
         memory = self._memory.setdefault(vitals.device, DeviceMemory())
-        if not observe_vitals(memory.seen, vitals):
+        if memory.is_discharged and has_new_data(memory.seen, vitals):
+            memory = self._memory[vitals.device] = DeviceMemory()
+        if memory.is_discharged or not observe_vitals(memory.seen, vitals):
             return []
         seen, at_us = memory.seen, vitals.at_us
         changes = self._advance(vitals.device, AlarmKind.LEAD_OFF, read_lead_off(seen, at_us), at_us)
@@ -128,15 +146,15 @@ class AlarmEngine:
         changes += self._advance(vitals.device, AlarmKind.NO_DATA, read_no_data(seen, at_us), at_us)
         changes += self._advance(vitals.device, AlarmKind.BATTERY, read_battery(seen, at_us), at_us)
         changes += self._advance(vitals.device, AlarmKind.ASYSTOLE, read_asystole(seen, at_us), at_us)
-        limits = self._limits_of.get(vitals.device, self._limits)
+        limits = self._limits.of(vitals.device)
         for kind in (AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
             note_inside(seen, kind, limits, at_us)
             changes += self._advance(vitals.device, kind, read_rate(seen, kind, limits, at_us), at_us)
-        return changes + self._sound_again(vitals.device, at_us)
+        return changes + self._remind(vitals.device, at_us)
 
     def _on_verdict(self, verdict: Verdict) -> list[Alarm]:
         memory = self._memory.setdefault(verdict.device, DeviceMemory())
-        if not observe_verdict(memory.seen, verdict):
+        if memory.is_discharged or not observe_verdict(memory.seen, verdict):
             return []
         at_us = verdict.decided_us
         changes: list[Alarm] = []
@@ -145,54 +163,126 @@ class AlarmEngine:
         return changes
 
     def _on_status(self, status: DeviceStatus) -> list[Alarm]:
-        seen = self._memory.setdefault(status.device, DeviceMemory()).seen
+        memory = self._memory.setdefault(status.device, DeviceMemory())
+        if memory.is_discharged:
+            return []
+        seen = memory.seen
         seen.online = status.online
         seen.battery = seen.battery if status.battery is None else status.battery
         reading = read_battery(seen, status.at_us)
         return self._advance(status.device, AlarmKind.BATTERY, reading, status.at_us)
 
+    def _on_channel(self, channel: ChannelStatus) -> list[Alarm]:
+        self._memory.setdefault(channel.device, DeviceMemory()).is_discharged = False
+        return self._advance(channel.device, AlarmKind.NOTIFIER, read_channel(channel), channel.at_us)
+
+    def _on_service(self, service: ServiceStatus) -> list[Alarm]:
+        memory = self._memory.setdefault(service.device, DeviceMemory())
+        memory.is_discharged = memory.is_discharged and not service.is_online
+        if memory.is_discharged:
+            return []
+        observe_service(memory.seen, service)
+        reading = read_service(memory.seen, service.name, service.at_us)
+        return self._advance(service.device, AlarmKind.SERVICE, reading, service.at_us)
+
     def _on_acknowledge(self, event: Acknowledge) -> list[Alarm]:
         memory = self._memory.get(event.device)
         episode = memory.episodes.get(event.kind) if memory else None
-        change = episode.acknowledge(event.who, event.at_us) if episode else None
-        return self._settled(change)
+        if episode is None or event.since_us not in {None, episode.alarm.since_us}:
+            return []  # of an episode that is over: the one that is there was not seen
+        return self._settled(event.device, episode, episode.acknowledge(event.who, event.at_us))
 
-    def _on_tick(self, device: str, at_us: int) -> list[Alarm]:
+    def _on_pause(self, event: SetPause) -> list[Alarm]:
+        self._pause = begin_pause(self.active(), event.who, event.at_us) if event.is_on else None
+        return self._sound_changes()
+
+    def _on_limits(self, change: SetLimits) -> list[Alarm]:
+        self._limits.set(change)
+        return []  # the next vitals are judged by them
+
+    def _on_discharge(self, event: Discharge) -> list[Alarm]:
+        memory = self._memory.get(event.device)
+        if event.device in self._limits.entries:  # the next patient on this device is somebody else
+            self._limits.set(SetLimits(event.device, None, event.who, event.at_us))
+        if memory is None or memory.is_discharged:
+            return []
+        episodes = list(memory.episodes.values())
+        off = [
+            change
+            for episode in episodes
+            for change in self._settled(event.device, episode, episode.discharge(event.who, event.at_us))
+        ]
+        place = Observed(session=memory.seen.session, last_sample=memory.seen.last_sample)
+        self._memory[event.device] = DeviceMemory(place, is_discharged=True)
+        return off
+
+    def _on_tick(self, tick: Tick) -> list[Alarm]:
+        self._pause = None if self._pause is None else self._pause.at(tick.at_us)
+        changes = self._sound_changes()
+        return changes + [a for device in self.devices for a in self._let_pass(device, tick.at_us)]
+
+    def _let_pass(self, device: str, at_us: int) -> list[Alarm]:
         seen = self._memory[device].seen
         observe_time(seen, at_us)
-        reading = read_no_data(seen, at_us)
-        changes = self._advance(device, AlarmKind.NO_DATA, reading, at_us)
+        changes = self._advance(device, AlarmKind.NO_DATA, read_no_data(seen, at_us), at_us)
         for kind in (AlarmKind.ASYSTOLE, AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
-            changes += self._advance(device, kind, Sight.UNKNOWN, at_us)
-        return changes + self._sound_again(device, at_us)
+            changes += self._advance(device, kind, None, at_us)
+        reading = read_service(seen, device.partition("/")[2], at_us)
+        changes += self._advance(device, AlarmKind.SERVICE, reading, at_us)
+        return changes + self._remind(device, at_us)
 
     def _advance(self, device: str, kind: AlarmKind, reading: Reading, at_us: int) -> list[Alarm]:
         """Bring one rule's reading to its alarm, under the suppression of rule 1."""
         episodes = self._memory[device].episodes
         is_suppressed = _is_suppressed(kind, episodes)
         if is_suppressed and kind is not AlarmKind.ASYSTOLE:
-            reading = Sight.UNKNOWN
+            reading = None
         episode = episodes.get(kind)
         if episode is None:
             if not isinstance(reading, Present):
                 return []
-            episodes[kind] = begin_episode(device, kind, reading, at_us)
-            return [episodes[kind].alarm]
+            episode = episodes[kind] = begin_episode(device, kind, reading, at_us)
+            return self._settled(device, episode, episode.alarm)
         # A finding rests on earlier windows: it is neither raised nor ended while the lead cannot be seen.
         is_over = is_suppressed and kind not in ADVISORY
-        return self._settled(episode.advance(reading, at_us, is_suppressed=is_over))
+        return self._settled(device, episode, episode.advance(reading, at_us, is_suppressed=is_over))
 
-    def _sound_again(self, device: str, at_us: int) -> list[Alarm]:
-        episodes = self._memory[device].episodes.values()
-        return [alarm for episode in episodes if (alarm := episode.sound_again(at_us)) is not None]
+    def _remind(self, device: str, at_us: int) -> list[Alarm]:
+        """Rules 8 and 9: what was acknowledged sounds again, what nobody acknowledged is passed on."""
+        return [
+            change
+            for episode in list(self._memory[device].episodes.values())
+            for change in self._settled(
+                device, episode, episode.sound_again(at_us) or episode.escalate(at_us)
+            )
+        ]
 
-    def _settled(self, change: Alarm | None) -> list[Alarm]:
-        """The change as a list, its episode forgotten once it is off."""
+    def _settled(self, device: str, episode: Episode, change: Alarm | None) -> list[Alarm]:
+        """The change with what was in force, as a list; its episode is forgotten once it is off."""
         if change is None:
             return []
+        memory = self._memory[device]
+        episode.alarm = replace(
+            change,
+            sounding=is_sounding(change, self._pause),
+            limits_bpm=None if device.startswith(f"{OWN_SITE}/") else self._limits.of(device).ordered,
+            session=memory.seen.session,
+            sample=memory.seen.last_sample if memory.seen.session is not None else None,
+        )
         if change.state is AlarmState.OFF:
-            del self._memory[change.device].episodes[change.kind]
-        return [change]
+            del memory.episodes[change.kind]
+        return [episode.alarm]
+
+    def _sound_changes(self) -> list[Alarm]:
+        """The alarms whose sound was paused, or may be heard again."""
+        changes: list[Alarm] = []
+        for memory in self._memory.values():
+            for episode in memory.episodes.values():
+                sounding = is_sounding(episode.alarm, self._pause)
+                if sounding != episode.alarm.sounding:
+                    episode.alarm = replace(episode.alarm, sounding=sounding)
+                    changes.append(episode.alarm)
+        return changes
 
 
 def _is_suppressed(kind: AlarmKind, episodes: Mapping[AlarmKind, Episode]) -> bool:
@@ -200,7 +290,7 @@ def _is_suppressed(kind: AlarmKind, episodes: Mapping[AlarmKind, Episode]) -> bo
 
     Asystole itself is suppressed only while it cannot be seen: its reading asks for a good signal.
     """
-    if kind in BLINDING or kind is AlarmKind.BATTERY:
+    if kind in TECHNICAL:
         return False
     if any(other in episodes for other in BLINDING):
         return True

@@ -6,20 +6,23 @@ off --met--> on --acknowledged--> ack --ended--> off
 """
 
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
-from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
+from inference.alarms.alarm import URGENCY, Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.observed import SECOND_US
-from inference.alarms.rules import LATCHING, Present, Reading, Sight, queue_of
+from inference.alarms.rules import LATCHING, Ended, Present, Reading, queue_of
 
 SOUND_AGAIN_S = 180.0  # rule 8: an acknowledged alarm sounds again after 3 min
+ESCALATE_S = {AlarmPriority.HIGH: 60.0, AlarmPriority.MEDIUM: 180.0}  # rule 9, each time; others never
+MAX_ESCALATION = 3  # further than any list of channels; an alarm nobody sees all night fills no log
 UPDATE_EVERY_S = 0.9  # words change at most once a second; vitals come each second give or take some ms
 
-URGENCY = {
-    AlarmPriority.ADVISORY: 0,
-    AlarmPriority.LOW: 1,
-    AlarmPriority.MEDIUM: 2,
-    AlarmPriority.HIGH: 3,
-}
+
+class _Changed(TypedDict, total=False):
+    who: str | None
+    text: str
+    count: int
+    escalation: int
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Episode:
     peak_excess: float
     shown_us: int  # when its newest words were returned
     acknowledged_us: int | None = None
+    waiting_us: int | None = None  # since when it waits for a person at its present priority and escalation
 
     def advance(self, reading: Reading, at_us: int, *, is_suppressed: bool) -> Alarm | None:
         """Take in what the rule sees now; the alarm if a person must see a change.
@@ -39,17 +43,17 @@ class Episode:
         """
         state, who = self.alarm.state, self.alarm.who
         is_latching = self.alarm.kind in LATCHING
-        is_out_of_sight = is_suppressed and reading is Sight.UNKNOWN
+        is_out_of_sight = is_suppressed and reading is None
         match state, reading:
             case AlarmState.LATCHED, Present():
                 return self._become(AlarmState.ON, reading, at_us, count=self.alarm.count + 1)
             case ((AlarmState.ON | AlarmState.ACK), Present()):
                 return self._update(reading, at_us)
-            case AlarmState.ON, Sight.ENDED if is_latching:
+            case AlarmState.ON, Ended() if is_latching:
                 return self._become(AlarmState.LATCHED, None, at_us)
-            case ((AlarmState.ON | AlarmState.ACK), Sight.ENDED):
-                return self._become(AlarmState.OFF, None, at_us, who=who)
-            case ((AlarmState.ON | AlarmState.ACK), _) if is_out_of_sight and not (
+            case ((AlarmState.ON | AlarmState.ACK), Ended()):
+                return self._become(AlarmState.OFF, None, at_us, who=who, text=reading.text)
+            case ((AlarmState.ON | AlarmState.ACK), None) if is_out_of_sight and not (
                 is_latching and who is None
             ):
                 return self._become(AlarmState.OFF, None, at_us, who=who)
@@ -65,6 +69,10 @@ class Episode:
                 return self._become(AlarmState.OFF, None, at_us, who=who)
         return None
 
+    def discharge(self, who: str, at_us: int) -> Alarm:
+        """The patient has left: off, whatever it was."""
+        return self._become(AlarmState.OFF, None, at_us, who=who)
+
     def sound_again(self, at_us: int) -> Alarm | None:
         """Rule 8: back on when it was acknowledged 3 min ago; advisory alarms come once an episode."""
         if self.alarm.state is not AlarmState.ACK or self.acknowledged_us is None:
@@ -74,6 +82,19 @@ class Episode:
         if not is_due or self.alarm.queue is AlarmQueue.ADVISORY:
             return None
         return self._become(AlarmState.ON, None, at_us)
+
+    def escalate(self, at_us: int) -> Alarm | None:
+        """Rule 9: passed on when nobody acknowledged for 60 s (high) or 180 s (medium), on or latched."""
+        after_s = ESCALATE_S.get(self.alarm.priority)
+        is_unseen = self.alarm.state in {AlarmState.ON, AlarmState.LATCHED}
+        if not is_unseen or after_s is None or self.alarm.escalation >= MAX_ESCALATION:
+            return None
+        since_us = self.alarm.at_us if self.waiting_us is None else self.waiting_us
+        self.waiting_us = min(since_us, at_us)  # the clock may have been set back
+        if at_us - self.waiting_us < after_s * SECOND_US:
+            return None
+        self.waiting_us = at_us
+        return self._become(self.alarm.state, None, at_us, escalation=self.alarm.escalation + 1)
 
     def _update(self, reading: Present, at_us: int) -> Alarm | None:
         """New words at most once a second; more urgent at once, and heard again though acknowledged."""
@@ -88,20 +109,20 @@ class Episode:
         return self.alarm
 
     def _become(
-        self,
-        state: AlarmState,
-        reading: Present | None,
-        at_us: int,
-        *,
-        count: int | None = None,
-        who: str | None = None,
+        self, state: AlarmState, reading: Present | None, at_us: int, **changed: Unpack[_Changed]
     ) -> Alarm:
         before = self.alarm
         if reading is not None:
             self._note_peak(reading)
             priority = max(before.priority, reading.priority, key=URGENCY.__getitem__)
             self.alarm = replace(self.alarm, priority=priority, text=reading.text, model=reading.model)
-        self.alarm = replace(self.alarm, state=state, at_us=at_us, who=who, count=count or before.count)
+        is_heard_anew = before.state is AlarmState.ACK and state is AlarmState.ON
+        if is_heard_anew:
+            changed["escalation"] = 0
+        if is_heard_anew or self.alarm.priority is not before.priority:
+            self.waiting_us = at_us
+        changed.setdefault("who", None)
+        self.alarm = replace(self.alarm, state=state, at_us=at_us, **changed)
         self.shown_us = at_us
         if state is not AlarmState.ACK:
             self.acknowledged_us = None
@@ -127,11 +148,13 @@ def begin_episode(device: str, kind: AlarmKind, reading: Present, at_us: int) ->
         peak=reading.value,
         model=reading.model,
     )
-    return Episode(alarm, peak_excess=reading.excess, shown_us=at_us)
+    return Episode(alarm, peak_excess=reading.excess, shown_us=at_us, waiting_us=at_us)
 
 
 def is_transition(before: Alarm | None, after: Alarm) -> bool:
-    """True when the state, the priority or the count changed, not only the words."""
-    if before is None:
-        return True
-    return (before.state, before.priority, before.count) != (after.state, after.priority, after.count)
+    """True when the state, the priority, the count or the escalation changed, not only the words."""
+    return before is None or _standing(before) != _standing(after)
+
+
+def _standing(alarm: Alarm) -> tuple[AlarmState, AlarmPriority, int, int]:
+    return alarm.state, alarm.priority, alarm.count, alarm.escalation

@@ -1,17 +1,17 @@
-"""What became of alarms: stored transitions of one episode and of many, and who has most; writes nothing.
+"""What became of alarms: the stored transitions of one episode, and of many; nothing is written.
 
 An episode is one alarm from its beginning until it is off: (device, kind, since_us) names it.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, func, select
+from sqlalchemy import Engine, Select, func, select
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
-from inference.alarms.records import Transition
+from inference.alarms.records import Transition, as_transition
 from ingest.store.schema import alarm_transition_table
 
 MOST = 200  # episodes of one answer: more than a person reads
@@ -39,7 +39,9 @@ class PastEpisode:
     text: str  # the newest words
     since_us: int
     ended_us: int | None  # when the condition was over; None while it is there
-    times: int  # how often the condition came within the episode
+    count: int  # how often the condition came within the episode
+    peak: float | None  # the most extreme value, in the text's unit
+    escalation: int  # how many times it was passed on because nobody acknowledged
     who: str | None  # who acknowledged last
 
 
@@ -80,15 +82,6 @@ def past_episodes(engine: Engine, wanted: Wanted, most: int = MOST) -> list[Past
     return sorted(found, key=lambda each: (-each.since_us, each.device, each.kind))
 
 
-def alarm_counts(engine: Engine, from_us: int) -> dict[str, Counter[AlarmPriority]]:
-    """By device: how many alarms began at or after `from_us`, by the priority they have or ended with."""
-    counts: dict[str, Counter[AlarmPriority]] = defaultdict(Counter)
-    with engine.connect() as connection:
-        for row in connection.execute(_newest(Wanted(from_us=from_us))):
-            counts[row.device][AlarmPriority(row.priority)] += 1
-    return dict(counts)
-
-
 def episode_of(log: Sequence[Transition]) -> PastEpisode:
     """The transitions of one episode, oldest first -> the episode."""
     newest = log[-1]
@@ -101,7 +94,9 @@ def episode_of(log: Sequence[Transition]) -> PastEpisode:
         text=newest.text,
         since_us=newest.since_us,
         ended_us=None if is_there else _ended_us(log),
-        times=_times(log),
+        count=newest.count,
+        peak=next((each.peak for each in reversed(log) if each.peak is not None), None),
+        escalation=max(each.escalation for each in log),
         who=next((each.who for each in reversed(log) if each.who), None),
     )
 
@@ -115,15 +110,6 @@ def _ended_us(log: Iterable[Transition]) -> int | None:
         elif ended_us is None:
             ended_us = each.at_us
     return ended_us
-
-
-def _times(log: Iterable[Transition]) -> int:
-    """Once, and once more for each time that a latched alarm was on again."""
-    before, times = None, 1
-    for each in log:
-        times += before is AlarmState.LATCHED and each.state is AlarmState.ON
-        before = each.state
-    return times
 
 
 def _newest(wanted: Wanted) -> Select[Any]:
@@ -140,18 +126,4 @@ def _newest(wanted: Wanted) -> Select[Any]:
 
 def _transitions(engine: Engine, query: Select[Any]) -> list[Transition]:
     with engine.connect() as connection:
-        return [_transition(row) for row in connection.execute(query)]
-
-
-def _transition(row: Row[Any]) -> Transition:
-    return Transition(
-        device=row.device,
-        kind=AlarmKind(row.kind),
-        at_us=row.at_us,
-        state=AlarmState(row.state),
-        priority=AlarmPriority(row.priority),
-        text=row.text,
-        since_us=row.since_us,
-        who=row.who,
-        model=row.model,
-    )
+        return [as_transition(row) for row in connection.execute(query)]

@@ -1,27 +1,50 @@
 """One MQTT message -> the events it carries, with the reason for each part that could not be understood."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
 
 from inference.alarms.alarm import AlarmKind
-from inference.alarms.engine import Acknowledge, DeviceStatus
+from inference.alarms.events import (
+    Acknowledge,
+    ChannelStatus,
+    DeviceEvent,
+    DeviceStatus,
+    Discharge,
+    ServiceStatus,
+    SetPause,
+)
+from inference.alarms.limits import OwnLimits, SetLimits
 from inference.verdict import Verdict
-from ingest.topics import device_of
+from ingest.topics import ID_PATTERN, device_of
 from ingest.vitals import Vitals
 
 MAX_WHO = 64  # characters, as stored
 
-DeviceEvent = Vitals | Verdict | DeviceStatus | Acknowledge
+MessageEvent = DeviceEvent | SetPause | SetLimits
+
+MAX_REASON = 200  # characters of a channel's reason
+# Ourselves, whom we cannot miss; and simulated patients, whose end is no fault.
+UNWATCHED = frozenset({"alarms", "simulate"})
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What a message says; a refused record does not cost the others of its message."""
 
-    events: list[DeviceEvent] = field(default_factory=list)
+    events: list[MessageEvent] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)  # reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request was not done, for whoever asked."""
+
+    reason: str
+    request: str  # what came, its beginning
+    at_us: int
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -29,30 +52,60 @@ class _Status(msgspec.Struct, frozen=True):
     battery: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
 
 
+class _Channel(msgspec.Struct, frozen=True):
+    ok: bool
+    reason: str | None = None
+
+
+class _Presence(msgspec.Struct, frozen=True):
+    online: bool
+
+
 class _Who(msgspec.Struct, frozen=True):
     who: str
+
+
+class _Acknowledge(msgspec.Struct, frozen=True):
+    who: str
+    since_us: int | None = None
+
+
+class _Pause(msgspec.Struct, frozen=True):
+    who: str
+    on: bool
+
+
+class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # a misspelt limit must not be lost
+    who: str
+    reset: bool = False
+    rate_low_bpm: float | None = None
+    rate_high_bpm: float | None = None
+    rate_extreme_low_bpm: float | None = None
+    rate_extreme_high_bpm: float | None = None
 
 
 _raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _vitals_decoder = msgspec.json.Decoder(Vitals)
 _verdict_decoder = msgspec.json.Decoder(Verdict)
 _status_decoder = msgspec.json.Decoder(_Status)
+_channel_decoder = msgspec.json.Decoder(_Channel)
+_presence_decoder = msgspec.json.Decoder(_Presence)
 _who_decoder = msgspec.json.Decoder(_Who)
+_acknowledge_decoder = msgspec.json.Decoder(_Acknowledge)
+_pause_decoder = msgspec.json.Decoder(_Pause)
+_limits_decoder = msgspec.json.Decoder(_Limits)
 
 
 def decode_message(topic: str, payload: bytes, received_us: int) -> Decoded:
-    """Vitals, a verdict, a device's status or an acknowledgement, told apart by the topic.
+    """What devices, services and people say, told apart by the topic.
 
-    `received_us` (wall clock) is when a status or an acknowledgement counts: these carry no time.
+    `received_us` (wall clock) is when a status or a request counts: these carry no time.
     """
+    what = "status" if topic.startswith("ecg/") else topic.split("/")[2]
     try:
-        if topic.startswith("wl/v1/vitals/"):
+        if what == "vitals":
             return _decode_vitals(payload)
-        if topic.startswith("wl/v1/verdict/"):
-            return Decoded([_verdict_decoder.decode(payload)])
-        if topic.startswith("wl/v1/acknowledge/"):
-            return Decoded([_decode_acknowledge(topic, payload, received_us)])
-        return Decoded(_decode_status(topic, payload, received_us))
+        return Decoded(_DECODERS[what](topic, payload, received_us))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return Decoded(refused=[str(error)])
 
@@ -67,17 +120,95 @@ def _decode_vitals(payload: bytes) -> Decoded:
     return decoded
 
 
-def _decode_acknowledge(topic: str, payload: bytes, at_us: int) -> Acknowledge:
-    name = _who_decoder.decode(payload).who
-    who = "".join(each for each in name if each.isprintable()).strip()[:MAX_WHO]  # a zero would block a store
-    if not who:
-        raise ValueError("an acknowledgement needs a name in who")
-    return Acknowledge(device_of(topic), AlarmKind(topic.rsplit("/", 1)[1]), who, at_us)
+def _decode_verdict(_topic: str, payload: bytes, _at_us: int) -> list[MessageEvent]:
+    return [_verdict_decoder.decode(payload)]
 
 
-def _decode_status(topic: str, payload: bytes, at_us: int) -> list[DeviceEvent]:
+def _decode_acknowledge(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    request = _acknowledge_decoder.decode(payload)
+    kind = AlarmKind(topic.rsplit("/", 1)[1])
+    return [Acknowledge(device_of(topic), kind, _name_of(request.who), at_us, request.since_us)]
+
+
+def _decode_pause(_topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    request = _pause_decoder.decode(payload)
+    return [SetPause(request.on, _name_of(request.who), at_us)]
+
+
+def _decode_discharge(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    who = _name_of(_who_decoder.decode(payload).who)
+    if topic.count("/") != 4:
+        raise ValueError(f"topic {topic!r} names no device: want wl/v1/discharge/site/device")
+    return [Discharge(device_of(topic), who, at_us)]
+
+
+def _decode_limits(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    request = _limits_decoder.decode(payload)
+    scope = topic.removeprefix("wl/v1/limits/")
+    if not 1 <= len(ids := scope.split("/")) <= 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
+        raise ValueError(
+            f"topic {topic!r} names no scope: want wl/v1/limits/site or wl/v1/limits/site/device"
+        )
+    limits = OwnLimits(
+        rate_low_bpm=request.rate_low_bpm,
+        rate_high_bpm=request.rate_high_bpm,
+        rate_extreme_low_bpm=request.rate_extreme_low_bpm,
+        rate_extreme_high_bpm=request.rate_extreme_high_bpm,
+    )
+    if request.reset and limits.stated():
+        raise ValueError("reset takes all limits away: want reset or limits, not both")
+    return [SetLimits(scope, limits if limits.stated() else None, _name_of(request.who), at_us)]
+
+
+def _decode_status(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
     if not payload:  # takes a retained status away
         return []
     status = _status_decoder.decode(payload)
     battery = None if status.battery is None else round(status.battery)
     return [DeviceStatus(device_of(topic), status.online, battery, at_us)]
+
+
+def _decode_channel(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    """An empty payload takes a channel away: nothing of it can fail any more."""
+    channel = _channel_decoder.decode(payload) if payload else _Channel(ok=True)
+    reason = None if channel.reason is None else _printable(channel.reason, MAX_REASON)
+    return [ChannelStatus(_own_name(topic), channel.ok, reason or None, at_us)]
+
+
+def _decode_presence(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    name = _own_name(topic)
+    if not payload or name in UNWATCHED:
+        return []
+    return [ServiceStatus(name, _presence_decoder.decode(payload).online, at_us)]
+
+
+def _name_of(who: str) -> str:
+    name = _printable(who, MAX_WHO)
+    if not name:
+        raise ValueError("a request needs a name in who")
+    return name
+
+
+def _own_name(topic: str) -> str:
+    """The name of a channel or service, the last part of its topic."""
+    name = topic.removeprefix("wl/v1/").partition("/")[2]
+    if not ID_PATTERN.fullmatch(name):
+        raise ValueError(f"topic {topic!r} ends in no name: want 1 to 64 of [A-Za-z0-9_-]")
+    return name
+
+
+def _printable(text: str, most: int) -> str:
+    """What can be shown and stored: a zero character would block a store."""
+    return "".join(each for each in text if each.isprintable()).strip()[:most]
+
+
+_DECODERS: dict[str, Callable[[str, bytes, int], list[MessageEvent]]] = {
+    "verdict": _decode_verdict,
+    "status": _decode_status,
+    "acknowledge": _decode_acknowledge,
+    "pause": _decode_pause,
+    "limits": _decode_limits,
+    "discharge": _decode_discharge,
+    "channel": _decode_channel,
+    "service": _decode_presence,
+}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from inference.alarms.alarm import AlarmKind
+from inference.alarms.events import ServiceStatus
 from inference.verdict import Finding, Indeterminate, RhythmFinding, Verdict
 from ingest.vitals import SignalState, Vitals
 
@@ -50,6 +51,8 @@ class Observed:
     inside_us: dict[AlarmKind, int] = field(default_factory=dict)  # since when the rate is inside its limits
     online: bool = True
     battery: int | None = None  # per cent
+    service_us: int | None = None  # newest heartbeat of a part of Wristlead
+    service_online: bool = True
     votes: list[Vote] = field(default_factory=list)  # oldest first, at most VOTES_KEPT
     rhythm_votes: list[Vote] = field(default_factory=list)  # likewise, of windows whose rhythm can be told
 
@@ -88,10 +91,24 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
     return True
 
 
+def has_new_data(seen: Observed, vitals: Vitals) -> bool:
+    """True when a device that was discharged sends again; vitals go on for minutes after its last sample."""
+    return vitals.session != seen.session or vitals.last_sample > seen.last_sample
+
+
 def observe_time(seen: Observed, at_us: int) -> None:
     """Let the clock go on; after it was set back silence counts from now."""
     if seen.data_us is not None:
         seen.data_us = min(seen.data_us, at_us)
+    if seen.service_us is not None:
+        seen.service_us = min(seen.service_us, at_us)
+
+
+def observe_service(seen: Observed, service: ServiceStatus) -> None:
+    """A heartbeat is a sign of life; a goodbye is none, and a service that was never heard is not missed."""
+    seen.service_online = service.is_online
+    if service.is_online:
+        seen.service_us = service.at_us
 
 
 def observe_verdict(seen: Observed, verdict: Verdict) -> bool:

@@ -1,20 +1,32 @@
-"""Alarms, their transitions and the engine's memory -> the store, and back again."""
+"""Alarms, their transitions, people's settings and the engine's memory -> the store, and back again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmState
 from ingest.store.insertion import insert_replacing
-from ingest.store.schema import alarm_memory_table, alarm_table, alarm_transition_table
+from ingest.store.schema import (
+    alarm_memory_table,
+    alarm_setting_table,
+    alarm_table,
+    alarm_transition_table,
+)
+
+Span = tuple[int | None, int | None]  # Unix microseconds, the end excluded; None is open
+ALWAYS: Span = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One line of the log: what an alarm became, when, and by whom."""
+    """One line of the log: what an alarm became, when, by whom, under which limits.
+
+    Its strip is what is stored of the device from 10 s before `at_us` to 20 s after it; `session` and
+    `sample` say where its stream was then.
+    """
 
     device: str
     kind: AlarmKind
@@ -25,10 +37,33 @@ class Transition:
     since_us: int
     who: str | None
     model: str | None
+    count: int = 1
+    peak: float | None = None
+    escalation: int = 0
+    limits_bpm: tuple[float, float, float, float] | None = None  # extreme low, low, high, extreme high
+    session: int | None = None
+    sample: int | None = None
 
 
-def save_alarms(engine: Engine, transitions: Sequence[Alarm], memory: Mapping[str, bytes]) -> None:
-    """Log every transition, keep the newest state of each alarm and the memory of each device, or nothing.
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """One line of what people set."""
+
+    at_us: int
+    who: str
+    what: str  # "limits", "pause" or "discharge"
+    scope: str  # "site/device", "site", or "*" for everything
+    before: str | None  # JSON of the limits, "on" or "off"; None where there was nothing
+    after: str | None
+
+
+def save_alarms(
+    engine: Engine,
+    transitions: Sequence[Alarm],
+    memory: Mapping[str, bytes],
+    settings: Sequence[SettingChange] = (),
+) -> None:
+    """Log every transition and setting, keep the newest state of each alarm and the memory, or nothing.
 
     Raises sqlalchemy.exc.SQLAlchemyError when the store does not take it.
     """
@@ -39,12 +74,14 @@ def save_alarms(engine: Engine, transitions: Sequence[Alarm], memory: Mapping[st
         for alarm in newest.values():
             _save_newest(connection, alarm)
         if memory:
-            rows = [{"device": device, "memory": known.decode()} for device, known in memory.items()]
+            rows = [{"device": name, "memory": known.decode()} for name, known in memory.items()]
             connection.execute(insert_replacing(connection.dialect.name, alarm_memory_table), rows)
+        if settings:
+            connection.execute(insert(alarm_setting_table), [asdict(change) for change in settings])
 
 
 def load_memory(engine: Engine) -> dict[str, bytes]:
-    """What was remembered of each device, for `AlarmEngine.restore`."""
+    """What was remembered of each device and of the house, for `AlarmEngine.restore`."""
     with engine.connect() as connection:
         return {row.device: row.memory.encode() for row in connection.execute(select(alarm_memory_table))}
 
@@ -56,26 +93,68 @@ def active_alarms(engine: Engine) -> list[Alarm]:
         return [msgspec.json.decode(text, type=Alarm) for text in connection.scalars(query)]
 
 
-def alarm_history(engine: Engine, device: str | None = None, limit: int = 200) -> list[Transition]:
-    """The newest transitions of one device, or of all, newest first."""
-    query = select(alarm_transition_table).order_by(alarm_transition_table.c.id.desc()).limit(limit)
-    if device is not None:
-        query = query.where(alarm_transition_table.c.device == device)
+def alarm_history(
+    engine: Engine,
+    device: str | None = None,
+    limit: int = 200,
+    *,
+    site: str | None = None,
+    span_us: Span = ALWAYS,
+) -> list[Transition]:
+    """The newest transitions of a device, of a site or of all, in a span, newest first."""
+    table = alarm_transition_table.c
+    query = select(alarm_transition_table).order_by(table.id.desc()).limit(limit)
+    query = query.where(*where_transitions(device, site, span_us))
+    with engine.connect() as connection:
+        return [as_transition(row) for row in connection.execute(query)]
+
+
+def setting_changes(engine: Engine, scope: str | None = None, limit: int = 200) -> list[SettingChange]:
+    """What people set for one scope, or for all, newest first."""
+    table = alarm_setting_table.c
+    query = select(alarm_setting_table).order_by(table.id.desc()).limit(limit)
+    if scope is not None:
+        query = query.where(table.scope == scope)
     with engine.connect() as connection:
         return [
-            Transition(
-                device=row.device,
-                kind=AlarmKind(row.kind),
-                at_us=row.at_us,
-                state=AlarmState(row.state),
-                priority=AlarmPriority(row.priority),
-                text=row.text,
-                since_us=row.since_us,
-                who=row.who,
-                model=row.model,
-            )
+            SettingChange(row.at_us, row.who, row.what, row.scope, row.before, row.after)
             for row in connection.execute(query)
         ]
+
+
+def where_transitions(device: str | None, site: str | None, span_us: Span) -> list[ColumnElement[bool]]:
+    """The conditions of a question about transitions."""
+    table = alarm_transition_table.c
+    from_us, to_us = span_us
+    return [
+        *([] if device is None else [table.device == device]),
+        *([] if site is None else [table.device.startswith(f"{site}/", autoescape=True)]),
+        *([] if from_us is None else [table.at_us >= from_us]),
+        *([] if to_us is None else [table.at_us < to_us]),
+    ]
+
+
+def as_transition(row: Any) -> Transition:
+    """One row of the log."""
+    return Transition(
+        device=row.device,
+        kind=AlarmKind(row.kind),
+        at_us=row.at_us,
+        state=AlarmState(row.state),
+        priority=AlarmPriority(row.priority),
+        text=row.text,
+        since_us=row.since_us,
+        who=row.who,
+        model=row.model,
+        count=row._mapping["count"],  # noqa: SLF001 - a row is a tuple, whose own count is a method
+        peak=row.peak,
+        escalation=row.escalation,
+        limits_bpm=None
+        if row.limits is None
+        else msgspec.json.decode(row.limits, type=tuple[float, float, float, float]),
+        session=row.session,
+        sample=row.sample,
+    )
 
 
 def _save_newest(connection: Connection, alarm: Alarm) -> None:
@@ -102,4 +181,10 @@ def _log_row(alarm: Alarm) -> dict[str, Any]:
         "since_us": alarm.since_us,
         "who": alarm.who,
         "model": alarm.model,
+        "count": alarm.count,
+        "peak": alarm.peak,
+        "escalation": alarm.escalation,
+        "limits": None if alarm.limits_bpm is None else msgspec.json.encode(alarm.limits_bpm).decode(),
+        "session": alarm.session,
+        "sample": alarm.sample,
     }

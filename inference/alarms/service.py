@@ -8,56 +8,68 @@ import logging
 import signal
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
-from inference.alarms.engine import AlarmEngine, Tick
+from inference.alarms.board import AlarmLink, Board
+from inference.alarms.engine import AlarmEngine
 from inference.alarms.episode import is_transition
-from inference.alarms.messages import Decoded, decode_message
-from inference.alarms.records import active_alarms, load_memory, save_alarms
-from inference.alarms.rules import NO_DATA_S, Limits
+from inference.alarms.events import Discharge, SetPause, Tick
+from inference.alarms.journal import CHECKPOINT_S, Journal
+from inference.alarms.limits import LimitsError, SetLimits
+from inference.alarms.memory import HOUSE
+from inference.alarms.messages import Decoded, MessageEvent, Refusal, decode_message
+from inference.alarms.records import SettingChange, active_alarms, load_memory
+from inference.alarms.rules import Limits
+from inference.alarms.technical import NO_DATA_S
 from ingest.link import LinkError, Message, MqttLink
 from ingest.metrics import serve_metrics
 from ingest.settings import Settings
-from ingest.store.schema import STORE_OK, open_store
-from ingest.topics import ACKNOWLEDGE, ALARMS, DEVICE_STATUS, VERDICTS, VITALS, alarm_topic
+from ingest.store.schema import open_store
+from ingest.topics import (
+    ACKNOWLEDGE,
+    ALARMS,
+    CHANNELS,
+    DEVICE_STATUS,
+    DISCHARGE,
+    LIMITS,
+    LIMITS_IN_FORCE,
+    OWN_SITE,
+    PAUSE,
+    PAUSED,
+    SERVICES,
+    VERDICTS,
+    VITALS,
+    alarm_topic,
+    limits_in_force_topic,
+    refusal_topic,
+)
+
+__all__ = ["CHECKPOINT_S", "FIRST_TICK_S", "AlarmService", "run"]
 
 TICK_S = 0.5
 FIRST_TICK_S = NO_DATA_S  # after the start: nobody was watched before, so no silence is old enough yet
-CHECKPOINT_S = 10.0  # how old the memory of a quiet device may be after a kill
-RETRY_S = 1.0  # between attempts while the store is in trouble
 BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must not wait for a stuck one
-MAX_UNSAVED = 10_000  # transitions kept while the store is in trouble
 POLL_S = 0.1
+MAX_ECHO = 500  # bytes of a refused request that are said back
+HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, DISCHARGE)
+OWN = (ALARMS, LIMITS_IN_FORCE, PAUSED)  # for what is retained, which comes at every connection
+OWN_PREFIXES = tuple(topic.removesuffix("#") for topic in OWN)
+SERVICE_PREFIX = SERVICES.removesuffix("+")
+MAY_BE_RETAINED = ("ecg/", CHANNELS.removesuffix("+"))  # all else counts when it is said, and only then
+REQUESTS = tuple(topic.removesuffix("#") for topic in (ACKNOWLEDGE, PAUSE, LIMITS, DISCHARGE))
 
 logger = logging.getLogger(__name__)
 
 
-class AlarmLink(Protocol):
-    """What the service asks of its MQTT connection."""
-
-    @property
-    def is_connected(self) -> bool:
-        """True while the broker is there."""
-
-    def poll(self, timeout_s: float) -> list[Message]:
-        """Messages that came."""
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        """Send, at least once."""
-
-    def acknowledge(self, message: Message) -> None:
-        """Say that a message is safe here."""
-
-
 class AlarmService:
-    """Joins messages, engine and store; `start` once, then `step` for ever, `stop` at the end."""
+    """Joins messages, engine, store and broker; `start` once, then `step` for ever, `stop` at the end."""
 
     def __init__(
         self,
@@ -69,28 +81,24 @@ class AlarmService:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
-        self._open_engine = open_engine
-        self._engine: Engine | None = None
         self._alarms = alarms
         self._clock_us = clock_us
         self._monotonic_s = monotonic_s
-        self._shown: dict[tuple[str, AlarmKind], Alarm] = {}  # as last published; none that is off
-        self._retained: set[str] = set()  # alarm topics that the broker said it retains
-        self._unsaved: deque[Alarm] = deque(maxlen=MAX_UNSAVED)
-        self._changed: set[str] = set()  # devices whose memory must be saved with a transition
-        self._heard: set[str] = set()  # devices whose memory is older than what was heard
-        self._tick_at_s = self._checkpoint_at_s = self._save_at_s = 0.0
-        self._store_state = STORE_OK
-        self._was_connected = False
+        self._board = Board(link)
+        self._journal = Journal(open_engine, self._recover, alarms, monotonic_s)
+        self._known: dict[tuple[str, AlarmKind], Alarm] = {}  # as last noted; none that is off
+        self._limited: set[str] = set()  # devices whose limits are shown
+        self._has_new_limits = False
+        self._paused: bytes = b""  # as shown
+        self._tick_at_s = 0.0
         self._counts: Counter[str] = Counter()
         self._changes: Counter[tuple[AlarmKind, AlarmState]] = Counter()
 
     def start(self) -> None:
         """Continue from the store and show every alarm again."""
-        now_s = self._monotonic_s()
-        self._tick_at_s = now_s + FIRST_TICK_S
-        self._checkpoint_at_s = now_s + CHECKPOINT_S
-        self._save()
+        self._tick_at_s = self._monotonic_s() + FIRST_TICK_S
+        self._journal.save()
+        self._board.publish()
 
     def step(self) -> None:
         """One round: take what arrived, let time pass, save, publish, acknowledge."""
@@ -101,22 +109,20 @@ class AlarmService:
             self._tick_at_s = now_s + TICK_S
             changes += self._alarms.push(Tick(self._clock_us()))
         self._note(changes)
-        was_failing = self._store_state != STORE_OK
-        if not was_failing and (self._unsaved or now_s >= self._checkpoint_at_s):
-            self._save()
-        self._publish(changes)
-        self._clear_leftovers()
+        self._show_settings()
+        was_well = self._journal.is_well
+        self._journal.save_if_due()
+        self._board.publish()
+        if self._journal.has_read:  # before, nobody knows which of them are on
+            self._board.clear_leftovers()
         for message in messages:
             self._link.acknowledge(message)
-        if was_failing and now_s >= self._save_at_s:
-            self._save()
+        if not was_well:
+            self._journal.retry_if_due()
 
     def stop(self) -> None:
         """Save everything, so that the next start continues identically."""
-        self._heard.update(self._alarms.devices)
-        self._save()
-        if self._engine is not None:
-            self._engine.dispose()
+        self._journal.close()
 
     def counters(self) -> Mapping[str, Any]:
         """For the heartbeat."""
@@ -127,116 +133,142 @@ class AlarmService:
             "transitions_by": _by_kind(self._changes),
             "active": dict(Counter(alarm.priority.value for alarm in active)),
             "shown": _by_kind(Counter((alarm.kind, alarm.state) for alarm in active)),
-            "unsaved": len(self._unsaved),
-            "unsaved_dropped": self._counts["dropped"],
+            "unsaved": self._journal.n_unsaved,
+            "unsaved_dropped": self._journal.dropped,
             "refused": self._counts["refused"],
-            "devices": len(self._alarms.devices),
-            "store": self._store_state,
+            "devices": len(self._patients()),
+            "store": self._journal.state,
         }
 
     def _take(self, message: Message) -> list[Alarm]:
         """One message -> changes; what cannot be understood is counted and harms no other device."""
-        if message.topic.startswith(ALARMS.removesuffix("#")):
+        if message.topic.startswith(OWN_PREFIXES):
             if message.retained and message.payload:  # else it is our own word
-                self._retained.add(message.topic)
+                self._board.found(message.topic)
             return []
-        if message.retained and not message.topic.startswith("ecg/"):
+        if message.retained and message.topic.startswith(SERVICE_PREFIX):
+            return []  # a service counts from its next heartbeat, a second later
+        if message.retained and not message.topic.startswith(MAY_BE_RETAINED):
             decoded = Decoded(refused=["it was retained: nobody knows how old it is"])
         else:
             decoded = decode_message(message.topic, message.payload, message.received_us)
         for reason in decoded.refused:
-            self._counts["refused"] += 1
-            logger.warning("refused a message on %s: %s", message.topic, reason)
-        changes: list[Alarm] = []
-        for event in decoded.events:
-            self._heard.add(event.device)
-            changes += self._alarms.push(event)
+            self._refuse(message, reason)
+        return [alarm for event in decoded.events for alarm in self._push(event, message)]
+
+    def _push(self, event: MessageEvent, message: Message) -> list[Alarm]:
+        match event:
+            case SetLimits() | Discharge() if not self._journal.has_read:
+                self._refuse(
+                    message, "the store cannot be read yet, and with it who has which limits: ask again"
+                )
+                return []
+            case SetLimits() | Discharge() | SetPause():
+                return self._set(event, message)
+        self._journal.heard(event.device)
+        return self._alarms.push(event)
+
+    def _set(self, event: SetLimits | Discharge | SetPause, message: Message) -> list[Alarm]:
+        """What a person sets: taken and logged with what was there before, or refused."""
+        scope = (
+            HOUSE
+            if isinstance(event, SetPause)
+            else event.scope
+            if isinstance(event, SetLimits)
+            else event.device
+        )
+        before, was_paused = self._limits_json(scope), self._alarms.pause is not None
+        try:
+            changes = self._alarms.push(event)
+        except LimitsError as error:
+            self._refuse(message, str(error))
+            return []
+        place = (event.at_us, event.who)
+        match event:
+            case SetPause():
+                said = ("off", "on")
+                self._journal.note_setting(
+                    SettingChange(*place, "pause", scope, said[was_paused], said[event.is_on])
+                )
+            case Discharge():
+                self._journal.note_setting(SettingChange(*place, "discharge", scope, None, None))
+        after = self._limits_json(scope)
+        if before != after:
+            self._journal.note_setting(SettingChange(*place, "limits", scope, before, after))
+        self._journal.changed(HOUSE)
+        self._journal.changed(scope)
+        self._has_new_limits = True
         return changes
+
+    def _limits_json(self, scope: str) -> str | None:
+        entry = self._alarms.limits.entries.get(scope)
+        return None if entry is None else msgspec.json.encode(entry.limits.stated()).decode()
+
+    def _refuse(self, message: Message, reason: str) -> None:
+        """Count and log it; who asked for something is told why it was not done."""
+        self._counts["refused"] += 1
+        logger.warning("refused a message on %s: %s", message.topic, reason)
+        if message.topic.startswith(REQUESTS) and not message.retained:
+            request = message.payload[:MAX_ECHO].decode(errors="replace")
+            refusal = Refusal(reason, request, message.received_us)
+            self._link.publish(refusal_topic(message.topic), msgspec.json.encode(refusal), retain=False)
 
     def _note(self, changes: Sequence[Alarm]) -> None:
         """Tell transitions, which are logged and stored, from new words, which are only shown."""
         for alarm in changes:
             key = (alarm.device, alarm.kind)
-            before = self._shown.pop(key, None)
-            if alarm.state is not AlarmState.OFF:
-                self._shown[key] = alarm
+            before = self._known.pop(key, None)
+            is_off = alarm.state is AlarmState.OFF
+            if not is_off:
+                self._known[key] = alarm
+            self._board.show(alarm_topic(*key), b"" if is_off else msgspec.json.encode(alarm))
             if not is_transition(before, alarm):
                 continue
             logger.info("%s %s is %s: %s", alarm.device, alarm.kind, alarm.state, alarm.text)
             self._counts["transitions"] += 1
             self._changes[alarm.kind, alarm.state] += 1
             self._counts["raised"] += before is None
-            self._counts["dropped"] += len(self._unsaved) == MAX_UNSAVED
-            self._unsaved.append(alarm)
-            self._changed.add(alarm.device)
+            self._journal.note(alarm)
 
-    def _save(self) -> None:
-        now_s = self._monotonic_s()
-        is_checkpoint = now_s >= self._checkpoint_at_s
-        devices = self._changed | self._heard if is_checkpoint else self._changed
-        try:
-            if self._engine is None:
-                engine = self._open_engine()
-                self._recover(engine)
-                self._engine = engine
-            save_alarms(self._engine, list(self._unsaved), self._alarms.snapshot(devices))
-        except SQLAlchemyError as error:
-            self._save_at_s = now_s + RETRY_S
-            reason = str(getattr(error, "orig", None) or error)
-            if self._store_state == STORE_OK:
-                logger.error("alarms go on but cannot be stored: %s", reason)  # noqa: TRY400 - one line
-            self._store_state = reason
+    def _show_settings(self) -> None:
+        """The pause, and the limits in force of every device that is new or may have others now."""
+        pause = self._alarms.pause
+        paused = b"" if pause is None else msgspec.json.encode(pause)
+        if paused != self._paused:
+            self._paused = paused
+            self._board.show(PAUSED, paused)
+            self._journal.changed(HOUSE)
+        patients = self._patients()
+        if patients == self._limited and not self._has_new_limits:
             return
-        if self._store_state != STORE_OK:
-            logger.info("alarms are stored again")
-        self._store_state = STORE_OK
-        self._unsaved.clear()
-        self._changed.clear()
-        if is_checkpoint:
-            self._heard.clear()
-            self._checkpoint_at_s = now_s + CHECKPOINT_S
+        for device in self._limited - patients:
+            self._board.show(limits_in_force_topic(device), b"")
+        for device in patients if self._has_new_limits else patients - self._limited:
+            in_force = self._alarms.limits.in_force(device)
+            self._board.show(limits_in_force_topic(device), msgspec.json.encode(in_force))
+        self._limited, self._has_new_limits = patients, False
+
+    def _patients(self) -> set[str]:
+        own = f"{OWN_SITE}/"
+        return {device for device in self._alarms.devices if not device.startswith(own)}
 
     def _recover(self, engine: Engine) -> None:
         """Bring in what the store knows; devices already heard of keep their newer memory."""
         known = set(self._alarms.devices)
-        for device, memory in load_memory(engine).items():
-            if device in known:
+        for name, memory in sorted(load_memory(engine).items()):  # the house first
+            if name in known:
                 continue
             try:
-                self._alarms.restore({device: memory})
+                self._alarms.restore({name: memory})
             except msgspec.DecodeError as error:
-                logger.warning("the memory of %s is not readable (%s); its alarms continue", device, error)
+                logger.warning("the memory of %s is not readable (%s); its alarms continue", name, error)
         for alarm in active_alarms(engine):
             self._alarms.adopt(alarm)
-        self._shown = {(alarm.device, alarm.kind): alarm for alarm in self._alarms.active()}
-        self._publish(list(self._shown.values()))
-
-    def _publish(self, changes: Sequence[Alarm]) -> None:
-        """The newest state of each changed alarm; all of them when the broker is back.
-
-        Nothing is queued while it is away. What went off meanwhile is cleared as a leftover.
-        """
-        is_back = self._link.is_connected and not self._was_connected
-        self._was_connected = self._link.is_connected
-        if not self._was_connected:
-            return
-        newest = {(alarm.device, alarm.kind): alarm for alarm in changes}
-        if is_back:
-            newest = {**self._shown, **newest}
-        for key, alarm in newest.items():
-            payload = b"" if alarm.state is AlarmState.OFF else msgspec.json.encode(alarm)
-            self._link.publish(alarm_topic(*key), payload, retain=True)
-
-    def _clear_leftovers(self) -> None:
-        """Take away retained alarms that are off, once the store has told which are on.
-
-        They outlive an alarm when we, or a broker that had not saved yet, were killed as it went off.
-        """
-        if self._engine is None:
-            return
-        for topic in self._retained - {alarm_topic(*key) for key in self._shown}:
-            self._link.publish(topic, b"", retain=True)
-        self._retained.clear()
+        for alarm in self._alarms.active():
+            key = (alarm.device, alarm.kind)
+            self._known[key] = alarm
+            self._board.show(alarm_topic(*key), msgspec.json.encode(alarm))
+        self._has_new_limits = True
 
 
 def _by_kind(counts: Mapping[tuple[AlarmKind, AlarmState], int]) -> dict[str, dict[str, int]]:
@@ -270,9 +302,10 @@ def run(settings: Settings) -> None:
 
     link.on_beat = serve_metrics("alarms", settings.metrics_port)
     service = AlarmService(link, open_engine, alarms)
-    for topic in (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE):
+    for topic in HEARD:
         link.subscribe(topic)
-    link.subscribe(ALARMS, qos=0)  # only for what is retained, which comes at every connection
+    for topic in (SERVICES, *OWN):  # a heartbeat that waited says nothing
+        link.subscribe(topic, qos=0)
     try:
         link.connect()
         service.start()

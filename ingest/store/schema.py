@@ -126,7 +126,27 @@ alarm_transition_table = Table(
     Column("since_us", BigInteger, nullable=False),
     Column("who", String(64)),
     Column("model", String(64)),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Column("peak", Float),
+    Column("escalation", Integer, nullable=False, server_default="0"),
+    Column("limits", String),  # JSON list in bpm: extreme low, low, high, extreme high
+    Column("session", BigInteger),  # where the device's stream was; null where that is not known
+    Column("sample", BigInteger),
     Index("alarm_transition_by_time", "device", "at_us"),
+    Index("alarm_transition_by_at", "at_us"),
+)
+
+alarm_setting_table = Table(  # what people set: limits, pauses, discharges
+    "alarm_setting",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("scope", String(129), nullable=False),  # "site/device", "site", or "*" for everything
+    Column("before", String),
+    Column("after", String),
+    Index("alarm_setting_by_scope", "scope", "id"),
 )
 
 explanation_table = Table(  # one for each window, superclass and method

@@ -1,6 +1,5 @@
 """The past of alarms as a table, and who has most of them an hour."""
 
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,11 +8,21 @@ from dashboard import texts
 from dashboard.alarm_table import event_link, history_table, noisiest, noisiest_list
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.alarms.history import MOST, PastEpisode
+from inference.alarms.noisiest import PatientLoad
 
 H = 3_600_000_000
-HIGH, LOW, ADVISORY = AlarmPriority.HIGH, AlarmPriority.LOW, AlarmPriority.ADVISORY
 EPISODE = PastEpisode(
-    "w/a", AlarmKind.RATE_LIMIT, HIGH, AlarmState.OFF, "HR 134 > 120", 7, 7 + 95_000_000, 2, "A. B."
+    "w/a",
+    AlarmKind.RATE_LIMIT,
+    AlarmPriority.HIGH,
+    AlarmState.OFF,
+    "HR 134 > 120",
+    7,
+    7 + 95_000_000,
+    2,
+    134.4,
+    1,
+    "A. B.",
 )
 
 
@@ -23,7 +32,17 @@ def words(component: Any) -> str:
 
 def test_a_row_tells_what_when_how_long_how_often_and_who_saw_it() -> None:
     told = words(history_table([EPISODE], {"w/a": "Bed one"}))
-    for part in ("High", "***", "Bed one", "HR 134 > 120", "1 min", "'2'", "seen by A. B.", "Off"):
+    for part in (
+        "High",
+        "***",
+        "Bed one",
+        "HR 134 > 120",
+        "1 min",
+        "'2'",
+        "134 bpm",
+        "seen by A. B. · passed on 1×",
+        "Off",
+    ):
         assert part in told, part
     assert f"href='{event_link(EPISODE)}'" in told
     assert event_link(EPISODE) == "/event/w/a/rate_limit/7"
@@ -39,16 +58,21 @@ def test_a_device_that_is_gone_is_still_named_and_none_is_a_sentence() -> None:
 @pytest.mark.parametrize("heard_h", [1, 4, 24, 400])
 def test_alarms_an_hour_count_the_hours_in_which_the_device_was_heard(heard_h: int) -> None:
     now_us = 1000 * H
-    counts = {"w/a": Counter({HIGH: 3, LOW: 9, ADVISORY: 50})}
-    (told,) = noisiest(counts, {"w/a": (now_us - heard_h * H, now_us)}, now_us - 24 * H, now_us)
+    loads = [PatientLoad("w/a", 62, high=3, medium=0, low=9, advisory=50)]
+    (told,) = noisiest(loads, {"w/a": (now_us - heard_h * H, now_us)}, now_us - 24 * H, now_us)
     assert told.per_hour == pytest.approx(12 / min(heard_h, 24))
 
 
 def test_who_has_most_an_hour_is_first_and_minutes_make_no_rate() -> None:
     now_us, from_us = 100 * H, 76 * H
-    counts = {name: Counter({HIGH: n}) for name, n in (("a/1", 2), ("a/2", 8), ("a/3", 1), ("a/4", 5))}
+    alarms = (("a/1", 2), ("a/2", 8), ("a/3", 1), ("a/4", 5))
+    loads = [PatientLoad(name, n, high=n, medium=0, low=0, advisory=0) for name, n in alarms]
     extents = {"a/1": (99 * H, now_us), "a/2": (from_us, now_us), "a/3": (now_us - H // 10, now_us)}
-    told = noisiest(counts, extents, from_us, now_us)
-    assert [(each.device, each.per_hour) for each in told] == [("a/1", 2), ("a/2", 8 / 24), ("a/3", None)]
+    told = noisiest(loads, extents, from_us, now_us)
+    assert [(each.load.device, each.per_hour) for each in told] == [
+        ("a/1", 2),
+        ("a/2", 8 / 24),
+        ("a/3", None),
+    ]
     assert "-- an hour" in words(noisiest_list(told, {}))
     assert texts.NOISIEST_EMPTY in words(noisiest_list([], {}))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dashboard import monitor as monitor_module
-from dashboard.monitor import HISTORY_S, Monitor
+from dashboard.monitor import HISTORY_S, Monitor, Revisions
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
 from ingest.wire import encode_binary
 
@@ -281,25 +281,25 @@ CHANNEL = {
 
 def test_an_alarm_of_wristlead_itself_is_nobodys_panel() -> None:
     monitor = filled()
-    topic = "wl/v1/alarm/wristlead/phone/battery"
-    own = {**json.loads(alarm("battery", "low")), "device": "wristlead/phone"}
+    topic = "wl/v1/alarm/wristlead/phone/notifier"
+    own = {**json.loads(alarm("notifier", "medium")), "device": "wristlead/phone"}
     monitor.push(topic, json.dumps(own).encode(), S)
     assert monitor.devices() == (BED,)
     (patient,) = monitor.patients()
     assert patient.alarms == ()
     (told,) = monitor.house.alarms()
     assert told.device == "wristlead/phone"
-    assert monitor.alarm("wristlead/phone", "battery") == told
+    assert monitor.alarm("wristlead/phone", "notifier") == told
     monitor.push(topic, b"", S)
     assert monitor.house.alarms() == ()
-    assert monitor.alarm("wristlead/phone", "battery") is None
+    assert monitor.alarm("wristlead/phone", "notifier") is None
 
 
 def test_no_device_passes_for_a_part_of_wristlead() -> None:
     monitor = Monitor(0)
     monitor.push("ecg/v1/wristlead/notify/chunk", chunk_payload(0), S)
+    monitor.push("wl/v1/vitals/wristlead", json.dumps([vitals("wristlead/notify")]).encode(), S)
     assert monitor.devices() == ()
-    assert monitor.refused == 1
 
 
 def test_a_channel_is_known_by_its_topic_until_it_is_taken_away() -> None:
@@ -332,3 +332,45 @@ def test_a_pause_stands_until_it_is_taken_away() -> None:
     assert (monitor.house.paused.until_us, monitor.house.paused.who) == (120 * S, "A. B.")
     monitor.push("wl/v1/paused", b"", S)
     assert monitor.house.paused is None
+
+
+LIMITS = {
+    "device": BED,
+    "rate_low_bpm": 45.0,
+    "rate_high_bpm": 120.0,
+    "rate_extreme_low_bpm": 40.0,
+    "rate_extreme_high_bpm": 150.0,
+    "sources": {"rate_low_bpm": "patient", "rate_high_bpm": "settings"},
+    "who": "A. B.",
+    "at_us": 3,
+}
+
+
+def test_limits_and_the_newest_refusal_stand_with_their_patient() -> None:
+    monitor = filled()
+    monitor.push(f"wl/v1/limits_in_force/{BED}", json.dumps(LIMITS).encode(), S)
+    refusal = {"reason": "limits must rise", "request": "{}", "at_us": 9}
+    monitor.push(f"wl/v1/refusal/limits/{BED}", json.dumps(refusal).encode(), S)
+    monitor.push("wl/v1/refusal/limits/no/body", json.dumps(refusal).encode(), S)
+    monitor.push("wl/v1/refusal/pause", json.dumps(refusal).encode(), S)
+    (patient,) = monitor.patients()
+    assert patient.limits is not None
+    assert (patient.limits.rate_low_bpm, patient.limits.sources["rate_low_bpm"]) == (45, "patient")
+    assert patient.refusal is not None
+    assert (patient.refusal.reason, patient.refusal.at_us) == ("limits must rise", 9)
+    monitor.push(f"wl/v1/limits_in_force/{BED}", b"", S)
+    assert monitor.patients()[0].limits is None
+
+
+def test_a_discharged_patient_is_gone_and_who_comes_after_is_another() -> None:
+    monitor = filled()
+    monitor.push(f"wl/v1/alarm/{BED}/asystole", alarm("asystole", "high"), S)
+    known: Revisions = {}
+    (before,) = monitor.patients(known)
+    monitor.push(f"wl/v1/discharge/{BED}", b'{"who": "A. B."}', S)
+    assert monitor.devices() == ()
+    assert monitor.alarm(BED, "asystole") is None
+    monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(0), S)
+    (after,) = monitor.patients(known)  # though a page knew the first one at the same revision
+    assert after.alarms == ()
+    assert after.index != before.index

@@ -7,9 +7,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
-from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Event, Tick
-from inference.alarms.episode import URGENCY
+from inference.alarms.alarm import URGENCY, Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
+from inference.alarms.engine import AlarmEngine
+from inference.alarms.events import Acknowledge, ChannelStatus, DeviceEvent, DeviceStatus, ServiceStatus, Tick
+from inference.alarms.limits import OwnLimits, SetLimits
 from inference.alarms.rules import ADVISORY, LATCHING, Limits
 from inference.verdict import (
     Finding,
@@ -39,6 +40,7 @@ DRAWN = {
     (AlarmState.LATCHED, AlarmState.OFF),
     (AlarmState.ON, AlarmState.ON),
     (AlarmState.ACK, AlarmState.ACK),
+    (AlarmState.LATCHED, AlarmState.LATCHED),  # passed on
 }
 
 
@@ -50,12 +52,12 @@ class Life:
         self.at_us = START_US
         self.vitals = {d: Vitals(d, 1, START_US, 0, 72.0, 0.4, SignalState.GOOD) for d in DEVICES}
 
-    def events(self, steps: int) -> Iterator[Event]:
+    def events(self, steps: int) -> Iterator[DeviceEvent | Tick]:
         for _ in range(steps):
             self.at_us += self.rng.choice((100_000, 500_000, 1_000_000, 1_000_000, 5_000_000))
             yield self._next()
 
-    def _next(self) -> Event:
+    def _next(self) -> DeviceEvent | Tick:
         device = self.rng.choice(DEVICES)
         match self.rng.random():
             case p if p < 0.72:
@@ -64,10 +66,18 @@ class Life:
                 return Tick(self.at_us)
             case p if p < 0.92:
                 return self._verdict(device)
-            case p if p < 0.97:
+            case p if p < 0.96:
                 return Acknowledge(device, self.rng.choice(list(AlarmKind)), "Ada", self.at_us)
+            case p if p < 0.98:
+                return self._own_part()
         battery = self.rng.choice((None, 3, 5, 19, 21, 80))
         return DeviceStatus(device, self.rng.random() < 0.5, battery, self.at_us)
+
+    def _own_part(self) -> DeviceEvent:
+        is_well = self.rng.random() < 0.6
+        if self.rng.random() < 0.3:
+            return ServiceStatus("ingest", is_well, self.at_us)
+        return ChannelStatus("ntfy", is_well, None if is_well else "no route", self.at_us)
 
     def _vitals(self, device: str) -> Vitals:
         vitals = self.vitals[device]
@@ -110,7 +120,9 @@ class Life:
 
 
 def engine() -> AlarmEngine:
-    return AlarmEngine(Limits(), {"home/anna": Limits(rate_high_bpm=110)})
+    alarms = AlarmEngine(Limits())
+    alarms.push(SetLimits("home/anna", OwnLimits(rate_high_bpm=110.0), "Ada", START_US))
+    return alarms
 
 
 @pytest.mark.parametrize("seed", SEEDS)

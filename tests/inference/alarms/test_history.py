@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
-from inference.alarms.history import Wanted, alarm_counts, episode_of, past_episodes, transitions_of
+from inference.alarms.history import Wanted, episode_of, past_episodes, transitions_of
 from inference.alarms.records import Transition, save_alarms
 from ingest.store.schema import open_store
 
@@ -47,11 +48,13 @@ def engine(store_url: str) -> Iterator[Engine]:
 
 
 def test_an_episode_is_told_once_with_its_newest_words_and_whoever_saw_it(engine: Engine) -> None:
-    log = [alarm(), alarm(LATCHED, 8), alarm(ON, 20), alarm(ACK, 25, who="A. B."), alarm(OFF, 31)]
+    again = replace(alarm(ON, 20), count=2, peak=9.0, escalation=1)
+    log = [alarm(), alarm(LATCHED, 8), again, alarm(ACK, 25, who="A. B."), replace(alarm(OFF, 31), count=2)]
     save_alarms(engine, log, {})
     (told,) = past_episodes(engine, Wanted())
     assert (told.state, told.text, told.who) == (OFF, "words at 31 s", "A. B.")
-    assert (told.since_us, told.ended_us, told.times) == (0, 31 * S, 2)
+    assert (told.since_us, told.ended_us) == (0, 31 * S)
+    assert (told.count, told.peak, told.escalation) == (2, 9.0, 1)
     assert [each.state for each in transitions_of(engine, "w/a", AlarmKind.ASYSTOLE, 0)] == [
         ON, LATCHED, ON, ACK, OFF
     ]  # fmt: skip
@@ -126,10 +129,3 @@ def test_every_filter_keeps_exactly_what_it_names(engine: Engine) -> None:
         assert {(each.device, each.kind, each.since_us) for each in told} == expected
         assert [each.since_us for each in told] == sorted((each.since_us for each in told), reverse=True)
     assert past_episodes(engine, Wanted(), most=3) == past_episodes(engine, Wanted())[:3]
-
-
-def test_counts_are_of_episodes_not_of_transitions(engine: Engine) -> None:
-    log = [alarm(), alarm(LATCHED, 8), alarm(ON, 9), alarm(since_s=50), alarm(device="w/b", priority=LOW)]
-    save_alarms(engine, log, {})
-    assert alarm_counts(engine, 0) == {"w/a": {HIGH: 2}, "w/b": {LOW: 1}}
-    assert alarm_counts(engine, 50 * S) == {"w/a": {HIGH: 1}}

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
-from inference.alarms.engine import Acknowledge, AlarmEngine, DeviceStatus, Event, Tick
+from inference.alarms.engine import AlarmEngine, Event
 from inference.alarms.episode import is_transition
+from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, ServiceStatus, Tick
+from inference.alarms.limits import OwnLimits, SetLimits
 from inference.alarms.rules import Limits, in_words
 from inference.verdict import (
     Finding,
@@ -39,8 +41,8 @@ def at(second: float) -> int:
 class Ward:
     """An engine and what it has said, at one-second steps of one device."""
 
-    def __init__(self, limits_of: dict[str, Limits] | None = None) -> None:
-        self.engine = AlarmEngine(Limits(), limits_of)
+    def __init__(self) -> None:
+        self.engine = AlarmEngine(Limits())
         self.said: list[Alarm] = []
         self.second: float = 0
 
@@ -307,7 +309,8 @@ def test_a_rate_alarm_ends_only_after_3_s_inside_by_3_bpm() -> None:
 
 
 def test_limits_belong_to_the_patient() -> None:
-    ward = Ward({DEVICE: Limits(rate_high_bpm=140)})
+    ward = Ward()
+    ward.push(SetLimits(DEVICE, OwnLimits(rate_high_bpm=140), "Ada", at(0)))
     assert ward.watch(5, rate(134)) == []
 
 
@@ -628,6 +631,98 @@ def test_an_acknowledgement_of_one_alarm_leaves_the_others() -> None:
     ward.watch(1, rate(170))
     ward.acknowledge(AlarmKind.RATE_LIMIT)
     assert ward.state(AlarmKind.EXTREME_RATE) is AlarmState.ON
+
+
+# --- rule 9: escalation, channels and services ----------------------------------------------------------
+
+
+def test_a_high_alarm_that_nobody_acknowledges_is_passed_on_after_60_s_and_at_most_three_times() -> None:
+    ward = Ward()
+    said = ward.watch(600, rate(170))
+    passed_on = [a for a in said if a.kind is AlarmKind.EXTREME_RATE and is_news(a, said)]
+    times = {a.escalation: a.at_us for a in reversed(ward.said) if a.kind is AlarmKind.EXTREME_RATE}
+    assert times == {0: at(0), 1: at(60), 2: at(120), 3: at(180)}
+    assert {a.state for a in passed_on} == {AlarmState.ON}
+
+
+def test_a_medium_alarm_is_passed_on_after_180_s_and_a_low_or_advisory_one_never() -> None:
+    ward = Ward()
+    ward.watch(400, rate(130))
+    times = {a.escalation: a.at_us for a in reversed(ward.said)}
+    assert times == {0: at(0), 1: at(180), 2: at(360)}
+    other = Ward()
+    for _ in range(3):
+        other.decide(0.9)
+    other.watch(1000, replace(GOOD, battery=15))
+    assert {a.escalation for a in other.said} == {0}
+    assert {a.priority for a in other.said} == {AlarmPriority.LOW, AlarmPriority.ADVISORY}
+
+
+def test_a_latched_alarm_waits_for_a_person_too() -> None:
+    ward = Ward()
+    ward.watch(10)
+    ward.stop_heart(6)
+    said = ward.watch(70)
+    assert [(a.state, a.escalation) for a in said] == [(AlarmState.LATCHED, 0), (AlarmState.LATCHED, 1)]
+
+
+def test_an_acknowledged_alarm_is_passed_on_no_more_and_begins_anew_when_it_sounds_again() -> None:
+    ward = Ward()
+    ward.watch(70, rate(130))
+    ward.watch(120, rate(130))
+    assert ward.said[-1].escalation == 1
+    ward.acknowledge(AlarmKind.RATE_LIMIT)
+    ward.watch(370, rate(130))
+    news = [(a.state, a.escalation) for a in ward.said if is_news(a, ward.said)]
+    on, ack = AlarmState.ON, AlarmState.ACK
+    assert news == [(on, 0), (on, 1), (ack, 1), (on, 0), (on, 1)]
+
+
+def test_an_alarm_that_becomes_medium_waits_from_then_on() -> None:
+    ward = Ward()
+    ward.watch(5)
+    said = ward.watch(230, LEAD_OFF)
+    passed_on = next(a for a in said if a.escalation == 1)
+    became = next(a for a in said if a.priority is AlarmPriority.MEDIUM)
+    assert passed_on.at_us - became.at_us == 180_000_000
+
+
+def test_a_channel_that_fails_is_a_medium_technical_alarm_until_it_works_again() -> None:
+    ward = Ward()
+    (raised,) = ward.push(ChannelStatus("ntfy", is_working=False, reason="no route to host", at_us=at(0)))
+    assert (raised.device, raised.kind) == ("wristlead/ntfy", AlarmKind.NOTIFIER)
+    assert (raised.queue, raised.priority) == (AlarmQueue.TECHNICAL, AlarmPriority.MEDIUM)
+    assert raised.text == "Notifications by ntfy fail: no route to host"
+    assert ward.push(ChannelStatus("ntfy", is_working=False, reason="no route to host", at_us=at(5))) == []
+    (over,) = ward.push(ChannelStatus("ntfy", is_working=True, reason=None, at_us=at(9)))
+    assert over.state is AlarmState.OFF
+
+
+def test_a_service_that_is_silent_is_low_after_10_s_and_medium_after_60_s() -> None:
+    ward = Ward()
+    ward.push(ServiceStatus("inference", is_online=True, at_us=at(0)))
+    said = ward.fall_silent(61)
+    assert (said[0].device, said[0].kind) == ("wristlead/inference", AlarmKind.SERVICE)
+    assert (said[0].text, said[0].at_us) == ("Service inference silent 10 s", at(10))
+    assert (said[0].queue, said[0].priority) == (AlarmQueue.TECHNICAL, AlarmPriority.LOW)
+    assert next(a for a in said if a.priority is AlarmPriority.MEDIUM).at_us == at(60)
+    (over,) = ward.push(ServiceStatus("inference", is_online=True, at_us=at(62)))
+    assert over.state is AlarmState.OFF
+
+
+def test_a_goodbye_is_no_sign_of_life_and_who_was_never_heard_is_not_missed() -> None:
+    ward = Ward()
+    ward.push(ServiceStatus("explain", is_online=False, at_us=at(0)))
+    assert ward.fall_silent(100) == []
+    ward.push(ServiceStatus("inference", is_online=True, at_us=at(100)))
+    ward.push(ServiceStatus("inference", is_online=False, at_us=at(105)))
+    assert ward.fall_silent(11)[0].text == "Service inference offline 10 s"
+
+
+def test_a_service_or_channel_that_fails_suppresses_no_alarm_of_a_patient() -> None:
+    ward = Ward()
+    ward.push(ChannelStatus("bed-1", is_working=False, reason=None, at_us=at(0)))
+    assert AlarmKind.EXTREME_RATE in kinds(ward.watch(1, rate(170)))
 
 
 # --- rule 11: states ------------------------------------------------------------------------------------

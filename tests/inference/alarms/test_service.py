@@ -20,8 +20,9 @@ from sqlalchemy.exc import OperationalError
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.engine import AlarmEngine
-from inference.alarms.messages import decode_message
-from inference.alarms.records import active_alarms, alarm_history, load_memory
+from inference.alarms.limits import LimitsInForce
+from inference.alarms.messages import Refusal, decode_message
+from inference.alarms.records import active_alarms, alarm_history, load_memory, setting_changes
 from inference.alarms.rules import Limits
 from inference.alarms.service import CHECKPOINT_S, FIRST_TICK_S, AlarmService
 from ingest.link import Message, MqttLink
@@ -31,7 +32,12 @@ from ingest.topics import (
     SERVICES,
     acknowledge_topic,
     alarm_topic,
+    channel_topic,
     device_topic,
+    discharge_topic,
+    limits_in_force_topic,
+    limits_topic,
+    refusal_topic,
     verdict_topic,
     vitals_topic,
 )
@@ -52,7 +58,8 @@ class StandInLink:
     def __init__(self) -> None:
         self.is_connected = True
         self.inbox: list[Message] = []
-        self.sent: list[tuple[str, bytes]] = []
+        self.sent: list[tuple[str, bytes]] = []  # alarms
+        self.said: list[tuple[str, bytes]] = []  # not retained
         self.acknowledged: list[Message] = []
         self.retained: dict[str, bytes] = {}
 
@@ -64,8 +71,11 @@ class StandInLink:
         return messages
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        assert retain
-        self.sent.append((topic, payload))
+        if not retain:
+            self.said.append((topic, payload))
+            return
+        if topic.startswith("wl/v1/alarm/"):
+            self.sent.append((topic, payload))
         if payload:
             self.retained[topic] = payload
         else:
@@ -114,8 +124,11 @@ class Bench:
         self.second += 1
 
     def shown(self) -> dict[str, AlarmState]:
-        alarms = [msgspec.json.decode(p, type=Alarm) for p in self.link.retained.values()]
-        return {alarm.kind.value: alarm.state for alarm in alarms}
+        return {alarm.kind.value: alarm.state for alarm in self.alarms()}
+
+    def alarms(self) -> list[Alarm]:
+        topics = [topic for topic in self.link.retained if topic.startswith("wl/v1/alarm/")]
+        return [msgspec.json.decode(self.link.retained[topic], type=Alarm) for topic in topics]
 
 
 @pytest.fixture
@@ -141,6 +154,7 @@ def test_an_alarm_is_retained_stored_and_cleared_when_it_is_off(bench: Bench) ->
 
 def test_messages_are_acknowledged_after_their_alarm_was_stored_and_shown(bench: Bench) -> None:
     engine = bench.open_engine()
+    bench.watch(GOOD)
     order: list[str] = []
     acknowledge, publish = bench.link.acknowledge, bench.link.publish
 
@@ -155,7 +169,7 @@ def test_messages_are_acknowledged_after_their_alarm_was_stored_and_shown(bench:
     bench.link.acknowledge = note_acknowledge  # type: ignore[method-assign]  # watched on purpose
     bench.link.publish = note_publish  # type: ignore[method-assign]  # same
     bench.watch(replace(GOOD, heart_rate_bpm=134.0))
-    assert order == ["published, 1 stored", "acknowledged, 1 stored"]
+    assert order == ["published, 1 stored", "acknowledged, 1 stored"]  # the limits were said a second before
 
 
 def test_new_words_are_shown_but_not_logged(bench: Bench) -> None:
@@ -329,7 +343,7 @@ def test_a_broker_that_fell_back_to_older_alarms_is_put_right(bench: Bench) -> N
     old = msgspec.json.encode(alarm_history(bench.open_engine())[0])
     bench.link.retained[alarm_topic(DEVICE, "rate_limit")] = old  # killed before it had saved the clearing
     bench.subscribed()
-    assert bench.link.retained == {}
+    assert bench.shown() == {}
 
 
 def test_no_retained_alarm_is_cleared_before_the_store_has_told_which_are_on(bench: Bench) -> None:
@@ -370,8 +384,7 @@ def test_nothing_is_hoarded_for_a_broker_that_is_away_and_the_newest_is_said_whe
     assert len(bench.link.sent) == n_sent
     bench.link.is_connected = True
     bench.subscribed()
-    texts = [msgspec.json.decode(payload, type=Alarm).text for payload in bench.link.retained.values()]
-    assert texts == ["HR 133 > 120"]
+    assert [alarm.text for alarm in bench.alarms()] == ["HR 133 > 120"]
 
 
 def test_a_memory_that_cannot_be_read_costs_no_alarm(bench: Bench) -> None:
@@ -387,6 +400,193 @@ def test_the_memory_of_a_quiet_device_is_never_older_than_a_checkpoint(bench: Be
         bench.watch(GOOD)
     memory = msgspec.json.decode(load_memory(bench.open_engine())[DEVICE])
     assert memory["seen"]["vitals_us"] >= START_US + CHECKPOINT_S * 1e6
+
+
+# --- what people ask for --------------------------------------------------------------------------------
+
+
+def ask(bench: Bench, topic: str, **request: object) -> None:
+    bench.link.bring(topic, msgspec.json.encode(request))
+    bench.service.step()
+
+
+def in_force(bench: Bench, device: str = DEVICE) -> LimitsInForce:
+    return msgspec.json.decode(bench.link.retained[limits_in_force_topic(device)], type=LimitsInForce)
+
+
+def refusals(bench: Bench) -> list[tuple[str, Refusal]]:
+    return [(topic, msgspec.json.decode(payload, type=Refusal)) for topic, payload in bench.link.said]
+
+
+def test_limits_of_a_patient_are_in_force_shown_logged_and_survive_a_kill(bench: Bench) -> None:
+    bench.watch(GOOD)
+    assert in_force(bench).sources["rate_high_bpm"] == "settings"
+    ask(bench, limits_topic(DEVICE), who="Ada", rate_high_bpm=140)
+    ask(bench, limits_topic("ward"), who="Bob", rate_high_bpm=130, rate_low_bpm=None)
+    for life in range(2):
+        now = in_force(bench)
+        assert (now.rate_high_bpm, now.sources["rate_high_bpm"]) == (140, "patient")
+        assert (now.rate_low_bpm, now.sources["rate_low_bpm"]) == (50, "settings")
+        assert now.who == "Bob"  # the newest change among them
+        bench.watch(replace(GOOD, heart_rate_bpm=135.0), replace(GOOD, device=OTHER, heart_rate_bpm=132.0))
+        assert [(a.device, a.text) for a in bench.alarms()] == [(OTHER, "HR 132 > 130")]
+        if life == 0:
+            bench.start()  # it was killed
+            bench.subscribed()
+    changes = setting_changes(bench.open_engine())
+    assert [(c.who, c.what, c.scope, c.before, c.after) for c in changes] == [
+        ("Bob", "limits", "ward", None, '{"rate_high_bpm":130.0}'),
+        ("Ada", "limits", DEVICE, None, '{"rate_high_bpm":140.0}'),
+    ]
+
+
+def test_reset_takes_limits_away(bench: Bench) -> None:
+    bench.watch(GOOD)
+    ask(bench, limits_topic(DEVICE), who="Ada", rate_high_bpm=140)
+    ask(bench, limits_topic(DEVICE), who="Ada", reset=True)
+    assert (in_force(bench).rate_high_bpm, in_force(bench).who) == (120, None)
+    newest = setting_changes(bench.open_engine(), DEVICE)[0]
+    assert (newest.before, newest.after) == ('{"rate_high_bpm":140.0}', None)
+
+
+@pytest.mark.parametrize(
+    ("topic", "request_", "reason"),
+    [
+        (limits_topic(DEVICE), {"who": "Ada", "rate_high_bpm": 160}, "got 40, 50, 160, 150 bpm"),
+        (
+            limits_topic(DEVICE),
+            {"who": "Ada", "rate_high_bpm": 1000},
+            "rate_high_bpm is 1000, want 15 to 300",
+        ),
+        (limits_topic(DEVICE), {"who": "Ada", "rate_hihg_bpm": 100}, "unknown field `rate_hihg_bpm`"),
+        (limits_topic(DEVICE), {"who": "Ada", "reset": True, "rate_high_bpm": 100}, "not both"),
+        (limits_topic(DEVICE), {"who": " ", "rate_high_bpm": 100}, "needs a name in who"),
+        (limits_topic("ward/bed-1/x"), {"who": "Ada", "rate_high_bpm": 100}, "names no scope"),
+        (discharge_topic(DEVICE), {}, "missing required field `who`"),
+        (discharge_topic("ward"), {"who": "Ada"}, "names no device"),
+        ("wl/v1/pause", {"who": "Ada"}, "missing required field `on`"),
+        (acknowledge_topic(DEVICE, "boredom"), {"who": "Ada"}, "boredom"),
+    ],
+)
+def test_who_asks_for_what_cannot_be_is_told_why_and_nothing_changes(
+    bench: Bench, topic: str, request_: dict[str, object], reason: str
+) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    before = dict(bench.link.retained)
+    ask(bench, topic, **request_)
+    ((said_on, refusal),) = refusals(bench)
+    assert said_on == refusal_topic(topic)
+    assert reason in refusal.reason
+    assert refusal.request == msgspec.json.encode(request_).decode()
+    assert bench.link.retained == before
+    assert setting_changes(bench.open_engine()) == []
+
+
+def test_limits_wait_for_a_store_that_was_not_read_yet(bench: Bench) -> None:
+    bench.watch(GOOD)
+    bench.is_broken = True
+    bench.start()
+    ask(bench, limits_topic(DEVICE), who="Ada", rate_high_bpm=140)
+    assert "ask again" in refusals(bench)[0][1].reason
+
+
+def test_a_pause_is_retained_for_120_s_and_its_alarms_say_that_they_are_quiet(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    ask(bench, "wl/v1/pause", who="Ada", on=True)
+    assert [alarm.sounding for alarm in bench.alarms()] == [False]
+    pause = msgspec.json.decode(bench.link.retained["wl/v1/paused"])
+    assert (pause["who"], pause["until_us"]) == ("Ada", START_US + 120_000_000)
+    bench.start()  # it was killed; FIRST_TICK_S passes before its first tick
+    bench.subscribed()
+    assert [alarm.sounding for alarm in bench.alarms()] == [False]
+    assert "wl/v1/paused" in bench.link.retained
+    while bench.second <= 121:
+        bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    assert [alarm.sounding for alarm in bench.alarms()] == [True]
+    assert "wl/v1/paused" not in bench.link.retained
+    assert [t.state for t in alarm_history(bench.open_engine())] == [AlarmState.ON]
+    changes = [(c.what, c.before, c.after) for c in setting_changes(bench.open_engine())]
+    assert changes == [("pause", "off", "on")]
+
+
+def test_a_pause_can_be_ended(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    ask(bench, "wl/v1/pause", who="Ada", on=True)
+    ask(bench, "wl/v1/pause", who="Ada", on=False)
+    assert "wl/v1/paused" not in bench.link.retained
+    assert [alarm.sounding for alarm in bench.alarms()] == [True]
+
+
+def test_a_discharge_ends_all_alarms_and_limits_of_a_device_and_forgets_it(bench: Bench) -> None:
+    ask(bench, limits_topic(DEVICE), who="Ada", rate_high_bpm=130)
+    bench.watch(replace(GOOD, heart_rate_bpm=160.0), replace(GOOD, device=OTHER, heart_rate_bpm=134.0))
+    ask(bench, discharge_topic(DEVICE), who="Ada")
+    assert [(a.device, a.kind) for a in bench.alarms()] == [(OTHER, AlarmKind.RATE_LIMIT)]
+    assert limits_in_force_topic(DEVICE) not in bench.link.retained
+    gone = replace(GOOD, signal=SignalState.NO_DATA, heart_rate_bpm=None)
+    for _ in range(2):
+        for age in range(1, 30):  # ingest goes on telling of a silent device
+            bench.watch(replace(gone, data_age_s=age), replace(GOOD, device=OTHER, heart_rate_bpm=134.0))
+        assert bench.service.counters()["devices"] == 1
+        assert [a.device for a in bench.alarms()] == [OTHER]
+        bench.start()  # killed: it stays forgotten
+        bench.subscribed()
+    bench.watch(replace(GOOD, last_sample=500, heart_rate_bpm=134.0))
+    assert {a.device for a in bench.alarms()} == {DEVICE, OTHER}
+    assert in_force(bench).rate_high_bpm == 120
+    history = alarm_history(bench.open_engine(), DEVICE)
+    ended = [(t.state, t.who) for t in history if t.kind is AlarmKind.EXTREME_RATE]
+    assert ended == [(AlarmState.OFF, "Ada"), (AlarmState.ON, None)]
+    assert [c.what for c in setting_changes(bench.open_engine(), DEVICE)] == ["limits", "discharge", "limits"]
+
+
+def test_a_late_acknowledgement_that_names_its_episode_silences_no_newer_one(bench: Bench) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    seen = bench.alarms()[0].since_us
+    for rate in (72.0, 72.0, 72.0, 72.0, 72.0, 134.0):
+        bench.watch(replace(GOOD, heart_rate_bpm=rate))
+    ask(bench, acknowledge_topic(DEVICE, "rate_limit"), who="Ada", since_us=seen)
+    assert bench.shown() == {"rate_limit": AlarmState.ON}
+    ask(bench, acknowledge_topic(DEVICE, "rate_limit"), who="Ada", since_us=bench.alarms()[0].since_us)
+    assert bench.shown() == {"rate_limit": AlarmState.ACK}
+
+
+def test_a_request_for_a_device_that_nobody_heard_of_harms_nothing(bench: Bench) -> None:
+    ask(bench, acknowledge_topic("ward/nobody", "asystole"), who="Ada")
+    ask(bench, discharge_topic("ward/nobody"), who="Ada")
+    bench.second += CHECKPOINT_S
+    bench.watch(GOOD)
+    assert DEVICE in load_memory(bench.open_engine())
+
+
+def test_a_channel_that_fails_and_a_service_that_dies_are_alarms_of_wristlead(bench: Bench) -> None:
+    bench.link.bring(channel_topic("ntfy"), b'{"ok":false,"reason":"no route"}', retained=True)
+    bench.link.bring("wl/v1/service/ingest", b'{"online":true,"at_us":1}', retained=True)
+    bench.service.step()
+    assert [(a.device, a.text) for a in bench.alarms()] == [
+        ("wristlead/ntfy", "Notifications by ntfy fail: no route")
+    ]
+    bench.link.bring(channel_topic("ntfy"), b"")
+    bench.link.bring("wl/v1/service/ingest", b'{"online":true,"at_us":1}')
+    bench.link.bring("wl/v1/service/alarms", b'{"online":true,"at_us":1}')
+    bench.service.step()
+    assert bench.shown() == {}
+    bench.second += 12
+    bench.service.step()
+    (silent,) = bench.alarms()
+    assert (silent.device, silent.kind) == ("wristlead/ingest", AlarmKind.SERVICE)
+
+
+def test_the_log_holds_limits_count_peak_escalation_and_the_place_in_the_stream(bench: Bench) -> None:
+    ask(bench, limits_topic(DEVICE), who="Ada", rate_extreme_high_bpm=155)
+    for second in range(62):
+        bench.watch(replace(GOOD, heart_rate_bpm=160.0 + second / 10, last_sample=second * 500))
+    rows = [t for t in alarm_history(bench.open_engine(), DEVICE) if t.kind is AlarmKind.EXTREME_RATE]
+    assert [(t.escalation, t.count, t.peak, t.session, t.sample) for t in rows] == [
+        (1, 1, 166.0, 7, 30_000),
+        (0, 1, 160.0, 7, 0),
+    ]
+    assert {t.limits_bpm for t in rows} == {(40.0, 50.0, 120.0, 155.0)}
 
 
 # --- with a real broker and a real process --------------------------------------------------------------
