@@ -209,7 +209,6 @@ def _index(settings: Settings) -> str:
     """The HTML around Dash: tokens, the theme before the first paint, texts and limits for the scripts."""
     facts = {
         "texts": texts.SCRIPT,
-        "limits": [settings.rate_extreme_low_bpm, settings.rate_extreme_high_bpm],
         "hop_s": settings.hop_s,
     }
     shared = json.dumps(facts).replace("<", "\\u003c")

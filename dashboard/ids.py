@@ -23,6 +23,8 @@ WALL_LOADING = "wall-loading"
 
 PATIENT = "patient"
 ACKNOWLEDGE = "acknowledge"
+EDIT_LIMITS = "edit-limits"
+DISCHARGE = "discharge"
 VERDICT_SEEN = "verdict-seen"  # store: the verdict on screen, written by patient.mjs
 RECURRENCE = "recurrence-plot"
 RECURRENCE_NOTE = "recurrence-note"

@@ -180,6 +180,8 @@ class Monitor:
         device = topics.device_of(topic)
         if device.startswith(f"{topics.OWN_SITE}/"):  # a part of Wristlead is no patient
             return None
+        if not payload and device not in self._patients:  # what is taken away makes nobody a patient
+            return None
         patient = self._patient(device)
         what = topic.split("/")[2] if topic.startswith("wl/") else topic.rsplit("/", 1)[1]
         match what:

@@ -43,6 +43,8 @@ HEART_RATE = "Heart rate"
 BPM = "bpm"
 ALARMS_TITLE = "Alarms"
 ACKNOWLEDGE = "Acknowledge"
+LIMITS_EDIT = "Limits"
+DISCHARGE = "Discharge"
 LIVE_TITLE = "Live trace"
 MINUTE_TITLE = "Last minute"
 MINUTE_SCALE = "5 mm/mV"
@@ -113,7 +115,7 @@ HISTORY_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasted", "Times", "
 HISTORY_EMPTY = "No alarm of this kind in this time."
 HISTORY_CUT = "The newest {most} are shown; choose a shorter time or a patient to see others."
 HISTORY_LASTS = "lasts"
-ESCALATED = "passed on {count}×"
+ESCALATED = "passed on: {count}"
 SEEN_BY = "seen by {who}"
 STRIP_LINK = "Strip"
 SPANS = {
@@ -252,6 +254,39 @@ SCRIPT = {
     "seconds": "{n} s",
     "minutes": "{n} min",
     "hours": "{n} h",
+    "cancel": "Cancel",
+    "limits_title": "Limits in force: medium alarm beyond {limits}, high alarm beyond {extreme} bpm",
+    "limits_extreme": "extreme {limits}",
+    "limits_own": "patient's own",
+    "limits_edit_title": "Heart-rate limits of {name}",
+    "limits_help": "A rate beyond the inner pair is a medium alarm, beyond the outer pair a high one.",
+    "limits_names": {
+        "rate_extreme_low_bpm": "Extreme low",
+        "rate_low_bpm": "Low",
+        "rate_high_bpm": "High",
+        "rate_extreme_high_bpm": "Extreme high",
+    },
+    "limits_sources": {
+        "patient": "patient's own",
+        "site": "set for the site",
+        "settings": "default of this installation",
+        "site_default": "as the site has it",
+    },
+    "limits_default": "Site default",
+    "limits_reset": "Site defaults for all",
+    "limits_save": "Save",
+    "limits_range": "{name}: want a number from {least} to {most} bpm.",
+    "limits_cross": "{lower} must be below {upper}.",
+    "limits_asking": "Asking the alarm service.",
+    "limits_refused": "The alarm service refused: {reason}",
+    "limits_no_answer": "The alarm service has not answered. Nothing is known to have changed.",
+    "limits_not_live": "This page is not live: nothing was changed.",
+    "discharge": DISCHARGE,
+    "discharge_title": "Discharge {name}?",
+    "discharge_help": (
+        "Its alarms end and its own limits are taken away, for everybody. What is stored stays. "
+        "If the device goes on sending, it comes back as a new patient."
+    ),
     "own_site": OWN_SITE,
     "own_banner": "{name}: {text}",
     "channel_name": "Notification channel {name}",

@@ -115,6 +115,9 @@ export class Live {
     this.state = state;
     this.stateAt = this.heardAt;
     this.devices = state.devices;
+    for (const device of this.patients.keys()) { // discharged
+      if (!state.devices.includes(device)) this.patients.delete(device);
+    }
     if (isFirst) {
       this.isOpen = true;
       this.retryMs = RETRY_FIRST_MS;

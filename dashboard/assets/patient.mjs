@@ -1,9 +1,11 @@
 // The patient page: fills what dashboard/pages/patient.py laid out.
 
+import { openDialog } from "./dialog.mjs";
+import { LimitsDialog } from "./limits_dialog.mjs";
 import { alarmRemark, alarmText, reasonOf, rhythmOf, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
 import {
-  element, facts, probability, say, setData, setHidden, setText, setTitle, texts, timeOfDay,
+  element, navigate, probability, say, setData, setHidden, setText, setTitle, texts, timeOfDay,
 } from "./words.mjs";
 
 const HISTORY_S = 60;
@@ -18,18 +20,22 @@ export class PatientPage {
     this.field = Object.fromEntries(
       [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
     );
-    setText(this.field.limits, facts.limits.map(Math.round).join("-"));
     this.sweeps = [];
     this.traces = [["live", LIVE], ["minute", MINUTE]].map(([name, options]) => {
       const holder = root.querySelector(`[data-sweep=${name}]`);
       const note = holder.appendChild(element("div", "trace-note"));
       return { holder, options, note };
     });
+    root.querySelector("#edit-limits").addEventListener("click", () => {
+      if (live.patients.has(this.device)) this.dialog = new LimitsDialog(live, this.device);
+    });
+    root.querySelector("#discharge").addEventListener("click", () => this.#discharge());
     root.querySelector("#acknowledge").addEventListener("click", () => this.#acknowledge());
     live.want([this.device], HISTORY_S);
   }
 
   remove() {
+    this.dialog?.node.remove();
     for (const sweep of this.sweeps) sweep.remove();
     this.live.want([], HISTORY_S);
   }
@@ -43,6 +49,10 @@ export class PatientPage {
     }
     const view = viewOf(patient, this.live);
     const { field } = this;
+    if (this.dialog?.update() === false) this.dialog = undefined;
+    setText(field.limits, view.limits);
+    setText(field.extreme, say(texts.limits_extreme, { limits: view.extreme }));
+    setText(field["limits-source"], view.hasOwnLimits ? texts.limits_own : "");
     setText(field.name, patient.name);
     setHidden(field.source, view.source === null);
     setText(field.source, view.source ?? "");
@@ -88,6 +98,19 @@ export class PatientPage {
     const { device, session, first_sample } = this.verdict;
     const { theme } = document.documentElement.dataset;
     window.dash_clientside.set_props("verdict-seen", { data: { device, session, first_sample, theme } });
+  }
+
+  #discharge() {
+    const name = this.live.patients.get(this.device)?.name ?? this.device;
+    const node = openDialog(say(texts.discharge_title, { name }), [element("p", "", {}, [texts.discharge_help])], [
+      [texts.discharge, "solid-button", () => {
+        if (!this.live.isLive) return;
+        this.live.ask("discharge", { device: this.device });
+        node.close();
+        navigate("/");
+      }],
+    ]);
+    this.dialog = { node, update: () => node.isConnected };
   }
 
   #acknowledge() {

@@ -35,6 +35,13 @@ export function viewOf(patient, live) {
     rhythm: isOldVerdict(patient.verdict, nowUs) || patient.verdict.indeterminate !== null
       ? null : rhythmOf(patient.verdict), // of windows that vote
     alarms: patient.alarms,
+    limits: limitsOf(patient.limits, "rate_low_bpm", "rate_high_bpm"),
+    limitsTitle: say(texts.limits_title, {
+      limits: limitsOf(patient.limits, "rate_low_bpm", "rate_high_bpm"),
+      extreme: limitsOf(patient.limits, "rate_extreme_low_bpm", "rate_extreme_high_bpm"),
+    }),
+    extreme: limitsOf(patient.limits, "rate_extreme_low_bpm", "rate_extreme_high_bpm"),
+    hasOwnLimits: Object.values(patient.limits?.sources ?? {}).includes("patient"),
   };
 }
 
@@ -59,6 +66,13 @@ function doubtChipOf(doubts) {
 function isDoubtful(verdict, nowUs) {
   return isOldVerdict(verdict, nowUs) || texts.doubtful.includes(verdict.indeterminate);
 }
+
+// `50-120`; what is in force, as the alarm service says.
+function limitsOf(limits, low, high) {
+  return limits === null ? texts.unknown : `${bpm(limits[low])}-${bpm(limits[high])}`;
+}
+
+export const bpm = (value) => String(Math.round(value * 10) / 10);
 
 function completeOf(stream, isStale) {
   const share = stream === undefined || isStale ? null : stream.complete();

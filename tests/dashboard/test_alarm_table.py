@@ -40,7 +40,7 @@ def test_a_row_tells_what_when_how_long_how_often_and_who_saw_it() -> None:
         "1 min",
         "'2'",
         "134 bpm",
-        "seen by A. B. · passed on 1×",
+        "seen by A. B. · passed on: 1",
         "Off",
     ):
         assert part in told, part

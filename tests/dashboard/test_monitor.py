@@ -144,7 +144,7 @@ def test_alarms_stand_worst_first_and_leave_when_off() -> None:
 
 
 def test_only_what_changed_is_told_again() -> None:
-    monitor, known = filled(), dict[str, int]()
+    monitor, known = filled(), Revisions()
     assert len(monitor.patients(known)) == 1
     assert monitor.patients(known) == ()
     monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(125), 2 * S)
@@ -168,7 +168,7 @@ def test_only_what_changed_is_told_again() -> None:
     ],
 )
 def test_what_cannot_be_understood_is_counted_and_changes_nothing(topic: str, payload: bytes) -> None:
-    monitor, known = filled(), dict[str, int]()
+    monitor, known = filled(), Revisions()
     before = monitor.patients(known)
     assert monitor.push(topic, payload, S) is None
     assert monitor.refused == 1
@@ -368,6 +368,8 @@ def test_a_discharged_patient_is_gone_and_who_comes_after_is_another() -> None:
     known: Revisions = {}
     (before,) = monitor.patients(known)
     monitor.push(f"wl/v1/discharge/{BED}", b'{"who": "A. B."}', S)
+    for topic in (f"wl/v1/alarm/{BED}/asystole", f"wl/v1/limits_in_force/{BED}"):
+        monitor.push(topic, b"", S)  # taken away by the alarm service
     assert monitor.devices() == ()
     assert monitor.alarm(BED, "asystole") is None
     monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(0), S)
