@@ -18,6 +18,7 @@ from dashboard.figures import recurrence_figure, waiting_figure
 from dashboard.guard import Guard, own_names
 from dashboard.hub import Hub
 from dashboard.pages.alarms import alarms_layout, register_alarms
+from dashboard.pages.channels import channels_layout
 from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.patient import patient_layout
 from dashboard.pages.wall import wall_layout
@@ -71,6 +72,8 @@ def page_layout(path: str, names: Mapping[str, str]) -> Component:
         return wall_layout()
     if path.rstrip("/") == "/alarms":
         return alarms_layout(names)
+    if path.rstrip("/") == "/channels":
+        return channels_layout()
     if patient := PATIENT_PATH.fullmatch(path):
         return patient_layout(patient[1])
     if event := EVENT_PATH.fullmatch(path):
@@ -109,10 +112,24 @@ def _header() -> Component:
             html.A(id=ids.WORST_ALARM, className="worst", href="/", hidden=True),
             html.Span(className="push"),
             html.A(id=ids.PAUSED, className="paused num", href="/alarms", hidden=True),
+            _sound(),
             html.Span(id=ids.CONNECTION, className="connection"),
             html.Span(id=ids.CLOCK, className="clock num"),
         ],
         className="top",
+    )
+
+
+def _sound() -> Component:
+    """Switches the sounds of this browser, filled by assets/sound.mjs."""
+    return html.Button(
+        [
+            html.Span(className="sound-icon", **attributes(aria_hidden="true")),
+            html.Span(className="sound-word"),
+        ],
+        id=ids.SOUND,
+        type="button",
+        className="sound",
     )
 
 

@@ -41,7 +41,7 @@ class Channel:
     ok: bool = True
     reason: str | None = None  # why it fails
     at_us: int | None = None  # of the newest attempt
-    level: int | None = None  # 1: told at once, 2: where nobody acknowledged in time ...
+    level: int | None = None  # 0: told at once; 1 and above: where nobody acknowledged in time
     min_priority: str | None = None
     sent: int = 0
     failed: int = 0

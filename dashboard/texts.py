@@ -25,6 +25,18 @@ NO_SCRIPT = "This page draws live waveforms and needs JavaScript."
 THEME_LABEL = "Colours"
 THEMES = {"dark": "Dark", "light": "Light", "system": "System"}
 
+CHANNELS_TITLE = "Notification channels"
+CHANNELS_HELP = "Ways by which people are told of alarms. Messages can be late or lost: rely on none of them."
+CHANNELS_LOADING = "Looking for channels."
+CHANNEL_COLUMNS = ("Channel", "State", "Is told", "Last delivery", "Sent, failed", "Test")
+CHANNELS_NONE = "No channel is set up"
+CHANNELS_NONE_HOW = "Write a file, for example channels.toml:"
+CHANNELS_NONE_FILE = '[[channel]]\nname = "ward-phone"\nurl = "ntfys://ntfy.example.org/ward"'
+CHANNELS_NONE_RUN = "and start Wristlead with it:"
+CHANNELS_NONE_COMMAND = "wristlead run --notify-config channels.toml"
+CHANNELS_NONE_MORE = "E-mail, chat, webhooks and who is told when: docs/notify.md."
+SOUND_TEST = "Try the sounds"
+
 NAV_LABEL = "Pages"
 NAV_ALARMS = "Alarms"
 NAV_CHANNELS = "Channels"
@@ -254,6 +266,24 @@ SCRIPT = {
     "seconds": "{n} s",
     "minutes": "{n} min",
     "hours": "{n} h",
+    "sound": {"off": "Sound off", "on": "Sound on", "waiting": "Touch for sound"},
+    "sound_title": {
+        "off": "This browser is silent. Press to hear alarms here.",
+        "on": "Alarms sound in this browser. Press to silence it.",
+        "waiting": "The browser lets no page sound before somebody has touched it: press any key or click.",
+    },
+    "channel_columns": list(CHANNEL_COLUMNS),
+    "channel_state": {"true": "Works", "false": "Fails"},
+    "channel_at_once": "at once, from {least} on",
+    "channel_level": "when nobody acknowledged (level {level}), from {least} on",
+    "channel_never": "none yet",
+    "channel_counts": "{sent}, {failed}",
+    "channel_test": "Send a test",
+    "channel_test_label": "Send a test on {name}",
+    "channel_asking": "Sending a test.",
+    "channel_delivered": "Test delivered {time}",
+    "channel_failed": "Test failed: {reason}",
+    "channel_silent": "The notifier has not answered.",
     "cancel": "Cancel",
     "limits_title": "Limits in force: medium alarm beyond {limits}, high alarm beyond {extreme} bpm",
     "limits_extreme": "extreme {limits}",
@@ -288,7 +318,6 @@ SCRIPT = {
         "If the device goes on sending, it comes back as a new patient."
     ),
     "own_site": OWN_SITE,
-    "own_banner": "{name}: {text}",
     "channel_name": "Notification channel {name}",
     "kinds": {str(kind): words for kind, words in KINDS.items()},
     "peaks": {str(kind): list(peak) for kind, peak in PEAKS.items()},

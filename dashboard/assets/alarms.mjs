@@ -19,6 +19,7 @@ export class AlarmsPage {
     this.body = document.getElementById("active-alarms");
     this.pause = document.getElementById("pause-all");
     this.pause.addEventListener("click", () => live.ask("pause", { on: live.pausedS() === 0 }));
+    document.getElementById("sound-test").addEventListener("click", () => window.wristlead.sound.test());
     this.historyAt = performance.now() + HISTORY_EVERY_MS;
     this.historyCount = 0;
     live.want([], 10);

@@ -9,7 +9,7 @@ const NAMES = ["rate_extreme_low_bpm", "rate_low_bpm", "rate_high_bpm", "rate_ex
 const [LEAST, MOST] = [15, 300]; // bpm, as vitals know rates
 const ANSWER_WITHIN_MS = 5000;
 
-// Four numbers or null (inherited) -> what is wrong in words, or "".
+// Four numbers or null (unknown) -> what is wrong in words, or "".
 export function faultOf(values) {
   for (const name of NAMES) {
     const value = values[name];
@@ -66,8 +66,9 @@ export class LimitsDialog {
     return Object.fromEntries(this.rows.map((row) => [row.name, row.value()]));
   }
 
+  // What would be in force: of a limit that becomes inherited only the alarm service may know the value.
   #check() {
-    const fault = faultOf(this.#values());
+    const fault = faultOf(Object.fromEntries(this.rows.map((row) => [row.name, row.effective()])));
     setText(this.message, fault);
     this.save.disabled = fault !== "";
     return fault === "";
@@ -126,6 +127,11 @@ class Row {
       element("label", "limits-default", {}, [this.box, texts.limits_default]),
       this.source,
     ]);
+  }
+
+  effective() {
+    if (!this.box.checked) return this.value();
+    return this.inherited === "" ? null : Number(this.inherited);
   }
 
   // null: inherited; NaN: nothing that can be read as a number.

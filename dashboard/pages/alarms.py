@@ -29,7 +29,16 @@ def alarms_layout(names: Mapping[str, str]) -> Component:
     """The page; `names` of the devices by which the past can be filtered."""
     return html.Div(
         [
-            html.Div([html.H1(texts.ALARMS_TITLE), _pause()], className="page-head"),
+            html.Div(
+                [
+                    html.H1(texts.ALARMS_TITLE),
+                    html.Button(
+                        texts.SOUND_TEST, id=ids.SOUND_TEST, type="button", className="plain-button push"
+                    ),
+                    _pause(),
+                ],
+                className="page-head",
+            ),
             _active(),
             _past(names),
             html.Section(
@@ -46,7 +55,7 @@ def alarms_layout(names: Mapping[str, str]) -> Component:
 
 
 def _pause() -> Component:
-    button: Component = dmc.Button(texts.PAUSE, id=ids.PAUSE, variant="default", size="md")
+    button: Component = dmc.Button(texts.PAUSE, id=ids.PAUSE, variant="default", size="sm")
     return button
 
 

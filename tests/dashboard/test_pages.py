@@ -18,7 +18,7 @@ from ingest.vitals import SignalState
 
 ASSETS = Path(app_module.__file__).parent / "assets"
 SCRIPTS = {path.name: path.read_text() for path in ASSETS.glob("*.*js")}
-PATHS = ("/", "/patient/a/b", "/event/a/b/asystole/1790000000000000", "/alarms")
+PATHS = ("/", "/patient/a/b", "/event/a/b/asystole/1790000000000000", "/alarms", "/channels")
 
 
 def tree(component: Any) -> list[dict[str, Any]]:
@@ -74,7 +74,13 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "path"), [("patient.mjs", PATHS[1]), ("event.mjs", PATHS[2]), ("alarms.mjs", PATHS[3])]
+    ("script", "path"),
+    [
+        ("patient.mjs", PATHS[1]),
+        ("event.mjs", PATHS[2]),
+        ("alarms.mjs", PATHS[3]),
+        ("channels.mjs", PATHS[4]),
+    ],
 )
 def test_every_field_that_a_script_fills_is_laid_out(script: str, path: str) -> None:
     fields = {p["data-field"] for p in tree(page_layout(path, {})) if "data-field" in p}
