@@ -64,9 +64,9 @@ def _remark(each: PastEpisode) -> str:
 
 def peak_words(each: PastEpisode) -> str:
     """The most extreme value with its unit, `--` where there is none."""
-    if each.peak is None:
+    if each.peak is None or each.kind not in texts.PEAKS:
         return texts.UNKNOWN
-    digits, unit = texts.PEAKS.get(each.kind, (0, ""))
+    digits, unit = texts.PEAKS[each.kind]
     return f"{each.peak:.{digits}f} {unit}".strip()
 
 

@@ -23,7 +23,7 @@ class EventView:
 
 def event_view(  # noqa: PLR0913 - what is known comes from five places
     *,
-    since_us: int,
+    moment_us: int,
     now_us: int,
     keep_days: float | None,
     transitions: Sequence[Transition],
@@ -31,7 +31,7 @@ def event_view(  # noqa: PLR0913 - what is known comes from five places
     pieces: Sequence[Piece],
 ) -> EventView:
     """Say in words what is missing, and whether it may still come."""
-    age_s = (now_us - since_us) / SECOND_US
+    age_s = (now_us - moment_us) / SECOND_US
     if not transitions and active is None:
         return EventView(texts.EVENT_UNKNOWN, is_known=False, is_final=age_s > WAIT_S or age_s < -AHEAD_S)
     if age_s < AFTER_S:

@@ -117,6 +117,7 @@ PEAKS = {
     AlarmKind.FINDING_CD: (2, ""),
     AlarmKind.FINDING_HYP: (2, ""),
     AlarmKind.AF: (2, ""),
+    AlarmKind.SERVICE: (0, "s"),
 }
 ACTIVE_TITLE = "Now"
 ACTIVE_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasts", "Times", "Peak", "State", "Strip", "")
@@ -151,9 +152,10 @@ NOISE_WORDS = ("high", "medium", "low", "of the model")
 
 ALARMS_LINK = "Alarms"
 SINCE = "since"
-STRIP_TITLE = "10 s before to 20 s after it began"
+STRIP_TITLE = "10 s before to 20 s after"
 LOADING_STRIP = "Looking for the samples."
 LOG_TITLE = "What became of it"
+LOG_STRIP = "strip of this moment"
 LOG_EMPTY = "Nothing is stored of this alarm."
 LOG_WHO = "by {who}"
 LOG_LIMITS = "limits {limits} bpm"
@@ -203,6 +205,7 @@ SCRIPT = {
     "complete": "{share} %",
     "complete_title": "Share of the last 10 s that arrived",
     "battery": "battery {battery} %",
+    "no_patient": "Not heard: discharged, or not connected yet",
     "no_data_yet": "No data yet",
     "no_data": "No data {age}",
     "signal": {
@@ -335,6 +338,7 @@ SCRIPT = {
     "event_over": "This alarm is over.",
     "strip_label": "ECG from {from} s to {to} s around the alarm's beginning; {beats} beats found",
     "strip_onset": "began",
+    "strip_again": "on again",
     "strip_break": "no samples",
     "strip_to_come": "still to come",
     "trace_label": "Live ECG of {name}",

@@ -78,7 +78,8 @@ export class AlarmsPage {
     };
     row.button.addEventListener("click", () => this.live.acknowledge(alarm));
     const time = element("time", "num", { "data-us": since, "data-style": "date" });
-    const strip = isOwn ? "" : element("a", "row-link", { href: `/event/${device}/${kind}/${since}` }, [texts.strip_link]);
+    const href = `/event/${device}/${kind}/${since}`;
+    const strip = isOwn ? "" : element("a", "row-link", { href }, [texts.strip_link]);
     const kindWords = element("span", "dim small", {}, [texts.kinds[kind] ?? kind]);
     const cells = [
       row.mark, row.name, [row.text, kindWords], time, row.lasts, row.times, row.peak, [row.state, row.remark],
@@ -139,8 +140,8 @@ function markOf(priority) {
 }
 
 function peakOf({ kind, peak }) {
-  if (peak === null || peak === undefined) return texts.unknown;
-  const [digits, unit] = texts.peaks[kind] ?? [0, ""];
+  if (peak === null || peak === undefined || !(kind in texts.peaks)) return texts.unknown;
+  const [digits, unit] = texts.peaks[kind];
   if (digits === 2) return probability(peak);
   return `${peak.toFixed(digits)} ${unit}`;
 }

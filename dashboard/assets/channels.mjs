@@ -43,6 +43,7 @@ export class ChannelsPage {
   }
 
   #add(name) {
+    const label = say(texts.channel_test_label, { name });
     const row = {
       state: element("span", "channel-state"),
       
@@ -50,9 +51,7 @@ export class ChannelsPage {
       told: element("span"),
       last: element("span", "num"),
       counts: element("span", "num"),
-      button: element("button", "plain-button", { type: "button", "aria-label": say(texts.channel_test_label, { name }) }, [
-        texts.channel_test,
-      ]),
+      button: element("button", "plain-button", { type: "button", "aria-label": label }, [texts.channel_test]),
       outcome: element("span", "small channel-outcome", { role: "status" }),
     };
     row.button.addEventListener("click", () => this.#test(name, row));
@@ -96,8 +95,9 @@ export class ChannelsPage {
   #judge(row, channel) {
     if (row.asked === undefined) return;
     const { at, sent, failed } = row.asked;
-    if (channel.sent > sent) this.#tell(row, true, say(texts.channel_delivered, { time: dateAndTime(channel.last_sent_us) }));
-    else if (channel.failed > failed) this.#tell(row, false, say(texts.channel_failed, { reason: channel.reason }));
+    if (channel.sent > sent) {
+      this.#tell(row, true, say(texts.channel_delivered, { time: dateAndTime(channel.last_sent_us) }));
+    } else if (channel.failed > failed) this.#tell(row, false, say(texts.channel_failed, { reason: channel.reason }));
     else if (performance.now() - at > ANSWER_WITHIN_MS) this.#tell(row, false, texts.channel_silent);
   }
 

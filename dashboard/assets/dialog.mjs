@@ -10,7 +10,8 @@ export function openDialog(title, body, actions) {
     button.addEventListener("click", act);
     return button;
   });
-  const form = element("form", "", { method: "dialog" }, [heading, ...body, element("div", "dialog-buttons", {}, buttons)]);
+  const foot = element("div", "dialog-buttons", {}, buttons);
+  const form = element("form", "", { method: "dialog" }, [heading, ...body, foot]);
   const node = element("dialog", "dialog", { "aria-labelledby": "dialog-title" }, [form]);
   form.addEventListener("submit", (event) => {
     event.preventDefault(); // Enter in a field does what the dialogue is for

@@ -15,12 +15,17 @@ export class EventPage {
     this.device = root.dataset.device;
     this.kind = root.dataset.kind;
     this.sinceUs = Number(root.dataset.since);
+    this.momentUs = this.sinceUs; // around which the strip is
     this.key = `${this.device}/${this.kind}/${this.sinceUs}`;
     this.field = Object.fromEntries(
       [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
     );
     this.button = document.getElementById("event-acknowledge");
     this.button.addEventListener("click", () => this.live.acknowledge(this.#alarm()));
+    root.addEventListener("click", (event) => {
+      const { moment } = event.target.closest?.("[data-moment]")?.dataset ?? {};
+      if (moment !== undefined) this.#look(Number(moment));
+    });
     this.observer = new ResizeObserver(() => this.drawing?.draw());
     this.observer.observe(this.field.rows);
     live.want([], 10);
@@ -37,7 +42,7 @@ export class EventPage {
     setText(field.name, live.patients.get(this.device)?.name ?? this.device.split("/")[1]);
     this.#fillNow(this.#alarm());
     const strip = window.wristlead.eventStrip;
-    const isNew = strip?.event === this.key && strip !== this.strip;
+    const isNew = strip?.event === this.key && strip.moment_us === this.momentUs && strip !== this.strip;
     if (isNew) this.#show(strip);
     const waited = performance.now() - this.askedAt;
     const isDue = this.strip?.askedAt === this.askedAt ? waited > ASK_EVERY_MS : waited > ASK_AGAIN_MS;
@@ -58,15 +63,24 @@ export class EventPage {
   // The server reads the store; assets/early.js puts its answer where update() finds it.
   #ask() {
     this.askedAt = performance.now();
-    const data = { device: this.device, kind: this.kind, since_us: this.sinceUs, asked_at: this.askedAt };
+    const { device, kind, sinceUs, momentUs, askedAt } = this;
+    const data = { device, kind, since_us: sinceUs, moment_us: momentUs, asked_at: askedAt };
     window.dash_clientside.set_props("event-wanted", { data });
+  }
+
+  // The strip of a later moment, when the condition came again.
+  #look(momentUs) {
+    this.momentUs = momentUs;
+    this.#ask();
+    this.root.scrollIntoView({ block: "start" });
   }
 
   #show(strip) {
     this.strip = strip;
     this.strip.askedAt = this.askedAt;
     setHidden(this.field.rows, strip.pieces.length === 0);
-    this.drawing = new StripDrawing(this.field.rows, strip, this.sinceUs, this.drawing);
+    const onset = strip.moment_us === this.sinceUs ? texts.strip_onset : texts.strip_again;
+    this.drawing = new StripDrawing(this.field.rows, strip, onset, this.drawing);
     this.drawing.draw();
   }
 

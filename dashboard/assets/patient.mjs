@@ -43,8 +43,7 @@ export class PatientPage {
   update() {
     const patient = this.live.patients.get(this.device);
     if (patient === undefined) {
-      for (const { note } of this.traces) setText(note, this.live.state === null ? "" : texts.no_data_yet);
-      this.#fillAlarms([]);
+      this.#fillUnknown();
       return;
     }
     const view = viewOf(patient, this.live);
@@ -75,6 +74,25 @@ export class PatientPage {
     this.#fillVerdict(patient.verdict, view.verdict.isOld);
     const remedy = texts.remedy[patient.verdict?.indeterminate] ?? "";
     setText(field.remedy, view.isVerdictDoubtful ? view.doubt : remedy);
+  }
+
+  // Discharged, or not heard yet: nothing of before may stay as if it were true.
+  #fillUnknown() {
+    const { field, live } = this;
+    const note = live.state === null ? "" : texts.no_patient;
+    for (const name of ["rate", "limits"]) setText(field[name], texts.unknown);
+    for (const name of ["extreme", "limits-source", "battery", "complete", "doubt"]) setText(field[name], "");
+    setText(field.signal, note);
+    setData(this.root, "rate", "unknown");
+    setData(this.root, "stale", "true");
+    for (const trace of this.traces) {
+      setText(trace.note, note);
+      setHidden(trace.note, note === "");
+    }
+    this.isGrey = true;
+    for (const sweep of this.sweeps) sweep.setGrey(true);
+    this.#fillAlarms([]);
+    this.#fillVerdict(null, true);
   }
 
   draw(now) {

@@ -89,7 +89,7 @@ export class Sound {
     const { context } = this;
     const out = context.createGain();
     out.connect(context.destination);
-    const wave = context.createPeriodicWave(new Float32Array([0, ...HARMONICS]), new Float32Array(HARMONICS.length + 1));
+    const wave = context.createPeriodicWave([0, ...HARMONICS], [0, ...HARMONICS.map(() => 0)]);
     for (const [start, length] of pulses) {
       const oscillator = context.createOscillator();
       const envelope = context.createGain();

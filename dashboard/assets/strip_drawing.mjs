@@ -40,12 +40,12 @@ export function breaksOf(strip) {
 }
 
 export class StripDrawing {
-  // `former` is the drawing of the same event that this one replaces.
-  constructor(holder, strip, sinceUs, former) {
+  // `onset` says what happened at 0 s; `former` is the drawing of the same event that this one replaces.
+  constructor(holder, strip, onset, former) {
     this.hasDrawn = former?.hasDrawn ?? false;
     this.holder = holder;
     this.strip = strip;
-    this.sinceUs = sinceUs;
+    this.onset = onset;
     this.pieces = strip.pieces.map((piece) => ({
       ...piece, mv: filtered(Float64Array.from(piece.uv, (uv) => (uv === null ? NaN : uv / 1000)), piece.fs),
     }));
@@ -178,7 +178,7 @@ export class StripDrawing {
     pen.fillStyle = colour("--at") || colour("--text");
     pen.fillRect(Math.round(x(0)), 0, Math.max(1, 2 * ratio), height);
     pen.textAlign = "left";
-    pen.fillText(texts.strip_onset, x(0) + 1.5 * mm, height - 1.5 * mm);
+    pen.fillText(this.onset, x(0) + 1.5 * mm, height - 1.5 * mm);
   }
 
   // The time of day where a row begins, then the seconds from the alarm's beginning.
@@ -198,6 +198,6 @@ export class StripDrawing {
   }
 
   #clock(second) {
-    return timeOfDay(this.sinceUs + second * 1e6);
+    return timeOfDay(this.strip.moment_us + second * 1e6);
   }
 }

@@ -35,7 +35,9 @@ export class Wall {
       setHidden(this.loading, true);
       setHidden(this.empty, live.devices.length > 0);
     }
-    for (const device of this.panels.keys()) if (live.state !== null && !live.devices.includes(device)) this.#drop(device);
+    for (const device of this.panels.keys()) {
+      if (live.state !== null && !live.devices.includes(device)) this.#drop(device);
+    }
     live.devices.forEach((device, place) => {
       if (!live.patients.has(device)) return;
       if (!this.panels.has(device)) this.#add(device);

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -16,7 +17,7 @@ from dashboard.hub import Hub
 from dashboard.moments import moment
 from dashboard.past import Past
 from dashboard.strip import Piece, strip_data
-from inference.alarms.alarm import Alarm, AlarmKind
+from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
 from inference.alarms.history import transitions_of
 from inference.alarms.records import Transition
 from ingest.store.errors import StoreError
@@ -90,10 +91,16 @@ def log_list(transitions: Sequence[Transition]) -> Component:
     """Every transition, oldest first."""
     if not transitions:
         return html.P(texts.LOG_EMPTY, className="dim")
-    return html.Ol([_line(each) for each in transitions], className="log")
+    again = {
+        after.at_us
+        for before, after in pairwise(transitions)
+        if before.state is AlarmState.LATCHED and after.state is AlarmState.ON
+    }
+    return html.Ol([_line(each, has_strip=each.at_us in again) for each in transitions], className="log")
 
 
-def _line(each: Transition) -> Component:
+def _line(each: Transition, *, has_strip: bool) -> Component:
+    strip = html.Button(texts.LOG_STRIP, type="button", **attributes(data_moment=str(each.at_us)))
     facts = [texts.PRIORITIES[each.priority]]
     if each.who:
         facts.append(texts.LOG_WHO.format(who=each.who))
@@ -109,6 +116,7 @@ def _line(each: Transition) -> Component:
             html.Span(texts.STATES[each.state], className="log-state"),
             html.Span(each.text, className="log-text"),
             html.Span(" · ".join(facts), className="dim small log-facts"),
+            *([strip] if has_strip else []),
         ]
     )
 
@@ -128,35 +136,47 @@ def register_event(
     )
     def show_event(wanted: dict[str, Any]) -> tuple[dict[str, Any], str, Component]:
         device, kind, since_us = wanted["device"], AlarmKind(wanted["kind"]), int(wanted["since_us"])
+        moment_us = int(wanted["moment_us"])
         data, note, log = event_of(
-            past, hub.alarm(device, kind), (device, kind, since_us), now_us(), keep_days
+            past,
+            hub.alarm(device, kind),
+            (device, kind, since_us),
+            now_us(),
+            keep_days,
+            moment_us=moment_us,
         )
-        return data | {"event": f"{device}/{kind}/{since_us}"}, note, log
+        return data | {"event": f"{device}/{kind}/{since_us}", "moment_us": moment_us}, note, log
 
     in_browser: Any = app.clientside_callback  # Dash has no hints for it
     in_browser("(strip) => window.wristlead.keepStrip(strip)", Input(ids.EVENT_STRIP, "data"))
 
 
-def event_of(
+def event_of(  # noqa: PLR0913 - what a page asks, and what the process knows
     past: Past,
     active: Alarm | None,
     event: tuple[str, AlarmKind, int],
     now_us: int,
     keep_days: float | None,
+    *,
+    moment_us: int | None = None,
 ) -> tuple[dict[str, Any], str, Component]:
-    """The strip's data, what is missing in words, and the log of one alarm."""
+    """The strip's data, what is missing in words, and the log of one alarm.
+
+    The strip is of the alarm's beginning, or of `moment_us` within it.
+    """
     device, kind, since_us = event
+    moment_us = since_us if moment_us is None else moment_us
     if active is not None and active.since_us != since_us:
         active = None
     try:
         transitions = past.ask(lambda engine: transitions_of(engine, device, kind, since_us))
-        pieces = past.strip(device, since_us)
+        pieces = past.strip(device, moment_us)
     except StoreError as error:
         logger.warning("no strip of %s %s %d: %s", device, kind, since_us, error)
         view = EventView(texts.STORE_UNREADABLE.format(reason=error), is_known=True, is_final=False)
         return _told([], view), view.note, log_list([])
     view = event_view(
-        since_us=since_us,
+        moment_us=moment_us,
         now_us=now_us,
         keep_days=keep_days,
         transitions=transitions,

@@ -82,6 +82,18 @@ def test_a_strip_whose_seconds_are_not_over_shows_what_is_there_and_asks_again(t
     assert "15 s are still to come" in note
 
 
+def test_each_time_that_a_latched_condition_came_again_has_a_strip_of_its_own(tmp_path: Path) -> None:
+    past = fill(tmp_path, -60, 60)
+    again = [alarm(AlarmState.LATCHED, 9), alarm(at_s=30), alarm(AlarmState.ACK, 33, "A. B.")]
+    save_alarms(open_store(f"sqlite:///{tmp_path / 'store.sqlite'}"), again, {})
+    _, _, log = ask(past, now_s=70)
+    assert str(log).count(texts.LOG_STRIP) == 1
+    moment_us = SINCE_US + 30 * S
+    data, note, _ = event_of(past, None, (BED, KIND, SINCE_US), SINCE_US + 70 * S, 30.0, moment_us=moment_us)
+    assert data["pieces"][0]["uv"][10 * 100 + 50] == 3000  # second 30
+    assert note == ""
+
+
 def test_a_strip_that_is_gone_or_never_was_says_which(tmp_path: Path) -> None:
     past = fill(tmp_path, 200, 201)
     data, note, _ = ask(past, now_s=3600)
@@ -119,7 +131,7 @@ def test_a_store_that_cannot_be_read_is_said_and_asked_again(tmp_path: Path) -> 
 def test_no_page_gives_up_before_its_strip_can_be_whole(now_s: float) -> None:
     log = [Transition(BED, KIND, 1, AlarmState.ON, AlarmPriority.HIGH, "", SINCE_US, None, None)]
     view = event_view(
-        since_us=SINCE_US,
+        moment_us=SINCE_US,
         now_us=SINCE_US + round(now_s * S),
         keep_days=None,
         transitions=log,
