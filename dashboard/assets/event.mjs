@@ -78,7 +78,9 @@ export class EventPage {
   #show(strip) {
     this.strip = strip;
     this.strip.askedAt = this.askedAt;
-    setHidden(this.field.rows, strip.pieces.length === 0);
+    const isEmpty = strip.pieces.length === 0;
+    setHidden(this.field.rows, isEmpty);
+    if (isEmpty) return;
     const onset = strip.moment_us === this.sinceUs ? texts.strip_onset : texts.strip_again;
     this.drawing = new StripDrawing(this.field.rows, strip, onset, this.drawing);
     this.drawing.draw();

@@ -137,7 +137,8 @@ class AlarmEngine:
     def _on_vitals(self, vitals: Vitals) -> list[Alarm]:
         memory = self._memory.setdefault(vitals.device, DeviceMemory())
         if memory.is_discharged and has_new_data(memory.seen, vitals):
-            memory = self._memory[vitals.device] = DeviceMemory()
+            former = None if memory.seen.session is None else (memory.seen.session, memory.seen.last_sample)
+            memory = self._memory[vitals.device] = DeviceMemory(former=former)
         if memory.is_discharged or not observe_vitals(memory.seen, vitals):
             return []
         seen, at_us = memory.seen, vitals.at_us
@@ -154,7 +155,7 @@ class AlarmEngine:
 
     def _on_verdict(self, verdict: Verdict) -> list[Alarm]:
         memory = self._memory.setdefault(verdict.device, DeviceMemory())
-        if memory.is_discharged or not observe_verdict(memory.seen, verdict):
+        if not _is_of_this_patient(memory, verdict) or not observe_verdict(memory.seen, verdict):
             return []
         at_us = verdict.decided_us
         changes: list[Alarm] = []
@@ -283,6 +284,15 @@ class AlarmEngine:
                     episode.alarm = replace(episode.alarm, sounding=sounding)
                     changes.append(episode.alarm)
         return changes
+
+
+def _is_of_this_patient(memory: DeviceMemory, verdict: Verdict) -> bool:
+    """False while nobody is there, and for a window that holds samples of whom was discharged."""
+    if memory.former is None:
+        return not memory.is_discharged
+    session, sample = memory.former
+    is_earlier = verdict.session == session and verdict.first_sample < sample
+    return verdict.session == memory.seen.session and not is_earlier
 
 
 def _is_suppressed(kind: AlarmKind, episodes: Mapping[AlarmKind, Episode]) -> bool:

@@ -18,6 +18,7 @@ class DeviceMemory:
     seen: Observed = field(default_factory=Observed)
     episodes: dict[AlarmKind, Episode] = field(default_factory=dict)  # those that are not off
     is_discharged: bool = False  # nothing but the place in its stream is known, until new data comes
+    former: tuple[int, int] | None = None  # session and sample up to which it was another patient's
 
 
 @dataclass(slots=True)

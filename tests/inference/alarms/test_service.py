@@ -29,6 +29,9 @@ from ingest.link import Message, MqttLink
 from ingest.store.schema import open_store
 from ingest.topics import (
     ALARMS,
+    LIMITS_IN_FORCE,
+    PAUSED,
+    REFUSALS,
     SERVICES,
     acknowledge_topic,
     alarm_topic,
@@ -599,6 +602,7 @@ class Outside:
         self.link = MqttLink(address, "outside")
         self.alarms: dict[str, Alarm] = {}
         self.beat: bytes = b""
+        self.heard: dict[str, bytes] = {}  # the newest on every other topic
         for topic in (ALARMS, SERVICES):
             self.link.subscribe(topic)
         self.link.connect()
@@ -615,6 +619,8 @@ class Outside:
                     self.alarms.pop(kind, None)
                     if message.payload:
                         self.alarms[kind] = msgspec.json.decode(message.payload, type=Alarm)
+                else:
+                    self.heard[message.topic] = message.payload
 
     def tell(self, vitals: Vitals) -> None:
         self.link.publish(vitals_topic("ward"), msgspec.json.encode([vitals]))
@@ -708,6 +714,36 @@ def test_what_a_broker_retains_of_an_alarm_that_is_over_is_cleared(
     outside.wait(lambda: outside.state("rate_limit") is AlarmState.ON)
     with service_process(mosquitto.port, tmp_path):
         outside.wait(lambda: outside.state("rate_limit") is None)
+
+
+@pytest.mark.broker
+def test_limits_a_pause_and_a_refusal_travel_by_a_real_broker_and_limits_outlive_a_kill(
+    mosquitto: "Mosquitto", tmp_path: Path
+) -> None:
+    outside = Outside(mosquitto.address)
+    for topic in (LIMITS_IN_FORCE, PAUSED, REFUSALS):
+        outside.link.subscribe(topic)
+    high = replace(GOOD, at_us=time.time_ns() // 1000, heart_rate_bpm=134.0)
+
+    def limit() -> object:
+        payload = outside.heard.get(limits_in_force_topic(DEVICE), b"null")
+        return (msgspec.json.decode(payload) or {}).get("rate_high_bpm")
+
+    with service_process(mosquitto.port, tmp_path) as process:
+        outside.wait(outside.is_up)
+        outside.tell(high)
+        outside.wait(lambda: outside.state("rate_limit") is AlarmState.ON and limit() == 120)
+        outside.link.publish(limits_topic(DEVICE), b'{"who":"Ada","rate_high_bpm":140}')
+        outside.link.publish("wl/v1/pause", b'{"who":"Ada","on":true}')
+        outside.link.publish(limits_topic(DEVICE), b'{"who":"Ada","rate_high_bpm":200}')
+        outside.wait(lambda: refusal_topic(limits_topic(DEVICE)) in outside.heard and limit() == 140)
+        outside.wait(lambda: not outside.alarms["rate_limit"].sounding and PAUSED in outside.heard)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    outside.heard.clear()
+    outside.wait(lambda: not outside.is_up())
+    with service_process(mosquitto.port, tmp_path):
+        outside.wait(lambda: limit() == 140 and PAUSED in outside.heard)
 
 
 def test_without_a_broker_the_service_ends_with_one_sentence(tmp_path: Path, free_port: int) -> None:
