@@ -116,6 +116,7 @@ class Monitor:
         self.refused = 0  # messages that could not be understood
         self.house = House(started_us)
         self._patients: dict[str, _Patient] = {}
+        self._discharged: dict[str, _Patient] = {}  # what their devices said of themselves stays true
         self._next_index = 0  # never given twice: a patient who comes back is another one
 
     def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> Segment | None:
@@ -129,7 +130,7 @@ class Monitor:
             if topic.startswith("wl/v1/vitals/"):
                 self._take_vitals(payload, received_us)
             elif topic.startswith("wl/v1/discharge/"):
-                self._patients.pop(topics.device_of(topic), None)
+                self._discharge(topics.device_of(topic))
             elif topic.startswith("wl/v1/refusal/"):
                 self._take_refusal(topic, payload)
             else:
@@ -204,6 +205,11 @@ class Monitor:
         patient.revision += 1
         return None
 
+    def _discharge(self, device: str) -> None:
+        former = self._patients.pop(device, None)
+        if former is not None and len(self._discharged) < MAX_DEVICES:
+            self._discharged[device] = _Patient(device, 0, meta=former.meta, status=former.status)
+
     def _take_refusal(self, topic: str, payload: bytes) -> None:
         what, *ids = topic.removeprefix("wl/v1/refusal/").split("/")
         patient = self._patients.get("/".join(ids))
@@ -217,7 +223,9 @@ class Monitor:
                 raise ValueError(f"{device} is of the site of Wristlead's own parts, which are no patients")
             if len(self._patients) >= MAX_DEVICES:
                 raise ValueError(f"{device} is one more than the {MAX_DEVICES} devices kept")
-            self._patients[device] = _Patient(device, self._next_index)
+            patient = self._patients[device] = _Patient(device, self._next_index)
+            former = self._discharged.pop(device, patient)
+            patient.meta, patient.status = former.meta, former.status
             self._next_index = (self._next_index + 1) % MAX_INDEX
         return self._patients[device]
 

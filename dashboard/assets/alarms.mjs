@@ -131,7 +131,9 @@ export function activeAlarms(live) {
   const ofPatients = [...live.patients.values()].flatMap((patient) => patient.alarms);
   const own = live.state.own_alarms.map((alarm) => ({ ...alarm, isOwn: true }));
   const rank = (alarm) => PRIORITIES.indexOf(alarm.priority);
-  return [...ofPatients, ...own].toSorted((a, b) => rank(a) - rank(b) || b.since_us - a.since_us);
+  const place = (alarm) => `${alarm.device}/${alarm.kind}`;
+  return [...ofPatients, ...own].toSorted((a, b) =>
+    rank(a) - rank(b) || b.since_us - a.since_us || place(a).localeCompare(place(b)));
 }
 
 function markOf(priority) {

@@ -366,6 +366,7 @@ def test_a_discharged_patient_is_gone_and_who_comes_after_is_another() -> None:
     monitor = filled()
     monitor.push(f"wl/v1/alarm/{BED}/asystole", alarm("asystole", "high"), S)
     known: Revisions = {}
+    monitor.push(f"ecg/v1/{BED}/meta", b'{"name": "Bed two"}', S)
     (before,) = monitor.patients(known)
     monitor.push(f"wl/v1/discharge/{BED}", b'{"who": "A. B."}', S)
     for topic in (f"wl/v1/alarm/{BED}/asystole", f"wl/v1/limits_in_force/{BED}"):
@@ -376,3 +377,4 @@ def test_a_discharged_patient_is_gone_and_who_comes_after_is_another() -> None:
     (after,) = monitor.patients(known)  # though a page knew the first one at the same revision
     assert after.alarms == ()
     assert after.index != before.index
+    assert after.name == "Bed two"  # what a device says of itself, it says once
