@@ -13,6 +13,7 @@ from inference.alarms.alarm import AlarmPriority
 from inference.alarms.history import MOST, PastEpisode
 from inference.alarms.noisiest import PatientLoad
 from inference.alarms.rules import in_words
+from ingest.topics import OWN_SITE
 
 HOUR_US = 3_600_000_000
 NOISY_SHOWN = 5
@@ -38,21 +39,30 @@ def history_table(episodes: Sequence[PastEpisode], names: Mapping[str, str]) -> 
 
 def _row(each: PastEpisode, names: Mapping[str, str]) -> Component:
     columns = texts.HISTORY_COLUMNS
+    is_own = each.device.startswith(f"{OWN_SITE}/")
     lasted = in_words((each.ended_us - each.since_us) / 1e6) if each.ended_us else texts.HISTORY_LASTS
     cells: tuple[Component | list[Component], ...] = (
         priority_mark(each.priority),
-        dcc.Link(names.get(each.device, each.device), href=f"/patient/{each.device}"),
+        _whose(each.device, names),
         [html.Span(texts.KINDS[each.kind]), html.Span(each.text, className="dim small")],
         moment(each.since_us),
         html.Span(lasted, className="num"),
         html.Span(str(each.count), className="num"),
         html.Span(peak_words(each), className="num"),
         [html.Span(texts.STATES[each.state]), html.Span(_remark(each), className="dim small")],
-        dcc.Link(texts.STRIP_LINK, href=event_link(each), className="row-link"),
+        html.Span() if is_own else dcc.Link(texts.STRIP_LINK, href=event_link(each), className="row-link"),
     )
     return html.Tr(
         [html.Td(cell, **attributes(data_label=label)) for cell, label in zip(cells, columns, strict=True)]
     )
+
+
+def _whose(device: str, names: Mapping[str, str]) -> Component:
+    """A patient, with a link; a part of Wristlead has no page."""
+    site, name = device.split("/")
+    if site == OWN_SITE:
+        return html.Span(texts.SERVICES.get(name, texts.CHANNEL_NAME.format(name=name)))
+    return dcc.Link(names.get(device, device), href=f"/patient/{device}")
 
 
 def _remark(each: PastEpisode) -> str:
@@ -67,7 +77,8 @@ def peak_words(each: PastEpisode) -> str:
     if each.peak is None or each.kind not in texts.PEAKS:
         return texts.UNKNOWN
     digits, unit = texts.PEAKS[each.kind]
-    return f"{each.peak:.{digits}f} {unit}".strip()
+    value = f"{each.peak:.{digits}f}"
+    return f"{value} {unit}" if unit else value.removeprefix("0")  # .93, never taken for a rate
 
 
 def priority_mark(priority: AlarmPriority) -> Component:

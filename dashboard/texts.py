@@ -119,6 +119,15 @@ PEAKS = {
     AlarmKind.AF: (2, ""),
     AlarmKind.SERVICE: (0, "s"),
 }
+SERVICES = {
+    "ingest": "Ingest",
+    "inference": "Inference",
+    "alarms": "The alarm service",
+    "explain": "The explain service",
+    "notify": "The notifier",
+    "dashboard": "The dashboard",
+}
+CHANNEL_NAME = "Notification channel {name}"
 ACTIVE_TITLE = "Now"
 ACTIVE_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasts", "Times", "Peak", "State", "Strip", "")
 LOADING_ALARMS = "Looking for alarms."
@@ -252,13 +261,7 @@ SCRIPT = {
         "inference": "Verdicts wait",
         "alarms": "Alarms go on and are kept to be stored later",
     },
-    "service_name": {
-        "ingest": "Ingest",
-        "inference": "Inference",
-        "alarms": "The alarm service",
-        "explain": "The explain service",
-        "notify": "The notifier",
-    },
+    "service_name": SERVICES,
     "service_effect": {
         "ingest": "no heart rates, and nothing is stored",
         "inference": "no new verdicts",
@@ -321,7 +324,7 @@ SCRIPT = {
         "If the device goes on sending, it comes back as a new patient."
     ),
     "own_site": OWN_SITE,
-    "channel_name": "Notification channel {name}",
+    "channel_name": CHANNEL_NAME,
     "kinds": {str(kind): words for kind, words in KINDS.items()},
     "peaks": {str(kind): list(peak) for kind, peak in PEAKS.items()},
     "alarm_state_on": STATES[AlarmState.ON],

@@ -72,7 +72,7 @@ export class EventPage {
   #look(momentUs) {
     this.momentUs = momentUs;
     this.#ask();
-    this.root.scrollIntoView({ block: "start" });
+    window.scrollTo(0, 0);
   }
 
   #show(strip) {

@@ -1,5 +1,6 @@
 """The past of alarms as a table, and who has most of them an hour."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,15 @@ def test_a_device_that_is_gone_is_still_named_and_none_is_a_sentence() -> None:
     assert texts.HISTORY_EMPTY in words(history_table([], {}))
     assert "newest" not in words(history_table([EPISODE], {}))
     assert texts.HISTORY_CUT.format(most=MOST) in words(history_table([EPISODE] * MOST, {}))
+
+
+def test_a_part_of_wristlead_is_named_and_leads_to_no_patient() -> None:
+    for name, words_for in (("phone", "Notification channel phone"), ("notify", "The notifier")):
+        own = replace(EPISODE, device=f"wristlead/{name}", kind=AlarmKind.NOTIFIER)
+        told = words(history_table([own], {}))
+        assert words_for in told
+        assert "/patient/" not in told
+        assert "/event/" not in told
 
 
 @pytest.mark.parametrize("heard_h", [1, 4, 24, 400])
