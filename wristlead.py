@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.explain.extra import REMEDY, missing_packages
+from inference.notify import extra as notify_extra
 from ingest.settings import Settings, SettingsError, load_settings
 from ingest.supervisor import EXIT_REFUSED, ServiceRefusedError, Supervisor, end_with_parent
 
@@ -106,6 +107,15 @@ def _simulate(settings: Settings, *, demo: bool, fleet: int | None, **options: A
     return None
 
 
+def _notify(settings: Settings, *, list_only: bool, test: str | None) -> int | None:
+    if not list_only and test is None:
+        return _service("inference.notify.service")(settings)
+    from inference.notify import command  # noqa: PLC0415 - each command loads only what it needs
+
+    print(command.list_channels(settings) if test is None else command.send_test(settings, test))
+    return None
+
+
 def _export(settings: Settings, **options: Any) -> int | None:
     from ingest.export.command import run_export  # noqa: PLC0415 - each command loads only what it needs
 
@@ -129,6 +139,7 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
 
     _require_room(settings.data_dir)
     _require_mappers(settings.mappers)
+    _require_notify(settings.notify_config)
     try:
         Archive.open(settings.store_address)
     except StoreError as error:
@@ -148,6 +159,8 @@ def _house(settings: Settings) -> Iterator[Supervisor]:
             print(f"Without explanations ({', '.join(missing)} not installed): {REMEDY}.", file=sys.stderr)
         else:
             supervisor.add("explain", _own_command("explain"), is_optional=True)
+        if settings.notify_config is not None or settings.home_assistant:
+            supervisor.add("notify", _own_command("notify"), is_optional=True)
         yield supervisor
     except ServiceRefusedError as refused:
         raise SystemExit(f"Wristlead stopped, because {refused} cannot work here (see above).") from None
@@ -164,6 +177,20 @@ def _require_mappers(path: Path | None) -> None:
             load_mappers(path)
     except MappersError as error:
         raise SystemExit(str(error)) from None
+
+
+def _require_notify(path: Path | None) -> None:
+    """The same for the channels' file; and what to install where it cannot be used without."""
+    from inference.notify.configuration import NotifyConfigError, load_notify_config  # noqa: PLC0415 - same
+
+    try:
+        if path is None:
+            return
+        load_notify_config(path)
+    except NotifyConfigError as error:
+        raise SystemExit(str(error)) from None
+    if not notify_extra.is_installed():
+        print(f"Without notifications (apprise not installed): {notify_extra.REMEDY}.", file=sys.stderr)
 
 
 def _require_room(folder: Path) -> None:
@@ -256,6 +283,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "inference": _service("inference.service"),
     "alarms": _service("inference.alarms.service"),
     "explain": _service("inference.explain.service"),
+    "notify": _notify,
     "dashboard": _service("dashboard.service"),
     "simulate": _simulate,
     "export": _export,
@@ -268,6 +296,7 @@ WHAT = {
     "inference": "classify windows",
     "alarms": "raise alarms from heart rate, findings and silence",
     "explain": "say which moments made the model answer as it did",
+    "notify": "tell people of alarms by ntfy, e-mail, webhook or chat, and Home Assistant of devices",
     "dashboard": "the monitor in a browser",
     "simulate": "simulated patients for any broker",
     "export": "stored recordings as WFDB, EDF+ or CSV",
@@ -300,6 +329,9 @@ def _parser() -> argparse.ArgumentParser:
         "--inspect", metavar="DEVICE", help="show refused payloads of SITE/DEVICE, or of which there are: all"
     )
     each["ingest"].add_argument("--json", action="store_true", help="with --inspect: as JSON, payloads whole")
+    notify = each["notify"]
+    notify.add_argument("--list", dest="list_only", action="store_true", help="show the channels")
+    notify.add_argument("--test", metavar="NAME", help="send a test on one channel")
     simulate = each["simulate"]
     simulate.add_argument("--demo", action="store_true", help="the demo's eight patients")
     simulate.add_argument("--patients", type=int, default=1, help="how many (default: 1)")

@@ -174,9 +174,10 @@ def _holds(spans: tuple[Span, ...], at_s: float) -> bool:
 def on_recordings(data: Path, noise: Path | None) -> dict[str, dict[str, object]]:
     """Alarms on annotated recordings, by condition of the signal and of the gate."""
     found: dict[str, dict[str, object]] = {}
-    for name, added in (("clean", None), (f"electrode motion at {NOISE_DB} dB", noise)):
-        if name != "clean" and added is None:
-            continue
+    conditions: dict[str, recorded.Noise | None] = {"clean": None}
+    if noise is not None:
+        conditions[f"electrode motion at {NOISE_DB} dB"] = recorded.Noise(recorded.motion_of(noise), NOISE_DB)
+    for name, added in conditions.items():
         for gate in ("with the quality gate", "without"):
             with nullcontext() if gate.startswith("with ") else without_gate():
                 found[f"{name}, {gate}"] = count_alarms(data, added)
@@ -185,10 +186,10 @@ def on_recordings(data: Path, noise: Path | None) -> dict[str, dict[str, object]
 
 def without_gate() -> AbstractContextManager[Any]:
     """Nothing is called noisy while this is open."""
-    return patch("ingest.quality.noisy_among", lambda stretches_mv, _fs: np.zeros(len(stretches_mv), bool))
+    return patch("ingest.quality.UNREADABLE", np.inf)
 
 
-def count_alarms(data: Path, noise: Path | None) -> dict[str, object]:
+def count_alarms(data: Path, noise: recorded.Noise | None) -> dict[str, object]:
     """Hours, high alarms, how many of them are false, and all alarms by kind per hour."""
     hours, n_high = 0.0, 0
     false: list[str] = []
@@ -196,7 +197,7 @@ def count_alarms(data: Path, noise: Path | None) -> dict[str, object]:
     for record in recorded.records_of(data):
         samples_mv = record.samples_mv
         if noise is not None:
-            samples_mv = samples_mv + recorded.noise_for(record, noise, NOISE_DB)
+            samples_mv = samples_mv + recorded.noise_for(record, noise)
         hours += len(samples_mv) / recorded.FS / 3600
         r_peaks_s = record.at[np.isin(record.symbols, BEATS)] / recorded.FS
         episode = Episode(record.name, None, 0.0, samples_mv.astype(np.float32))

@@ -53,6 +53,13 @@ BACK = "All patients"
 NOT_FOUND = "There is no such page."
 HEART_RATE = "Heart rate"
 BPM = "bpm"
+INTERVALS_TITLE = "Heart rate variability and rhythm"
+INTERVALS = {
+    "rmssd": ("RMSSD", "Differences from beat to beat, of the normal beats of the last 5 minutes"),
+    "sdnn": ("SDNN", "Spread of the intervals between normal beats of the last 5 minutes"),
+    "ectopic": ("Early beats", "Beats of the last minute that came too early"),
+    "regularity": ("Intervals", "Irregular as in atrial fibrillation, and for how long"),
+}
 ALARMS_TITLE = "Alarms"
 ACKNOWLEDGE = "Acknowledge"
 LIMITS_EDIT = "Limits"
@@ -215,6 +222,11 @@ SCRIPT = {
     "complete_title": "Share of the last 10 s that arrived",
     "battery": "battery {battery} %",
     "no_patient": "Not heard: discharged, or not connected yet",
+    "intervals": {
+        "units": {"ms": "ms", "per_min": "/min"},
+        "regular": "regular",
+        "irregular": "irregular",
+    },
     "no_data_yet": "No data yet",
     "no_data": "No data {age}",
     "signal": {

@@ -1,9 +1,8 @@
-"""Samples of one lead -> R peaks, causally and within 0.4 s of the beat.
+"""Samples of one lead -> R peaks, causally and within 0.4 s of the beat, and how readable the lead is.
 
-After Pan and Tompkins (IEEE Trans. Biomed. Eng. 32, 1985): band-pass, rectify, smooth, and compare each top
-of the envelope with what beats and noise have been. We differ: no search back, so nothing is ever told late;
-instead the threshold sinks towards the expected beat (after Christov, BioMed. Eng. OnLine 3:28, 2004), a top
-yields to a larger one within a quarter of a second (P waves), and T waves are told by curvature, not slope.
+A small network (`ingest.beat_network`) says for each 20 ms how surely a beat stood there; a beat is a top of
+that answer that is high enough for its moment, and its R peak is the largest sample around. No search back:
+nothing is ever told late.
 """
 
 from collections import deque
@@ -13,206 +12,233 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.filters import StreamFilter, butterworth, filter_together
+from ingest.beat_network import (
+    DELAY_FRAMES,
+    FRAME_HZ,
+    OUTPUTS,
+    PAST_BINS,
+    STRIDE,
+    BeatNetwork,
+    beginning,
+    released,
+)
+from ingest.bins import MIN_FS_HZ, Binner, bin_together
 
-MIN_FS_HZ = 100.0  # below it the band's upper edge has no room
-BAND_HZ = (6.0, 25.0)  # QRS energy, wide ventricular beats included; below 6 Hz T waves, above 25 Hz muscle
-SMOOTH_HZ = 8.0  # one top for each complex of up to 160 ms
-ENVELOPE_SHARE = 0.39  # envelope of a triangular QRS of 1 mV and 60-80 ms, measured, any fs from 100 Hz
-FLOOR_MV = 0.1 * ENVELOPE_SHARE  # smallest QRS believed: 0.1 mV; EC13 asks none below 0.15 mV to count
+__all__ = ["MIN_FS_HZ", "BeatDetector", "find_together"]
+
+AROUND = 2  # frames to each side over which a top must be the highest
+FLOOR_MV = 0.1  # smallest complex believed, peak to peak; EC13 asks none below 0.15 mV to count
 REFRACTORY_S = 0.2
-LOOK_AHEAD_S = 0.25  # a top waits this long for a larger one; with 60 ms of filter delay 0.31 s in all
-SUPPRESS = 1.2  # a top beyond the refractory time must be this much larger to take over (P wave before QRS)
-EARLY_SHARE = 0.5  # of the usual envelope, asked right after a beat ...
-LATE_SHARE = 0.2  # ... and where the next beat is due
-DUE_RR = 0.9  # share of the usual RR interval at which it is due
-OVERDUE_RR = 1.5  # beyond this the share sinks further, so that a fallen amplitude is found again ...
-OVERDUE_TO = 0.4  # ... to 0.4 of LATE_SHARE, never below FLOOR_MV: asystole must not become noise beats
-NOISE_TIMES = 1.7  # envelope over that of the tops which were no beats ...
-NOISE_CAP = 0.4  # ... but no more than this of a beat's: beats grown small must not pass for noise for ever
-T_WAVE_S = 0.36  # sooner than this after a beat, a rounder or much smaller top is its T wave
-T_WAVE_SHARE = 0.5  # of the beat's curvature: a 1.2 mV T of 180 ms has 0.5, a wide ventricular beat more
-CURVATURE_S = 0.02  # second difference over 20 ms
-COMPLEX_S = 0.14  # the R peak lies within this before the envelope's top
-BAND_DELAY_S = 0.035  # of a QRS through BAND_HZ; median against the annotated R peaks of MIT-BIH
-REMEMBERED = 8  # beats and intervals
-USUAL_RR_S = 0.8  # until intervals are known
+SEARCH_S = 0.06  # the R peak lies within this of the top
+EDGE_S = 0.015  # at each end of that stretch, whose mean is the level that R and S rise from
+NOISY_LOGIT = -1.5  # added where beats are told wrongly anyway: a missed one there makes a false asystole
+EARLY_SHARE, EARLY_LOGIT = 0.6, 0.7  # sooner than this share of the usual RR a beat must be surer ...
+LATE_SHARE, LATE_LOGIT = 1.1, -0.7  # ... and later it may be less sure; between them logit 0
+REMEMBERED = 8  # intervals
 LONGEST_RR_S = 2.5
-NOISE_WEIGHT = 0.1
-LONG_AGO_S = 1e9  # before the first beat
+POLARITY_WEIGHT = 0.1
+TURN_SHARE = 0.2  # of a complex by which it must lean the other way before the lowest sample is its R peak
+QUALITY_FRAMES = 100  # 2 s
+KEPT_S = 0.5  # of samples; a beat is told 0.31 to 0.35 s after it
+FIRST_FRAME = DELAY_FRAMES + 3  # the network has seen too little before
+FLUSH_S = 0.36  # of a constant decide all that is open
+NOTHING = -99.0  # logit
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Filtered:
-    """What the filters of one detector made of its next samples."""
-
-    banded: NDArray[np.float64]  # in the band; before the new samples those the detector kept
-    n: int  # new samples
-    envelope: NDArray[np.float64]  # its newest two samples
-    tops: list[tuple[int, float]]  # (place, envelope); place 0 is the sample before the new ones
-    states: tuple[NDArray[np.float64], NDArray[np.float64]]  # of the band and the smoothing filter
+Floats = NDArray[np.float32]
 
 
 class BeatDetector:
     """Find R peaks in one lead of either polarity, at any rate from 100 to 1000 Hz.
 
-    Raises ValueError for a lower rate.
+    Raises ValueError for a lower rate. `network` is the released one unless another is to be judged.
     """
 
-    def __init__(self, fs: float) -> None:
-        if fs < MIN_FS_HZ:
-            raise ValueError(f"fs is {fs} Hz, beats need at least {MIN_FS_HZ} Hz")
-        self._fs = fs
-        self.band = StreamFilter(butterworth(2, BAND_HZ, "bandpass", fs))
-        self.smooth = StreamFilter(butterworth(2, (SMOOTH_HZ,), "lowpass", fs))
-        self._look, self._refractory = round(LOOK_AHEAD_S * fs), round(REFRACTORY_S * fs)
-        self._complex, self._bend = round(COMPLEX_S * fs), max(1, round(CURVATURE_S * fs))
-        # From the beat before the oldest undecided top on: its curvature may still be asked for.
-        self._kept = self._look + round(T_WAVE_S * fs) + self._complex + self._bend + 3
-        self.banded = np.zeros(self._kept)  # newest samples in the band
-        self.envelope = np.zeros(2)  # its newest two samples
+    def __init__(self, fs: float, network: BeatNetwork | None = None) -> None:
+        self.fs = fs
+        self.network = network or released()
+        self.binner = Binner(fs)
         self._n = 0  # samples seen, missing ones included
-        self._tops: deque[tuple[int, float]] = deque()  # (sample, envelope), still looking ahead
-        self._found: list[int] = []
-        self._envelopes: deque[float] = deque(maxlen=REMEMBERED)  # of beats
+        self._kept = round(KEPT_S * fs)
+        self._usual_rr_s = 0.0  # 0: not known yet
         self._rr_s: deque[float] = deque(maxlen=REMEMBERED)
-        self._usual_rr_s = USUAL_RR_S
-        self._usual_envelope: float | None = None
-        self._last: int | None = None  # top of the newest beat
-        self._last_envelope = 0.0
-        self._last_curvature: float | None = None  # None: not asked for yet
-        self._noise = 0.0  # envelope of tops that were no beats
+        self._lean_mv = 0.0  # how much more R rises above the level than S falls below it, lately
+        self._n_leans = 0
+        self._is_upright = True  # the R peak is where the signal is highest, not lowest
+        self._last: int | None = None  # newest R peak
         self._is_chained = False  # no gap since the newest beat
+        self._open: list[int] = []  # told by a gap, not yet returned
+        self._restart()
+
+    def _restart(self) -> None:
+        """Let the next sample be the first."""
+        self.binner.restart()
+        self.origin = self._n  # the sample with which the first frame begins
+        self.frames = 0  # since then
+        self.bins = np.zeros(0, np.float32)  # PAST_BINS and what fills no frame yet; none at the beginning
+        self.past = beginning(1)[:, 0]
+        self.logits = np.full((QUALITY_FRAMES, OUTPUTS), NOTHING, np.float32)  # of the newest frames
+        self.samples_mv = np.zeros(self._kept, np.float32)  # the newest
+
+    @property
+    def phase(self) -> tuple[int, int, int]:
+        """Detectors that agree in it, and get as many samples, may take them together."""
+        return (self.binner.width, self.binner.to_edge, len(self.bins))
+
+    @property
+    def unreadable(self) -> float | None:
+        """Mean logit of the newest 2 s that beats are told wrongly there; None before there are so many."""
+        if self.frames < QUALITY_FRAMES + FIRST_FRAME:
+            return None
+        return float(np.add.reduce(self.logits[:, 1])) / QUALITY_FRAMES
 
     def push(self, samples_mv: NDArray[np.floating]) -> NDArray[np.int64]:
         """Take the next samples (n_samples,); return the R peaks now sure, counted from the first sample."""
         if not len(samples_mv):
-            return np.array(self._told(), np.int64)
-        return np.array(self.take(filter_beats([self], samples_mv[None])[0]), np.int64)
-
-    def take(self, filtered: Filtered) -> list[int]:
-        """Take the next samples, filtered by `filter_beats`; return the R peaks now sure."""
-        first = self._n - 1
-        self.band.state, self.smooth.state = filtered.states
-        self.banded, self.envelope = filtered.banded, filtered.envelope
-        self._n += filtered.n
-        for place, height in filtered.tops:
-            self._settle_before(first + place)
-            self._tops.append((first + place, height))
-        self._settle_before(self._n - 1)
-        self.banded = filtered.banded[-self._kept :].copy()  # the whole belongs to many devices
-        return self._told()
+            return np.array(self.told([]), np.int64)
+        return np.array(find_together([self], samples_mv[None])[0], np.int64)
 
     def gap(self, n: int) -> None:
-        """Pass over n missing samples: what beats look like is remembered, what was filtered is not."""
-        self._settle_before(self._n + self._look)
-        self._curvature_of_last()
-        self.band.settle()
-        self.smooth.settle()
-        self.banded = np.zeros(self._kept)
-        self.envelope = np.zeros(2)
+        """Pass over n missing samples; beats just before them are told as if a constant had come."""
+        if len(self.bins):
+            end, flush = self._n, round(FLUSH_S * self.fs)
+            constant_mv = np.full((1, flush), self.samples_mv[-1])
+            self._open = [r_peak for r_peak in find_together([self], constant_mv)[0] if r_peak < end]
+            self._n = end
         self._n += n
         self._is_chained = False
+        self._restart()
 
-    def _told(self) -> list[int]:
-        found, self._found = self._found, []
-        return found
+    def told(self, found: list[int]) -> list[int]:
+        """What a gap left open, then `found`."""
+        opened, self._open = self._open, []
+        return opened + found
 
-    def _settle_before(self, sample: int) -> None:
-        """Decide every top whose look-ahead ended before `sample`."""
-        while self._tops and self._tops[0][0] + self._look < sample:
-            top, height = self._tops.popleft()
-            if not self._yields(top, height):
-                self._decide(top, height)
+    def pass_over(self, n: int) -> None:
+        """Count samples that were taken."""
+        self._n += n
 
-    def _yields(self, top: int, height: float) -> bool:
-        for after, rival in self._tops:
-            if after > top + self._look:
-                break
-            if rival > (height if after < top + self._refractory else SUPPRESS * height):
-                return True
-        return False
+    @property
+    def oldest(self) -> int:
+        """The sample, counted from the first, with which `samples_mv` begins."""
+        return self._n - self._kept
 
-    def _decide(self, top: int, height: float) -> None:
-        since_s = LONG_AGO_S if self._last is None else (top - self._last) / self._fs
-        if since_s < REFRACTORY_S:
-            return
-        usual = height if self._usual_envelope is None else self._usual_envelope
-        asked = max(self._share(since_s) * usual, min(NOISE_TIMES * self._noise, NOISE_CAP * usual))
-        threshold = max(FLOOR_MV, asked * self._overdue(since_s))
-        if height < threshold or (since_s < T_WAVE_S and self._is_t_wave(top, height)):
-            self._noise += NOISE_WEIGHT * (height - self._noise)
-            return
+    def decide(self, top: "Top") -> int | None:
+        """The R peak of a top, in order; None where it is no beat."""
+        size_mv = top.above_mv + top.below_mv
+        self._n_leans += 1
+        weight = max(POLARITY_WEIGHT, 1 / self._n_leans)
+        self._lean_mv += weight * (top.above_mv - top.below_mv - self._lean_mv)
+        if abs(self._lean_mv) > TURN_SHARE * size_mv:
+            self._is_upright = self._lean_mv > 0
+        r_peak = top.highest if self._is_upright else top.lowest
+        since_s = LONGEST_RR_S if self._last is None else (r_peak - self._last) / self.fs
+        asked = self._asked(since_s) + (NOISY_LOGIT if top.unreadable > 0.0 else 0.0)
+        if size_mv < FLOOR_MV or since_s < REFRACTORY_S or top.logit < asked:
+            return None
         if self._is_chained and since_s < LONGEST_RR_S:
             self._rr_s.append(since_s)
             self._usual_rr_s = _median(self._rr_s)
-        self._envelopes.append(min(height, 3 * usual))  # an artefact must not deafen
-        self._usual_envelope = _median(self._envelopes)
-        self._last, self._last_envelope, self._last_curvature = top, height, None
-        self._is_chained = True
-        self._found.append(self._r_peak(top))
+        self._last, self._is_chained = r_peak, True
+        return r_peak
 
-    def _is_t_wave(self, top: int, height: float) -> bool:
-        """True for a top soon after a beat that is much smaller or rounder than the beat was."""
-        if height < EARLY_SHARE * self._last_envelope:
-            return True
-        return self._curvature(top) < T_WAVE_SHARE * self._curvature_of_last()
+    def _asked(self, since_s: float) -> float:
+        """Logit that a beat must reach, so long after the newest one."""
+        if not self._usual_rr_s:
+            return 0.0
+        share = since_s / self._usual_rr_s
+        if share < EARLY_SHARE:
+            return EARLY_LOGIT
+        return LATE_LOGIT if share > LATE_SHARE else 0.0
 
-    def _share(self, since_s: float) -> float:
-        """Share of the usual envelope that a top must reach, so long after the newest beat."""
-        waited = min(1.0, max(0.0, (since_s - REFRACTORY_S) / (DUE_RR * self._usual_rr_s)))
-        return EARLY_SHARE + (LATE_SHARE - EARLY_SHARE) * waited
 
-    def _overdue(self, since_s: float) -> float:
-        """Share of the threshold that is left when no beat came long after it was due."""
-        return max(OVERDUE_TO, 1.0 - 0.5 * max(0.0, since_s - OVERDUE_RR * self._usual_rr_s))
+@dataclass(frozen=True, slots=True)
+class Top:
+    """A frame that is surer of a beat than those around it, and the signal there."""
 
-    def _complex_before(self, top: int, after: int) -> tuple[NDArray[np.float64], int]:
-        """The band-passed complex whose envelope tops at `top`, with its first sample."""
-        oldest = self._n - len(self.banded)
-        low = max(0, top - self._complex - oldest)
-        return self.banded[low : top + after + 1 - oldest], low + oldest
+    logit: float
+    unreadable: float  # logit that beats are told wrongly about here
+    highest: int  # sample, counted from the first
+    lowest: int
+    above_mv: float  # how far the highest sample rises above the level
+    below_mv: float
 
-    def _curvature(self, top: int) -> float:
-        banded, _ = self._complex_before(top, after=self._bend)
-        h = self._bend
-        bends = banded[2 * h :] - 2 * banded[h:-h] + banded[: -2 * h]
-        return float(np.abs(bends).max()) if len(bends) else 0.0
 
-    def _curvature_of_last(self) -> float:
-        if self._last_curvature is None:
-            self._last_curvature = 0.0 if self._last is None else self._curvature(self._last)
-        return self._last_curvature
+def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floating]) -> list[list[int]]:
+    """Let detectors of one network and phase take their next samples, each as if it were alone.
 
-    def _r_peak(self, top: int) -> int:
-        banded, first = self._complex_before(top, after=0)
-        return max(0, first + int(np.abs(banded).argmax()) - round(BAND_DELAY_S * self._fs))
+    `samples_mv` is (n_detectors, n_samples). Returns the R peaks of each that are now sure. An error leaves
+    all of them as they were.
+    """
+    n = samples_mv.shape[1]
+    new_mv, unfinished = bin_together([each.binner for each in detectors], samples_mv)
+    held = np.array([each.bins for each in detectors])
+    if not held.shape[1] and new_mv.shape[1]:
+        held = np.repeat(new_mv[:, :1], PAST_BINS, axis=1)  # what was before is taken as what is
+    bins = np.concatenate([held, new_mv], axis=1)
+    n_frames = max(0, bins.shape[1] - PAST_BINS) // STRIDE
+    past = np.array([each.past for each in detectors]).swapaxes(0, 1)
+    logits = np.array([each.logits for each in detectors])
+    if n_frames:
+        new_logits, past = detectors[0].network.logits(bins[:, : PAST_BINS + STRIDE * n_frames], past)
+        logits = np.concatenate([logits, new_logits.swapaxes(0, 1)], axis=1)
+    held_mv = np.array([each.samples_mv for each in detectors])
+    whole_mv = np.concatenate([held_mv, samples_mv], axis=1, dtype=np.float32)
+    tops = _tops(detectors, logits[:, QUALITY_FRAMES - 2 * AROUND :], whole_mv)
+    for k, (detector, state) in enumerate(zip(detectors, unfinished, strict=True)):
+        detector.binner.go_on(*state)
+        detector.bins = bins[k, STRIDE * n_frames :].copy()  # the whole belongs to many devices
+        detector.past = past[:, k].copy()
+        detector.logits = logits[k, -QUALITY_FRAMES:].copy()
+        detector.samples_mv = whole_mv[k, n:].copy()
+        detector.frames += n_frames
+        detector.pass_over(n)
+    return [
+        each.told([r_peak for top in some if (r_peak := each.decide(top)) is not None])
+        for each, some in zip(detectors, tops, strict=True)
+    ]
+
+
+def _tops(detectors: Sequence[BeatDetector], logits: Floats, whole_mv: Floats) -> list[list[Top]]:
+    """Of each detector, before it goes on: its tops among the frames (n_detectors, 2 * AROUND + new)."""
+    sure = logits[:, :, 0]
+    middle = sure[:, AROUND:-AROUND]
+    n = middle.shape[1]
+    is_top = middle > LATE_LOGIT + NOISY_LOGIT
+    for step in range(1, AROUND + 1):
+        is_top &= (middle >= sure[:, AROUND - step :][:, :n]) & (middle > sure[:, AROUND + step :][:, :n])
+    rows, columns = np.nonzero(is_top)
+    tops: list[list[Top]] = [[] for _ in detectors]
+    if not len(rows):
+        return tops
+    fs, search = detectors[0].fs, round(SEARCH_S * detectors[0].fs)
+    oldest = np.array([each.oldest for each in detectors])[rows]  # sample with which whole_mv begins
+    begun = np.array([each.origin for each in detectors])[rows]
+    frames = np.array([each.frames for each in detectors])[rows] - AROUND + columns
+    middle_sample = begun + np.rint((frames - DELAY_FRAMES + 0.5) * (fs / FRAME_HZ)).astype(np.int64)
+    first = np.clip(middle_sample - search - oldest, 0, whole_mv.shape[1] - 2 * search - 1)
+    around_mv = whole_mv[rows[:, None], first[:, None] + np.arange(2 * search + 1)]
+    edge = max(1, round(EDGE_S * fs))
+    level_mv = (np.add.reduce(around_mv[:, :edge], 1) + np.add.reduce(around_mv[:, -edge:], 1)) / (2 * edge)
+    highest, lowest = around_mv.argmax(axis=1), around_mv.argmin(axis=1)
+    each_row = np.arange(len(rows))
+    told = zip(
+        rows.tolist(),
+        frames.tolist(),
+        middle[rows, columns].tolist(),
+        logits[rows, columns + AROUND, 1].tolist(),
+        (first + oldest + highest).tolist(),
+        (first + oldest + lowest).tolist(),
+        (around_mv[each_row, highest] - level_mv).tolist(),
+        (level_mv - around_mv[each_row, lowest]).tolist(),
+        strict=True,
+    )
+    for row, frame, *top in told:
+        if frame >= FIRST_FRAME:
+            tops[row].append(Top(*top))
+    return tops
 
 
 def _median(values: deque[float]) -> float:
     """As statistics.median, at a third of its cost."""
     ordered, half = sorted(values), len(values) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def filter_beats(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floating]) -> list[Filtered]:
-    """Filter the next samples (n_detectors, n_samples) of detectors of one rate, each as if it were alone.
-
-    The detectors are left as they are; give each its own with `take`.
-    """
-    n = samples_mv.shape[1]
-    banded, band_states = filter_together([each.band for each in detectors], samples_mv)
-    smoothed, smooth_states = filter_together([each.smooth for each in detectors], np.abs(banded))
-    envelope = np.concatenate([np.array([each.envelope for each in detectors]), smoothed], axis=1)
-    middle = envelope[:, 1:-1]
-    is_top = (middle > envelope[:, :-2]) & (middle >= envelope[:, 2:]) & (middle > FLOOR_MV / 2)
-    rows, places = np.nonzero(is_top)
-    tops: list[list[tuple[int, float]]] = [[] for _ in detectors]
-    for row, place, height in zip(rows.tolist(), places.tolist(), middle[rows, places].tolist(), strict=True):
-        tops[row].append((place, height))
-    banded = np.concatenate([np.array([each.banded for each in detectors]), banded], axis=1)
-    newest = envelope[:, -2:].copy()
-    return [
-        Filtered(banded[k], n, newest[k], tops[k], (band_states[k], smooth_states[k]))
-        for k in range(len(detectors))
-    ]

@@ -10,7 +10,15 @@ from typing import Any
 
 Observe = Callable[[Mapping[str, Any]], None]  # takes each heartbeat, as `MqttLink.on_beat` tells it
 
-PORT_OFFSETS = {"ingest": 0, "inference": 1, "alarms": 2, "explain": 3, "dashboard": 4, "simulate": 5}
+PORT_OFFSETS = {
+    "ingest": 0,
+    "inference": 1,
+    "alarms": 2,
+    "explain": 3,
+    "dashboard": 4,
+    "simulate": 5,
+    "notify": 6,
+}
 # What a heartbeat says for people; each has a number or a histogram beside it.
 FOR_PEOPLE = {
     "limits",
@@ -170,6 +178,19 @@ EXPLAIN = (
     _model(_EXPLAIN),
 )
 
+_NOTIFY = "notify"
+NOTIFY = (
+    _gauge(_NOTIFY, "channels", "Channels that are configured."),
+    _gauge(_NOTIFY, "failing", "Channels whose newest message was not taken."),
+    _counter(_NOTIFY, "sent", "Messages that a channel took, tests included."),
+    _counter(_NOTIFY, "failed", "Attempts that failed; they are repeated."),
+    _counter(_NOTIFY, "tests", "Tests that somebody asked for."),
+    _gauge(_NOTIFY, "waiting", "Alarms that wait to be told, over all channels."),
+    _gauge(_NOTIFY, "hanging", "Attempts that were given up and have not returned."),
+    _seconds(_NOTIFY, "delivery", "From a message being due to the channel having taken it."),
+    _counter(_NOTIFY, "refused", "Messages that could not be understood."),
+)
+
 _DASHBOARD = "dashboard"
 DASHBOARD = (
     _gauge(_DASHBOARD, "browsers", "Pages that are open."),
@@ -212,6 +233,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
     "explain": EXPLAIN,
     "dashboard": DASHBOARD,
     "simulate": SIMULATE,
+    "notify": NOTIFY,
 }
 
 

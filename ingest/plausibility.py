@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from ingest.clock import ClockFit
-from ingest.quality import SignalQuality, SignalState
+from ingest.quality import SignalQuality, SignalState, is_noisy
 
 FACTOR = 1000.0  # uV taken for mV, mV for V, nV for uV: the mistakes that are made
 LARGE_MV = 50.0  # over 3 s: 50 uV of an ECG, the smallest that is judged, taken 1000-fold
@@ -123,7 +123,7 @@ def is_ecg(stretch_mv: NDArray[np.float32], fs: float) -> bool:
         return False
     quality = SignalQuality(fs)
     quality.push(stretch_mv, lead_off=False, clipped=False)
-    return quality.state() is SignalState.GOOD
+    return quality.state() is SignalState.GOOD and not is_noisy(stretch_mv, fs)
 
 
 def _repeats(qrs_mv: NDArray[np.floating], fs: float) -> bool:

@@ -1,31 +1,26 @@
-"""The last seconds of one lead -> what they are good for: good, lead off, flat, saturated or noisy."""
+"""The last seconds of one lead -> what they are good for: good, lead off, flat, saturated or noisy, and why.
+
+Whether beats can be told is answered by the network that tells them (`BeatDetector.unreadable`), which was
+trained to know where it is wrong; here that answer becomes a state, and noise gets a name for people.
+"""
 
 from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft  # several rows at once cost an eighth of numpy's, and no bit differs
+from scipy.fft import rfft, rfftfreq
 
-SPAN_S = 3.0  # long enough for a beat at 20 bpm, short enough to show a loose lead within 5 s
+from ingest.beats import MIN_FS_HZ, BeatDetector
+
+SPAN_S = 3.0  # judged for saturation and the name of noise; plausibility looks at as much
+FLAT_SPAN_S = 2.0  # a constant for so long is flat: no heart leaves one, and it must be shown within 5 s
 FLAT_UV = 5.0  # one step of most wearables' converters; asystole still wanders and hums above it
 RAIL_SHARE = 0.05  # share of samples at one extreme value that only a saturated input shows ...
 RAIL_RANGE_MV = 1.0  # ... when it swings this far; a quiet lead repeats its few values too
-CUT_HZ = 50.0  # what lies above says nothing that what lies below does not, and varies with fs
-BANDS_HZ = ((6.0, 25.0), (25.0, 45.0), (1.0, 5.0), (0.0, 1.0))  # QRS, muscle, waves, wander
-SMALLEST_MV = np.array([1e-4, 1e-4, 1e-4, 1e-4, 1e-3])  # added before each logarithm
-PEAK_SHARE = 0.967  # quantile that stands for the QRS: a complex fills more than 3 % of any 3 s
-
-# Logistic regression on the logarithms below (mV), trained on 3 s stretches: noisy against normal recordings
-# of CinC 2017, and MIT-BIH where recorded electrode motion or added muscle noise cost beats against MIT-BIH
-# as it is. The bias is set so that no more than 3 % of the normal recordings' seconds are refused.
-WEIGHTS = np.array([1.33, -2.92, 0.46, 0.64, 0.85])  # usual QRS, its peak, muscle, waves, wander
-PEAKEDNESS, BIAS = -1.73, 8.58 - 1.2
-# Asystole has no QRS to stand out either. It is told from noise by size: one of these must be exceeded.
-ABSURD_MV = 1e6  # a kilovolt is no signal; from 1e9 mV on the powers here overflow, and say nothing
-NOISY_USUAL_MV, NOISY_WAVES_MV, NOISY_WANDER_MV = 0.03, 0.1, 1.5
+UNREADABLE = -0.5  # mean logit of 2 s above which beats are not believed (`python -m benchmarks.quality`)
+ABSURD_MV = 1e3  # a volt from peak to peak is no signal of a heart
 
 
 class SignalState(StrEnum):
@@ -40,6 +35,21 @@ class SignalState(StrEnum):
     NO_DATA = "no data"
 
 
+class Noise(StrEnum):
+    """What makes a noisy signal so, as far as its spectrum tells; the words are shown to people."""
+
+    WANDER = "baseline wander"
+    MOTION = "electrode motion"
+    MUSCLE = "muscle"
+    MAINS = "mains hum"
+
+
+# Root mean square in mV that a readable lead stays below in each band; the largest multiple names the noise.
+NOISE_BANDS_HZ = {Noise.WANDER: (0.0, 0.8), Noise.MOTION: (0.8, 15.0), Noise.MUSCLE: (20.0, 200.0)}
+READABLE_MV = {Noise.WANDER: 0.5, Noise.MOTION: 0.25, Noise.MUSCLE: 0.06, Noise.MAINS: 0.06}
+MAINS_HZ, MAINS_HALF_HZ = (50.0, 60.0), 1.0
+
+
 class SignalQuality:
     """Judge one lead over its last 3 s."""
 
@@ -49,6 +59,7 @@ class SignalQuality:
         self._stretches: deque[NDArray[np.float32]] = deque()
         self._held = 0
         self._is_off = False
+        self._unreadable: float | None = None
         self._since_clipped = self._span  # samples since the device last flagged it
         self._judged: SignalState | None = None  # of what is held now
         self._range_mv = 0.0
@@ -65,11 +76,15 @@ class SignalQuality:
         while self._held - len(self._stretches[0]) >= self._span:
             self._held -= len(self._stretches.popleft())
 
+    def read(self, unreadable: float | None) -> None:
+        """Take what the beat detector says of its newest 2 s: logit that beats are wrong, None: too short."""
+        self._unreadable = unreadable
+
     def gap(self) -> None:
         """Samples are missing: judge only what comes after."""
         self._stretches.clear()
         self._held = 0
-        self._judged = None
+        self._judged = self._unreadable = None
 
     def state(self) -> SignalState:
         """What holds now; good while there is too little to say otherwise."""
@@ -81,7 +96,14 @@ class SignalQuality:
             return SignalState.GOOD
         if self._judged is None:
             judge_together([self])
-        return self._judged or SignalState.GOOD
+        if self._judged is not None and self._judged is not SignalState.GOOD:
+            return self._judged
+        is_noisy = self._unreadable is not None and self._unreadable > UNREADABLE
+        return SignalState.NOISY if is_noisy else SignalState.GOOD
+
+    def noise(self) -> Noise:
+        """The name of the noise in the newest 3 s, for a state that is noisy."""
+        return noise_of(self.newest_mv(), self.fs)
 
     @property
     def range_mv(self) -> float | None:
@@ -120,64 +142,49 @@ def judge_together(qualities: Sequence[SignalQuality]) -> None:
 
 
 def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[SignalState, float]]:
-    """Flat, saturated, noisy or good, and mV from peak to peak, for each of (n_stretches, n_samples)."""
+    """Flat, saturated, absurd or good, and mV from peak to peak, for each of (n_stretches, n_samples)."""
     low_mv, high_mv = np.minimum.reduce(stretches_mv, 1), np.maximum.reduce(stretches_mv, 1)
     range_mv = high_mv - low_mv
     at_low = np.add.reduce(stretches_mv == low_mv[:, None], 1, np.intp)
     at_high = np.add.reduce(stretches_mv == high_mv[:, None], 1, np.intp)
     is_at_rail = np.maximum(at_low, at_high) > RAIL_SHARE * stretches_mv.shape[1]
     is_saturated = is_at_rail & (range_mv >= RAIL_RANGE_MV)
-    is_flat = range_mv * 1000.0 <= FLAT_UV
-    of_each = zip(is_flat, is_saturated, noisy_among(stretches_mv, fs), strict=True)
+    newest_mv = stretches_mv[:, -round(FLAT_SPAN_S * fs) :]
+    is_flat = np.ptp(newest_mv, axis=1) * 1000.0 <= FLAT_UV
+    of_each = zip(is_flat, is_saturated, ~(range_mv < ABSURD_MV), strict=True)
     states = [_state_of(*flags) for flags in of_each]
     return list(zip(states, range_mv.tolist(), strict=True))
 
 
-def _state_of(is_flat: np.bool_, is_saturated: np.bool_, is_noisy: np.bool_) -> SignalState:
+def _state_of(is_flat: np.bool_, is_saturated: np.bool_, is_absurd: np.bool_) -> SignalState:
     if is_flat:
         return SignalState.FLAT
-    if is_saturated:
-        return SignalState.SATURATED
-    return SignalState.NOISY if is_noisy else SignalState.GOOD
+    if is_absurd:
+        return SignalState.NOISY
+    return SignalState.SATURATED if is_saturated else SignalState.GOOD
 
 
 def is_noisy(samples_mv: NDArray[np.floating], fs: float) -> bool:
-    """True when beats cannot be trusted in this stretch (n_samples,) of about 3 s without missing samples."""
-    return bool(noisy_among(samples_mv[None], fs)[0])
+    """True when beats cannot be trusted at the end of this stretch (n_samples,) of 3 s or more."""
+    if not np.ptp(samples_mv) < ABSURD_MV:
+        return True
+    if fs < MIN_FS_HZ:
+        return False  # nobody looks for beats there
+    detector = BeatDetector(fs)
+    detector.push(samples_mv)
+    return detector.unreadable is not None and detector.unreadable > UNREADABLE
 
 
-@np.errstate(over="ignore", invalid="ignore")  # see ABSURD_MV
-def noisy_among(stretches_mv: NDArray[np.floating], fs: float) -> NDArray[np.bool_]:
-    """`is_noisy` for each of (n_stretches, n_samples)."""
-    bands, top = _bands(stretches_mv.shape[1], fs)
-    spectra = rfft(stretches_mv - _mean(stretches_mv)[:, None])
-    banded_mv = irfft(bands * spectra[:, None, : top + 1], 2 * top)  # (n_stretches, n_bands, 2 * top)
-    qrs_mv, muscle_mv, waves_mv, wander_mv = banded_mv.swapaxes(0, 1)  # each without its mean
-    size_mv = np.sort(np.abs(qrs_mv))
-    usual_mv, peak_mv = size_mv[:, top], size_mv[:, int(PEAK_SHARE * 2 * top)]
-    muscle_size_mv = np.sort(np.abs(muscle_mv))[:, top]
-    waves_rms_mv = np.sqrt(_mean(np.square(waves_mv)))
-    wander_range_mv = np.maximum.reduce(wander_mv, 1) - np.minimum.reduce(wander_mv, 1)
-    power = np.square(qrs_mv)
-    kurtosis = _mean(np.square(power)) / (np.square(_mean(power)) + 1e-12)  # 3 for noise
-    sizes_mv = np.array([usual_mv, peak_mv, muscle_size_mv, waves_rms_mv, wander_range_mv])
-    weighed = np.log(sizes_mv.T + SMALLEST_MV) * WEIGHTS
-    score = BIAS + PEAKEDNESS * np.log(kurtosis + 1e-6) + np.add.reduce(weighed, 1)
-    is_quiet = (usual_mv < NOISY_USUAL_MV) & (waves_rms_mv < NOISY_WAVES_MV)
-    is_heard = ~(is_quiet & (wander_range_mv < NOISY_WANDER_MV))
-    return np.asarray(((score > 0.0) & is_heard) | ~(peak_mv < ABSURD_MV), np.bool_)
+def noise_of(samples_mv: NDArray[np.floating], fs: float) -> Noise:
+    """Which noise exceeds by most what a readable lead has, in a stretch (n_samples,) that is noisy.
 
-
-def _mean(rows: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The mean of each row, without the 5 us that ndarray.mean spends on any call."""
-    means: NDArray[np.floating] = np.add.reduce(rows, 1) / np.float32(rows.shape[1])
-    return means
-
-
-@lru_cache(maxsize=64)  # the same for every device of one rate
-def _bands(n: int, fs: float) -> tuple[NDArray[np.float32], int]:
-    """Weights of each band in a spectrum (n_bands, top + 1), scaled for its inverse; and top, the last."""
-    top = min(int(CUT_HZ * n / fs), n // 2)
-    hertz = np.arange(top + 1) * (fs / n)
-    kept = np.array([(hertz >= low) & (hertz < high) for low, high in BANDS_HZ])
-    return np.asarray(kept * (2.0 * top / n), np.float32), top
+    A name for people, decided by four band powers; several at once get the largest one's name.
+    """
+    n = len(samples_mv)
+    power = np.square(np.abs(rfft(samples_mv - samples_mv.mean()))) * (2.0 / n**2)
+    hertz = rfftfreq(n, 1 / fs)
+    is_mains = np.logical_or.reduce([np.abs(hertz - mains) <= MAINS_HALF_HZ for mains in MAINS_HZ])
+    sizes_mv = {Noise.MAINS: float(np.sqrt(power[is_mains].sum()))}
+    for noise, (low, high) in NOISE_BANDS_HZ.items():
+        sizes_mv[noise] = float(np.sqrt(power[(hertz >= low) & (hertz < high) & ~is_mains].sum()))
+    return max(Noise, key=lambda noise: sizes_mv[noise] / READABLE_MV[noise])

@@ -44,6 +44,15 @@ class Settings(BaseSettings):
     mappers: Path | None = Field(
         None, description="TOML file that says how to read foreign topics (docs/mappers.md); none is off"
     )
+    notify_config: Path | None = Field(
+        None, description="TOML file that says whom to tell of alarms (docs/notify.md); none is nobody"
+    )
+    dashboard_url: str | None = Field(
+        None, description="how people reach the dashboard, for links in messages; none leaves links out"
+    )
+    home_assistant: bool = Field(
+        default=False, description="true: let Home Assistant find each device over MQTT (docs/notify.md)"
+    )
     metrics_port: int | None = Field(
         18840, ge=0, le=65_500, description="first loopback port of metrics and health; none serves none"
     )
@@ -74,6 +83,13 @@ class Settings(BaseSettings):
         ):
             raise ValueError("want sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
         return value
+
+    @field_validator("dashboard_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("want http://HOST:PORT or https://HOST, as a browser takes it")
+        return None if value is None else value.rstrip("/")
 
     @field_validator("broker")
     @classmethod

@@ -98,8 +98,13 @@ def channel_topic(name: str) -> str:
 
 
 def channel_test_topic(name: str) -> str:
-    """Where a dashboard asks the notifier for a test on one channel; JSON `{"who": ...}`."""
+    """Where a dashboard asks the notifier to send a test on one channel."""
     return f"wl/v1/channel_test/{name}"
+
+
+def summary_topic(device: str) -> str:
+    """Where the notifier retains a small JSON of one device's state, for home automation."""
+    return f"wl/v1/summary/{device}"
 
 
 def refusal_topic(request_topic: str) -> str:

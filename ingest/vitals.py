@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ingest.beats import MIN_FS_HZ, BeatDetector
 from ingest.chunk import ChunkFlag
-from ingest.quality import SignalQuality, SignalState
+from ingest.quality import Noise, SignalQuality, SignalState
+from ingest.rhythm import NOISE_SPAN_S, UNKNOWN_RHYTHM, RhythmFollower
 from ingest.sequence import Ordered
 from ingest.window import preferred_lead
 
@@ -23,7 +24,6 @@ RR_AGE_S = 20.0  # 12 beats at 40 bpm last 18 s; older ones say nothing about no
 NO_BEAT_S = 4.0  # asystole in alarms.md: from here on the rate is unknown, not slow
 NO_DATA_S = 3.0
 STALE_S = 5.0  # newest ordered sample; a lost 1 s chunk holds the stream for 4.5 s at the default wait
-NOISE_SPAN_S = 3.0  # beats this far before a bad verdict were inside the stretch that it judged
 PROCESS_EVERY_S = 4.0  # samples gathered at most before they are filtered; snapshot takes them each second
 
 
@@ -38,6 +38,7 @@ class Vitals:
     heart_rate_bpm: float | None  # None where beats or quality do not allow; never 0, never the last value
     since_beat_s: float | None  # see VitalsMonitor; None before the first beat of the session
     signal: SignalState
+    noise: Noise | None = None  # what makes the signal noisy, where it is
     rr_s: tuple[float, ...] = ()  # the newest RR intervals, oldest first, at most 12
     data_age_s: float = 0.0  # wall clock since the newest sample arrived
     fs_measured: float | None = None  # Hz, fitted against arrival; None until 30 s were seen
@@ -48,6 +49,12 @@ class Vitals:
     late: int = 0  # chunks that came after their place was closed
     refused: int = 0  # payloads that could not be understood
     doubts: tuple[str, ...] = ()  # what the device claims and cannot be, in words (plausibility.py)
+    rmssd_ms: float | None = None  # of the normal-to-normal intervals of 5 minutes (variability.py)
+    sdnn_ms: float | None = None
+    ectopic_per_min: int | None = None  # beats of the last minute that came too early (ectopy.py)
+    newest_is_ectopic: bool | None = None  # whether the newest beat came too early
+    irregular: bool | None = None  # as in atrial fibrillation (irregularity.py)
+    irregular_for_s: float | None = None  # since its onset; None unless irregular
 
 
 class Told(TypedDict, total=False):
@@ -103,6 +110,7 @@ class VitalsMonitor:
         self._signal_from = 0  # the last stretch without a signal ended here
         self._chain_from = 0  # an RR interval counts when both of its beats lie beyond this
         self._rr: deque[tuple[int, float]] = deque(maxlen=RR_KEPT)  # (sample of its end, seconds)
+        self._rhythm = RhythmFollower(fs)
         self._heard_s = 0.0  # a chunk arrived
         self._received_s = 0.0  # the newest ordered sample arrived
 
@@ -133,6 +141,8 @@ class VitalsMonitor:
         # After the clock was set back silence counts from now.
         self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
         age_s = now_s - self._heard_s
+        if self.beats is not None:
+            self.quality.read(self.beats.unreadable)
         signal = SignalState.NO_DATA if age_s > NO_DATA_S else self.quality.state()
         if self.beats is None and signal is SignalState.GOOD:
             signal = SignalState.SLOW_SAMPLING
@@ -141,6 +151,7 @@ class VitalsMonitor:
         since_s = self._since_beat_s()
         is_known = signal is SignalState.GOOD and since_s is not None and since_s <= NO_BEAT_S
         is_fresh = now_s - self._received_s <= STALE_S
+        rhythm = self._rhythm.snapshot(self._end_sample) if is_fresh else UNKNOWN_RHYTHM
         return Vitals(
             device=self._device,
             session=self.session,
@@ -149,8 +160,15 @@ class VitalsMonitor:
             heart_rate_bpm=heart_rate_bpm(rr_s) if is_known and is_fresh else None,
             since_beat_s=since_s,
             signal=signal,
+            noise=self.quality.noise() if signal is SignalState.NOISY else None,
             rr_s=rr_s,
             data_age_s=age_s,
+            rmssd_ms=rhythm.rmssd_ms,
+            sdnn_ms=rhythm.sdnn_ms,
+            ectopic_per_min=rhythm.ectopic_per_min,
+            newest_is_ectopic=rhythm.newest_is_ectopic if is_known else None,
+            irregular=rhythm.irregular,
+            irregular_for_s=rhythm.irregular_for_s,
             **told,
         )
 
@@ -164,6 +182,7 @@ class VitalsMonitor:
         newest_sound = self._end_sample
         if signal not in (SignalState.GOOD, SignalState.NO_DATA):
             newest_sound -= round(NOISE_SPAN_S * self.fs)
+            self._rhythm.forget_after(newest_sound)
             self._chain_from = self._end_sample
             if signal is not SignalState.NOISY:
                 self._signal_from = self._end_sample
@@ -195,6 +214,7 @@ class VitalsMonitor:
             beat = first + r_peak
             if self._last_beat is not None and self._last_beat >= self._chain_from:
                 self._rr.append((beat, (beat - self._last_beat) / self.fs))
+                self._rhythm.push(beat, beat - self._last_beat)
             self._last_beat = beat
 
     def fail(self, error: Exception) -> None:

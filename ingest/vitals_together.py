@@ -2,8 +2,9 @@
 
     advance_together(monitors); then monitor.snapshot(...) of each finds nothing left to do
 
-Runs of samples of one rate and length are filtered as the rows of one array; only what is decided for each
-top of the envelope stays with its device. Which others a device is grouped with changes no bit of its vitals.
+Runs of samples of one rate, length and phase go through the network as rows of one array; only what is
+decided for each of its tops stays with its device. Which others a device is grouped with changes no bit of
+its vitals.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.beats import BeatDetector, Filtered, filter_beats
+from ingest.beats import BeatDetector, find_together
 from ingest.quality import judge_together
 from ingest.vitals import VitalsMonitor
 
@@ -20,6 +21,7 @@ TOGETHER = (
     64  # devices: a second of them at 512 Hz stays in a core's cache, and calls cost less than their work
 )
 
+_Shape = tuple[int, int, int, int]  # the phase of a detector and a number of samples
 _Run = tuple[VitalsMonitor, BeatDetector, NDArray[np.float32]]
 
 
@@ -30,7 +32,7 @@ def advance_together(monitors: Sequence[VitalsMonitor]) -> None:
     """
     waiting = monitors
     while waiting:  # most have one run; what lies behind a hole or a change of flags is another
-        by_shape: dict[tuple[float, int], list[_Run]] = {}
+        by_shape: dict[_Shape, list[_Run]] = {}
         for monitor in waiting:
             _attempt([monitor], partial(_add_run, monitor, by_shape))
         for runs in by_shape.values():
@@ -45,11 +47,11 @@ def advance_together(monitors: Sequence[VitalsMonitor]) -> None:
             _judge(several[k : k + TOGETHER])
 
 
-def _add_run(monitor: VitalsMonitor, by_shape: dict[tuple[float, int], list[_Run]]) -> None:
+def _add_run(monitor: VitalsMonitor, by_shape: dict[_Shape, list[_Run]]) -> None:
     samples_mv = monitor.next_run()
     if samples_mv is not None and monitor.beats is not None:
         run = (monitor, monitor.beats, samples_mv)
-        by_shape.setdefault((monitor.fs, len(samples_mv)), []).append(run)
+        by_shape.setdefault((*monitor.beats.phase, len(samples_mv)), []).append(run)
 
 
 def _take(runs: Sequence[_Run]) -> None:
@@ -60,13 +62,9 @@ def _take(runs: Sequence[_Run]) -> None:
 
 
 def _find_beats(runs: Sequence[_Run]) -> None:
-    several = filter_beats([beats for _, beats, _ in runs], np.array([each for _, _, each in runs]))
-    for (monitor, beats, _), filtered in zip(runs, several, strict=True):
-        _attempt([monitor], partial(_add_beats, monitor, beats, filtered))
-
-
-def _add_beats(monitor: VitalsMonitor, beats: BeatDetector, filtered: Filtered) -> None:
-    monitor.add_beats(beats.take(filtered))
+    found = find_together([beats for _, beats, _ in runs], np.array([each for _, _, each in runs]))
+    for (monitor, _, _), r_peaks in zip(runs, found, strict=True):
+        monitor.add_beats(r_peaks)
 
 
 def _judge(monitors: Sequence[VitalsMonitor]) -> None:

@@ -29,6 +29,7 @@ WITHOUT_TORCH = (
     "inference.service",
     "inference.alarms.service",
     "inference.explain.service",
+    "inference.notify.service",
 )
 
 

@@ -1,6 +1,7 @@
 // The patient page: fills what dashboard/pages/patient.py laid out.
 
 import { openDialog } from "./dialog.mjs";
+import { fillIntervals } from "./intervals.mjs";
 import { LimitsDialog } from "./limits_dialog.mjs";
 import { alarmRemark, alarmText, reasonOf, rhythmOf, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
@@ -61,6 +62,7 @@ export class PatientPage {
     setText(field.battery, view.battery);
     setText(field.rate, view.rate);
     setText(field.signal, view.note);
+    fillIntervals(field, view.vitals);
     setText(field.doubt, view.doubt);
     setData(this.root, "rate", view.isRateKnown ? "known" : "unknown");
     setData(this.root, "stale", String(view.isStale));
@@ -83,6 +85,7 @@ export class PatientPage {
     for (const name of ["rate", "limits"]) setText(field[name], texts.unknown);
     for (const name of ["extreme", "limits-source", "battery", "complete", "doubt"]) setText(field[name], "");
     setText(field.signal, note);
+    fillIntervals(field, null);
     setData(this.root, "rate", "unknown");
     setData(this.root, "stale", "true");
     for (const trace of this.traces) {

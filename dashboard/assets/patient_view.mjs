@@ -21,6 +21,7 @@ export function viewOf(patient, live) {
   return {
     rate: rate === null ? texts.unknown : String(Math.round(rate)),
     isRateKnown: rate !== null,
+    vitals: isVitalsFresh ? patient.vitals : null,
     isStale,
     isGrey: isStale || signal === "lead off",
     note: noteOf(patient, isLive, dataAge, signal),

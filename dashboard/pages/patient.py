@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 from dashboard import ids, texts
 from dashboard.attributes import attributes
 from dashboard.figures import waiting_figure
+from dashboard.pages.intervals import intervals_layout
 from inference.verdict import SUPERCLASS_NAMES, Superclass
 
 
@@ -64,6 +65,7 @@ def _rate() -> Component:
             ),
             _limits(),
             html.Div(className="signal", **_field("signal")),
+            intervals_layout(),
         ],
         className="card area-rate",
         **attributes(aria_label=texts.HEART_RATE),

@@ -213,7 +213,10 @@ class AlarmEngine:
             for episode in episodes
             for change in self._settled(event.device, episode, episode.discharge(event.who, event.at_us))
         ]
-        place = Observed(session=memory.seen.session, last_sample=memory.seen.last_sample)
+        seen = memory.seen
+        place = Observed(
+            session=seen.session, last_sample=seen.last_sample, earlier_sessions=seen.earlier_sessions
+        )
         self._memory[event.device] = DeviceMemory(place, is_discharged=True)
         return off
 

@@ -27,7 +27,7 @@ MessageEvent = DeviceEvent | SetPause | SetLimits
 
 MAX_REASON = 200  # characters of a channel's reason
 # Ourselves, whom we cannot miss; and simulated patients, whose end is no fault.
-UNWATCHED = frozenset({"alarms", "simulate"})
+UNWATCHED = frozenset({"alarms", "simulators"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ CLOCK_STEP_S = (
     60.0  # a redelivered record is seconds old; one older than this means that the clock was set back
 )
 RUN_GAP_S = 5.0  # vitals come each second; after a longer silence nothing is known to have lasted
+SESSIONS_KEPT = 4
 VOTES_KEPT = 5  # alarms.md rule 6: of the last five windows
 
 POOR_SIGNAL = frozenset(
@@ -38,6 +39,7 @@ class Observed:
 
     vitals_us: int | None = None  # of the newest vitals
     session: int | None = None
+    earlier_sessions: list[int] = field(default_factory=list)  # whose vitals can only be repetitions
     last_sample: int = 0  # of the session, one past the newest used
     signal: SignalState = SignalState.NO_DATA
     signal_since_us: int = 0  # start of the current run of good, lead-off, poor or missing signal
@@ -48,6 +50,7 @@ class Observed:
     data_age_s: float = 0.0
     heart_rate_bpm: float | None = None
     since_beat_s: float | None = None
+    irregular: bool | None = None  # what the newest RR intervals tell
     inside_us: dict[AlarmKind, int] = field(default_factory=dict)  # since when the rate is inside its limits
     online: bool = True
     battery: int | None = None  # per cent
@@ -60,12 +63,12 @@ class Observed:
 def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
     """Take in newer vitals; False when they are a repetition or older than what is known.
 
-    Newer samples with an older time mean that the clock was set back, however little.
+    Newer samples, or a session never heard of, with an older time mean that the clock was set back, however
+    little.
     """
     at_us = vitals.at_us
     if seen.vitals_us is not None and at_us <= seen.vitals_us:
-        has_new_samples = vitals.session == seen.session and vitals.last_sample > seen.last_sample
-        if not has_new_samples and at_us > seen.vitals_us - CLOCK_STEP_S * SECOND_US:
+        if not has_new_data(seen, vitals) and at_us > seen.vitals_us - CLOCK_STEP_S * SECOND_US:
             return False
         _forget_times(seen)
     goes_on = (
@@ -83,17 +86,22 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
         seen.poor_us = at_us
     arrived_us = at_us - round(vitals.data_age_s * SECOND_US)
     seen.data_us = arrived_us if seen.data_us is None else max(seen.data_us, arrived_us)
+    if seen.session not in {None, vitals.session}:
+        known = [*seen.earlier_sessions, seen.session]
+        seen.earlier_sessions = [each for each in known if each != vitals.session][-SESSIONS_KEPT:]
     seen.vitals_us, seen.session, seen.signal = at_us, vitals.session, vitals.signal
     seen.last_sample = vitals.last_sample
     seen.data_age_s, seen.since_beat_s = vitals.data_age_s, vitals.since_beat_s
-    seen.heart_rate_bpm = vitals.heart_rate_bpm
+    seen.heart_rate_bpm, seen.irregular = vitals.heart_rate_bpm, vitals.irregular
     seen.battery = seen.battery if vitals.battery is None else vitals.battery
     return True
 
 
 def has_new_data(seen: Observed, vitals: Vitals) -> bool:
-    """True when a device that was discharged sends again; vitals go on for minutes after its last sample."""
-    return vitals.session != seen.session or vitals.last_sample > seen.last_sample
+    """True for newer samples or a session never heard of; vitals go on for minutes after a last sample."""
+    if vitals.session == seen.session:
+        return vitals.last_sample > seen.last_sample
+    return vitals.session not in seen.earlier_sessions
 
 
 def observe_time(seen: Observed, at_us: int) -> None:

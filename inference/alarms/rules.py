@@ -171,12 +171,17 @@ class Ballot:
 
 
 def read_advisory(seen: Observed, kind: AlarmKind, at_us: int) -> Reading:
-    """Rule 6 over the last five windows that passed quality: three must agree, that it is there or not."""
+    """Rule 6 over the last five windows that passed quality: three must agree, that it is there or not.
+
+    Fibrillation does not end while the RR intervals are irregular: windows waver, an episode does not.
+    """
     votes = seen.rhythm_votes if kind is AlarmKind.AF else seen.votes
     ballots = [ballot for vote in votes if (ballot := _ballot_of(vote, kind)) is not None]
     agreeing = [ballot for ballot in ballots if ballot.is_for]
     against = [ballot for ballot in ballots if ballot.is_against]
     if len(against) >= VOTES_NEEDED:
+        if kind is AlarmKind.AF and seen.irregular is True:
+            return None  # the intervals are as irregular as ever: it goes on
         name, p = against[-1].name, against[-1].probability
         return Ended(f"{name} over: {len(against)} of {len(ballots)} windows against it, p {p:.2f}")
     if len(agreeing) < VOTES_NEEDED:

@@ -25,8 +25,9 @@ from inference.alarms.journal import CHECKPOINT_S, Journal
 from inference.alarms.limits import LimitsError, SetLimits
 from inference.alarms.memory import HOUSE
 from inference.alarms.messages import Decoded, MessageEvent, Refusal, decode_message
-from inference.alarms.records import SettingChange, active_alarms, load_memory
+from inference.alarms.records import active_alarms, load_memory
 from inference.alarms.rules import Limits
+from inference.alarms.setting import Setting, apply_setting, scope_of
 from inference.alarms.technical import NO_DATA_S
 from ingest.link import LinkError, Message, MqttLink
 from ingest.metrics import serve_metrics
@@ -168,41 +169,19 @@ class AlarmService:
         self._journal.heard(event.device)
         return self._alarms.push(event)
 
-    def _set(self, event: SetLimits | Discharge | SetPause, message: Message) -> list[Alarm]:
-        """What a person sets: taken and logged with what was there before, or refused."""
-        scope = (
-            HOUSE
-            if isinstance(event, SetPause)
-            else event.scope
-            if isinstance(event, SetLimits)
-            else event.device
-        )
-        before, was_paused = self._limits_json(scope), self._alarms.pause is not None
+    def _set(self, event: Setting, message: Message) -> list[Alarm]:
+        """What a person sets: taken and logged, or refused."""
         try:
-            changes = self._alarms.push(event)
+            changes, lines = apply_setting(self._alarms, event)
         except LimitsError as error:
             self._refuse(message, str(error))
             return []
-        place = (event.at_us, event.who)
-        match event:
-            case SetPause():
-                said = ("off", "on")
-                self._journal.note_setting(
-                    SettingChange(*place, "pause", scope, said[was_paused], said[event.is_on])
-                )
-            case Discharge():
-                self._journal.note_setting(SettingChange(*place, "discharge", scope, None, None))
-        after = self._limits_json(scope)
-        if before != after:
-            self._journal.note_setting(SettingChange(*place, "limits", scope, before, after))
+        for line in lines:
+            self._journal.note_setting(line)
         self._journal.changed(HOUSE)
-        self._journal.changed(scope)
+        self._journal.changed(scope_of(event))
         self._has_new_limits = True
         return changes
-
-    def _limits_json(self, scope: str) -> str | None:
-        entry = self._alarms.limits.entries.get(scope)
-        return None if entry is None else msgspec.json.encode(entry.limits.stated()).decode()
 
     def _refuse(self, message: Message, reason: str) -> None:
         """Count and log it; who asked for something is told why it was not done."""

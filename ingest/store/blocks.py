@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunk import ChunkFlag
-from ingest.quality import SignalState
 from ingest.store.rows import ReceivedChunk
+from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, pack_vitals
 from ingest.vitals import Vitals
 
 MAGIC = b"WLB1"
@@ -36,33 +36,17 @@ ENTRY = np.dtype(
 )  # fmt: skip
 _pack_entry = struct.Struct("<IIqqIqIII").pack
 
-VITALS_ROW = np.dtype(
-    [
-        ("device", "<u4"), ("signal", "<u4"), ("session", "<i8"), ("last_sample", "<i8"), ("at_us", "<i8"),
-        ("heart_rate_bpm", "<f8"),
-    ]
-)  # fmt: skip
-_pack_vitals = struct.Struct("<IIqqqd").pack
-SIGNALS = (  # a row keeps the place in this order: new states are added at the end
-    SignalState.GOOD,
-    SignalState.LEAD_OFF,
-    SignalState.FLAT,
-    SignalState.SATURATED,
-    SignalState.NOISY,
-    SignalState.SLOW_SAMPLING,
-    SignalState.NO_DATA,
-)
-_NUMBER_OF_SIGNAL = {state: number for number, state in enumerate(SIGNALS)}
-
 
 class BlockKind(IntEnum):
     """What a block holds."""
 
     CHUNKS = 1  # index of ENTRY, then payloads
-    VITALS = 2  # index of VITALS_ROW, no payloads
+    FORMER_VITALS = 2  # index of FORMER_VITALS_ROW, no payloads; read, not written any more
     SEALED_CHUNKS = 3  # one device: index of ENTRY, offsets into what the packed payloads unpack to
-    SEALED_VITALS = 4  # one device: no index, packed VITALS_ROW
+    FORMER_SEALED_VITALS = 4  # one device: no index, packed FORMER_VITALS_ROW
     DIRECTORY = 5  # of a sealed file: one row for each of its other blocks
+    VITALS = 6  # index of VITALS_ROW, no payloads
+    SEALED_VITALS = 7  # one device: no index, packed VITALS_ROW
 
 
 # of a sealed file, one row for each other block; places are first_sample <= i < end_sample
@@ -74,10 +58,12 @@ DIRECTORY_ROW = np.dtype(
 )  # fmt: skip
 INDEX_DTYPE: dict[int, np.dtype[Any]] = {
     BlockKind.CHUNKS: ENTRY,
-    BlockKind.VITALS: VITALS_ROW,
+    BlockKind.FORMER_VITALS: FORMER_VITALS_ROW,
     BlockKind.SEALED_CHUNKS: ENTRY,
-    BlockKind.SEALED_VITALS: VITALS_ROW,
+    BlockKind.FORMER_SEALED_VITALS: FORMER_VITALS_ROW,
     BlockKind.DIRECTORY: DIRECTORY_ROW,
+    BlockKind.VITALS: VITALS_ROW,
+    BlockKind.SEALED_VITALS: VITALS_ROW,
 }
 
 
@@ -121,14 +107,7 @@ def chunk_block(chunks: Sequence[ReceivedChunk], flags: int = 0) -> bytes:
 def vitals_block(vitals: Sequence[Vitals]) -> bytes:
     """The block of one group commit's vitals: only what people look back at."""
     numbers: dict[str, int] = {}
-    rows = [
-        _pack_vitals(
-            numbers.setdefault(each.device, len(numbers)), _NUMBER_OF_SIGNAL[each.signal], each.session,
-            each.last_sample, each.at_us,
-            float("nan") if each.heart_rate_bpm is None else each.heart_rate_bpm,
-        )
-        for each in vitals
-    ]  # fmt: skip
+    rows = [pack_vitals(each, numbers.setdefault(each.device, len(numbers))) for each in vitals]
     times = [each.at_us for each in vitals]
     return build_block(BlockKind.VITALS, numbers, b"".join(rows), len(rows), (min(times), max(times)))
 

@@ -1,7 +1,6 @@
 """A segment file as it grows -> its chunks and vitals; readers in any process follow it by offset."""
 
 import logging
-import math
 import os
 import weakref
 import zlib
@@ -19,14 +18,12 @@ from ingest.store.blocks import (
     ENTRY,
     HISTORIC,
     MAGIC,
-    SIGNALS,
-    VITALS_ROW,
     Block,
     BlockKind,
     is_whole,
     read_block,
 )
-from ingest.store.rows import kept_vitals
+from ingest.store.vitals_rows import VITALS_ROW, as_vitals, with_rhythm
 from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
 from ingest.vitals import Vitals
 
@@ -206,12 +203,12 @@ class GrowingSegment:
 
     def _vitals_rows(self, start: int) -> tuple[tuple[str, ...], NDArray[Any]]:
         block = read_block(self._fd, start, self._size)
-        return ((), np.empty(0, VITALS_ROW)) if block is None else (block.devices, block.index)
+        return ((), np.empty(0, VITALS_ROW)) if block is None else (block.devices, with_rhythm(block.index))
 
     def _take(self, block: Block) -> None:
         self._end = block.end
         self.first_us, self.last_us = min(self.first_us, block.first_us), max(self.last_us, block.last_us)
-        if block.kind is BlockKind.VITALS:
+        if block.kind in {BlockKind.VITALS, BlockKind.FORMER_VITALS}:
             self._vitals.append((block.first_us, block.last_us, block.start))
             return
         if block.flags & CONFIRMED:
@@ -248,14 +245,3 @@ class GrowingSegment:
                 return block
             at += found + 1
         return None
-
-
-def as_vitals(device: str, rows: NDArray[Any]) -> list[Vitals]:
-    """Rows of VITALS_ROW -> records."""
-    return [
-        kept_vitals(
-            device,
-            (session, at_us, last_sample, None if math.isnan(rate_bpm) else rate_bpm, SIGNALS[signal]),
-        )
-        for _, signal, session, last_sample, at_us, rate_bpm in rows.tolist()
-    ]

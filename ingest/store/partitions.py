@@ -33,8 +33,16 @@ CREATE INDEX IF NOT EXISTS waveform_by_arrival ON waveform (device, received_us)
 CREATE TABLE IF NOT EXISTS vital_sign (
     device text NOT NULL, at_us bigint NOT NULL, session bigint NOT NULL, last_sample bigint NOT NULL,
     heart_rate_bpm double precision, signal text NOT NULL, PRIMARY KEY (device, at_us)
-) PARTITION BY RANGE (at_us)
+) PARTITION BY RANGE (at_us);
+ALTER TABLE vital_sign
+    ADD COLUMN IF NOT EXISTS rmssd_ms double precision, ADD COLUMN IF NOT EXISTS sdnn_ms double precision,
+    ADD COLUMN IF NOT EXISTS ectopic_per_min integer, ADD COLUMN IF NOT EXISTS irregular boolean
 """
+_VITALS_COLUMNS = {
+    "device": "text", "at_us": "bigint", "session": "bigint", "last_sample": "bigint",
+    "heart_rate_bpm": "double precision", "signal": "text", "rmssd_ms": "double precision",
+    "sdnn_ms": "double precision", "ectopic_per_min": "integer", "irregular": "boolean",
+}  # fmt: skip
 _COLUMNS = "session, first_sample, n_samples, received_us, historic, payload"
 
 logger = logging.getLogger(__name__)
@@ -108,11 +116,12 @@ class PartitionStore:
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """See Waveforms."""
         rows = self._rows(
-            "SELECT session, at_us, last_sample, heart_rate_bpm, signal FROM vital_sign"
+            "SELECT session, at_us, last_sample, heart_rate_bpm, signal,"
+            " rmssd_ms, sdnn_ms, ectopic_per_min, irregular FROM vital_sign"
             " WHERE device = :device AND at_us >= :from_us AND at_us < :to_us ORDER BY at_us",
             device=device, from_us=from_us, to_us=to_us,
         )  # fmt: skip
-        return [kept_vitals(device, tuple(row)) for row in rows]
+        return [kept_vitals(device, tuple(row[:5]), tuple(row[5:])) for row in rows]
 
     def devices(self, since_us: int = 0) -> dict[str, int]:
         """See Waveforms."""
@@ -262,15 +271,18 @@ def _copy_chunks(connection: Connection, kept: Sequence[ReceivedChunk]) -> None:
 
 
 def _insert_vitals(connection: Connection, vitals: Sequence[Vitals]) -> None:
-    rows = [(v.device, v.at_us, v.session, v.last_sample, v.heart_rate_bpm, str(v.signal)) for v in vitals]
-    names = ("devices", "times", "sessions", "samples", "rates", "signals")
-    values = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    rows = [
+        (
+            v.device, v.at_us, v.session, v.last_sample, v.heart_rate_bpm, str(v.signal), v.rmssd_ms,
+            v.sdnn_ms, v.ectopic_per_min, v.irregular,
+        )
+        for v in vitals
+    ]  # fmt: skip
+    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _VITALS_COLUMNS.items())
     connection.execute(
         text(
-            "INSERT INTO vital_sign (device, at_us, session, last_sample, heart_rate_bpm, signal)"
-            " SELECT * FROM unnest(CAST(:devices AS text[]), CAST(:times AS bigint[]),"
-            " CAST(:sessions AS bigint[]), CAST(:samples AS bigint[]), CAST(:rates AS double precision[]),"
-            " CAST(:signals AS text[])) ON CONFLICT DO NOTHING"
+            f"INSERT INTO vital_sign ({', '.join(_VITALS_COLUMNS)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our own names
+            " ON CONFLICT DO NOTHING"
         ),
-        values,
+        dict(zip(_VITALS_COLUMNS, map(list, zip(*rows, strict=True)), strict=True)),
     )

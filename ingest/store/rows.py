@@ -73,9 +73,17 @@ def refused_row(refused: Refused) -> dict[str, Any]:
     }
 
 
-def kept_vitals(device: str, kept: tuple[int, int, int, float | None, str]) -> Vitals:
-    """Vitals from (session, at_us, last_sample, heart_rate_bpm, signal); the rest is left unset."""
+def kept_vitals(
+    device: str,
+    kept: tuple[int, int, int, float | None, str],
+    rhythm: tuple[float | None, float | None, int | None, bool | None] = (None, None, None, None),
+) -> Vitals:
+    """Vitals from (session, at_us, last_sample, heart_rate_bpm, signal); the rest is left unset.
+
+    `rhythm` is (rmssd_ms, sdnn_ms, ectopic_per_min, irregular), which earlier versions did not store.
+    """
     session, at_us, last_sample, heart_rate_bpm, signal = kept
+    rmssd_ms, sdnn_ms, ectopic_per_min, irregular = rhythm
     return Vitals(
         device=device,
         session=session,
@@ -84,6 +92,10 @@ def kept_vitals(device: str, kept: tuple[int, int, int, float | None, str]) -> V
         heart_rate_bpm=heart_rate_bpm,
         since_beat_s=None,
         signal=SignalState(signal),
+        rmssd_ms=rmssd_ms,
+        sdnn_ms=sdnn_ms,
+        ectopic_per_min=ectopic_per_min,
+        irregular=irregular,
     )
 
 

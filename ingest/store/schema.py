@@ -149,6 +149,13 @@ alarm_setting_table = Table(  # what people set: limits, pauses, discharges
     Index("alarm_setting_by_scope", "scope", "id"),
 )
 
+notify_memory_table = Table(  # what the notifier told, so that a restart tells nothing twice
+    "notify_memory",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("memory", String, nullable=False),  # JSON
+)
+
 explanation_table = Table(  # one for each window, superclass and method
     "explanation",
     metadata,

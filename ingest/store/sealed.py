@@ -24,14 +24,14 @@ from ingest.store.blocks import (
     DIRECTORY_ROW,
     ENTRY,
     HISTORIC,
-    VITALS_ROW,
     Block,
     BlockKind,
     build_block,
     read_block,
 )
-from ingest.store.growing import GrowingSegment, as_vitals
+from ingest.store.growing import GrowingSegment
 from ingest.store.packing import pack, unpack
+from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, as_vitals, with_rhythm
 from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
 from ingest.vitals import Vitals
 
@@ -39,6 +39,7 @@ PACKED_TOGETHER_BYTES = 1 << 20  # of one device; unpacked as a whole to read an
 REST = 4.0  # pauses for so many times as long as each device took: a fifth of one core at most
 UNFINISHED = ".sealing"
 UNPACKED_AT_ONCE = 8  # of all sealed files of a process: 8 MB
+VITALS_KINDS = {BlockKind.SEALED_VITALS: VITALS_ROW, BlockKind.FORMER_SEALED_VITALS: FORMER_VITALS_ROW}
 _TRAILER_BYTES = 8  # where the directory begins
 
 logger = logging.getLogger(__name__)
@@ -202,11 +203,13 @@ class SealedSegment:
 
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Vitals of the span."""
-        rows = self._of(device, BlockKind.SEALED_VITALS)
         found = []
-        for block in self._blocks(rows[(rows["first_us"] < to_us) & (rows["last_us"] >= from_us)]):
-            kept = np.frombuffer(_unpacked(self.path, block.payload_start, block.end), VITALS_ROW)
-            found += as_vitals(device, kept[(kept["at_us"] >= from_us) & (kept["at_us"] < to_us)])
+        for kind, dtype in VITALS_KINDS.items():
+            rows = self._of(device, kind)
+            for block in self._blocks(rows[(rows["first_us"] < to_us) & (rows["last_us"] >= from_us)]):
+                packed = _unpacked(self.path, block.payload_start, block.end)
+                kept = with_rhythm(np.frombuffer(packed, dtype))
+                found += as_vitals(device, kept[(kept["at_us"] >= from_us) & (kept["at_us"] < to_us)])
         return found
 
     def arrivals(self) -> Iterator[Arrivals]:

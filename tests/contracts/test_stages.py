@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ingest.backfill import cut_again, late_chunk, slots_of
 from ingest.beats import BeatDetector
 from ingest.chunk import NO_FLAGS, Chunk, Lead
-from ingest.filters import StreamFilter, butterworth
 from ingest.pipeline import DevicePipeline
 from ingest.quality import SignalQuality
 from ingest.sequence import Sequencer
@@ -47,11 +46,6 @@ def chunks_cut_at(cuts: list[int]) -> list[Chunk]:
 
 def received_us(chunk: Chunk) -> int:
     return chunk.wall_time_us + round(chunk.n_samples / FS * 1e6)
-
-
-def run_filter(chunks: list[Chunk]) -> object:
-    stage = StreamFilter(butterworth(2, (0.5, 40.0), "bandpass", FS))
-    return np.concatenate([stage.push(c.samples_mv[:, 0].astype(float)) for c in chunks]).tobytes()
 
 
 def run_beats(chunks: list[Chunk]) -> object:
@@ -104,7 +98,6 @@ def run_cutting_again(chunks: list[Chunk]) -> object:
 
 
 STAGES: list[Run] = [
-    run_filter,
     run_beats,
     run_quality,
     run_sequence,

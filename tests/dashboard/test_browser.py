@@ -97,6 +97,34 @@ def test_a_doubt_about_unit_or_rate_stands_on_the_patient_page_until_it_ends(
     expect(remedy).to_contain_text("Keep still")
 
 
+RHYTHM: dict[str, object] = {"rmssd_ms": 31.4, "sdnn_ms": 128.6, "ectopic_per_min": 12, "irregular": False}
+FIBRILLATION: dict[str, object] = {"rmssd_ms": None, "irregular": True, "irregular_for_s": 754.2}
+
+
+@pytest.mark.parametrize(("width", "theme"), [(320, "dark"), (390, "light"), (901, "dark"), (1440, "light")])
+def test_what_the_intervals_tell_stands_beside_the_rate_and_moves_nothing(
+    ward: Ward, dashboard: Dashboard, page: Page, width: int, theme: str
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.add_init_script(f"localStorage.setItem('wristlead-theme', '{theme}')")
+    page.goto(f"{dashboard.url}/patient/{BED}")
+    page.wait_for_function(READY)
+    expect(page.locator("[data-field=rate]")).to_have_text("75", timeout=15_000)
+    told = page.locator(".intervals dd")
+    expect(told).to_have_text(["--"] * 4)
+    acknowledge, size = page.locator("#acknowledge").bounding_box(), page.locator(".intervals").bounding_box()
+    ward.rhythm = RHYTHM
+    expect(told).to_have_text(["31ms", "129ms", "12/min", "regular"], timeout=5_000)
+    ward.rhythm = FIBRILLATION
+    expect(told).to_have_text(["--", "--", "--", "irregular12 min"], timeout=5_000)
+    assert page.locator("#acknowledge").bounding_box() == acknowledge  # nothing moves under a finger
+    assert page.locator(".intervals").bounding_box() == size
+    assert all(told.nth(k).evaluate("node => node.scrollWidth <= node.clientWidth") for k in range(4))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ward.silent.add(BED)
+    expect(told).to_have_text(["--"] * 4, timeout=8_000)
+
+
 def test_a_doubt_stands_on_the_wall_before_a_verdict_it_explains_and_beside_any_other(
     ward: Ward, dashboard: Dashboard, page: Page
 ) -> None:

@@ -36,6 +36,7 @@ class Ward:
     def __init__(self, address: tuple[str, int]) -> None:
         self.silent: set[str] = set()
         self.doubts: list[str] = []
+        self.rhythm: dict[str, object] = {}  # fields of vitals that RR intervals tell
         self.asked: list[tuple[str, dict[str, Any]]] = []  # what pages asked, after wl/v1/
         self._link = MqttLink(address, "test-ward")
         for request in REQUESTS:
@@ -131,7 +132,7 @@ class Ward:
                 "last_sample": k * CHUNK,
                 "heart_rate_bpm": 75.2,
             }
-            vitals |= {"since_beat_s": 0.2, "signal": "good", "doubts": list(self.doubts)}
+            vitals |= {"since_beat_s": 0.2, "signal": "good", "doubts": list(self.doubts), **self.rhythm}
             self.publish("wl/v1/vitals/ward", [vitals | {"device": d} for d in {BED, OTHER} - self.silent])
             for name in {"ingest", "inference", "alarms"} - self.silent:
                 self.publish(f"wl/v1/service/{name}", {"online": True, "at_us": now_us})

@@ -5,10 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.beat_scores import score
-from benchmarks.beats import FS, r_peaks_of, records_of
-from ingest.beats import BAND_DELAY_S, BeatDetector
+from benchmarks.beats import FS, Noise, motion_of, noise_for, r_peaks_of, records_of
+from ingest.beats import BeatDetector
 
 RECORDINGS = Path("../shared/data/mitdb_360hz_part.npz")
+NOISE = Path("../shared/data/nstdb_electrode_motion_360hz.npz")
 RATES_HZ = [100.0, 129.97, 250.0, 360.0, 512.0, 1000.0]
 
 
@@ -87,7 +88,6 @@ def test_a_beat_is_told_within_400_ms(fs: float) -> None:
     told_s = [(k + step) / fs for k in range(0, len(x), step) for _ in detector.push(x[k : k + step])]
     assert len(told_s) == len(beats_s)
     assert max(told_s - beats_s) <= 0.4
-    assert BAND_DELAY_S < 0.4
 
 
 @pytest.mark.parametrize("fs", [129.97, 512.0])
@@ -147,8 +147,25 @@ def test_recorded_beats_are_found() -> None:
     wanted = {"101", "108", "119", "208"}
     records = [record for record in records_of(RECORDINGS) if record.name in wanted]
     assert {record.name for record in records} == wanted
+    scores = {}
     for record in records:
         found = r_peaks_of(record.samples_mv, FS)
+        scores[record.name] = score(found, record.at, record.symbols, FS, len(record.samples_mv))
+        assert scores[record.name].ppv >= 0.992, record.name
+    assert scores.pop("108").se >= 0.988  # complexes smaller than its P waves
+    assert min(scored.se for scored in scores.values()) >= 0.996
+
+
+@pytest.mark.skipif(
+    not (RECORDINGS.exists() and NOISE.exists()), reason="needs the recordings beside the project"
+)
+@pytest.mark.parametrize(("level_db", "se", "ppv"), [(12, 0.994, 0.99), (6, 0.985, 0.96), (0, 0.94, 0.85)])
+def test_recorded_beats_are_found_in_electrode_motion(level_db: int, se: float, ppv: float) -> None:
+    noise = Noise(motion_of(NOISE), level_db)
+    for record in records_of(RECORDINGS):
+        if record.name not in {"101", "119"}:
+            continue
+        found = r_peaks_of(record.samples_mv + noise_for(record, noise), FS)
         scored = score(found, record.at, record.symbols, FS, len(record.samples_mv))
-        assert scored.se >= 0.994, record.name
-        assert scored.ppv >= 0.989, record.name
+        assert scored.se >= se, record.name
+        assert scored.ppv >= ppv, record.name

@@ -259,4 +259,4 @@ def test_alerts_and_examples_name_metrics_that_exist() -> None:
 
 def test_ports_are_one_a_service() -> None:
     assert sorted(PORT_OFFSETS) == sorted(METRICS)
-    assert sorted(PORT_OFFSETS.values()) == list(range(6))
+    assert sorted(PORT_OFFSETS.values()) == list(range(len(METRICS)))

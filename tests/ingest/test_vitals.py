@@ -190,3 +190,39 @@ def test_a_rate_too_low_to_find_beats_is_said_and_is_no_good_signal() -> None:
     seen = monitor.snapshot(START_US, 20.0)
     assert (seen.signal, seen.heart_rate_bpm, seen.since_beat_s) == (SignalState.SLOW_SAMPLING, None, None)
     assert monitor.snapshot(START_US, 30.0).signal is SignalState.NO_DATA
+
+
+RHYTHM = ("rmssd_ms", "sdnn_ms", "ectopic_per_min", "newest_is_ectopic", "irregular", "irregular_for_s")
+
+
+def rhythm_of(vitals: Vitals) -> dict[str, object]:
+    return {name: getattr(vitals, name) for name in RHYTHM}
+
+
+def test_the_rhythm_is_known_after_five_minutes_and_unknown_without_data() -> None:
+    monitor = VitalsMonitor("s/d", 7, FS)
+    monitor.push(ordered_at(ecg(steady(75, 330), 330), 0))
+    known = monitor.snapshot(START_US, 330.0)
+    assert known.rmssd_ms is not None
+    assert known.rmssd_ms < 5.0
+    assert (known.ectopic_per_min, known.newest_is_ectopic, known.irregular) == (0, False, False)
+    assert known.irregular_for_s is None
+    stale = monitor.snapshot(START_US, 336.0)
+    assert set(rhythm_of(stale).values()) == {None}
+
+
+@pytest.mark.parametrize("flag", [NO_FLAGS, ChunkFlag.LEAD_OFF])
+def test_what_is_measured_in_a_bad_signal_touches_no_number_of_the_rhythm(flag: ChunkFlag) -> None:
+    """Ten seconds of noise or of a loose lead among five minutes of a steady rhythm."""
+    x = ecg(steady(75, 330), 330)
+    x[200 * 360 : 210 * 360] += np.random.default_rng(1).normal(0, 1.5, 3600).astype(np.float32)
+    seen = watch(x, dict.fromkeys(range(200, 210), flag))
+    assert {v.signal for v in seen[203:210]} <= {SignalState.NOISY, SignalState.LEAD_OFF}
+    assert {v.newest_is_ectopic for v in seen[203:210]} == {None}
+    last = seen[-1]
+    assert last.rmssd_ms is not None
+    assert last.sdnn_ms is not None
+    assert last.rmssd_ms < 10.0
+    assert last.sdnn_ms < 10.0
+    assert {v.ectopic_per_min for v in seen[75:]} <= {0, None}
+    assert True not in {v.irregular for v in seen}

@@ -7,11 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, ChunkFlag, Lead
-from ingest.filters import StreamFilter, butterworth, filter_together
-from ingest.quality import SPAN_S, is_noisy, noisy_among
 from ingest.sequence import Ordered
 from ingest.vitals import Vitals, VitalsMonitor
-from ingest.vitals_together import TOGETHER, advance_together
+from ingest.vitals_together import advance_together
 
 START_US = 1_790_000_000_000_000
 SECONDS = 24
@@ -88,19 +86,6 @@ def test_no_grouping_changes_one_bit_of_any_vitals(seed: int) -> None:
     assert watch(streams, in_random_groups) == expected
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, TOGETHER, 2 * TOGETHER + 1])
-def test_rows_of_one_array_are_filtered_and_judged_as_if_alone(n: int) -> None:
-    rng = np.random.default_rng(n)
-    rows = np.array([ecg(360.0, rng)[: round(SPAN_S * 360)] for _ in range(n)])
-    filters = [StreamFilter(butterworth(2, (6.0, 25.0), "bandpass", 360.0)) for _ in range(n)]
-    for stretch in np.split(rows, [200, 201, 700], axis=1):
-        filtered, states = filter_together(filters, stretch)
-        expected = [each.push(row.astype(float)) for each, row in zip(filters, stretch, strict=True)]
-        np.testing.assert_array_equal(filtered, expected)
-        np.testing.assert_array_equal(states, [each.state for each in filters])
-    assert noisy_among(rows, 360.0).tolist() == [is_noisy(row, 360.0) for row in rows]
-
-
 @pytest.mark.parametrize("part", ["beats", "quality"])
 def test_a_fault_of_one_is_raised_by_its_own_snapshot_and_changes_no_other(part: str) -> None:
     rng = np.random.default_rng(1)
@@ -111,9 +96,9 @@ def test_a_fault_of_one_is_raised_by_its_own_snapshot_and_changes_no_other(part:
     def break_the_third(monitors: list[VitalsMonitor]) -> None:
         beats = monitors[2].beats
         if part == "beats" and beats is not None:
-            beats.band.state = np.zeros((7, 7))
+            beats.past = np.zeros((7, 7), np.uint8)
         else:
-            monitors[2].quality.fs = 0.0
+            monitors[2].quality.push(np.zeros((2, 2), np.float32), lead_off=False, clipped=False)
         advance_together(monitors)
         try:
             monitors[2].snapshot(START_US, 1.0)

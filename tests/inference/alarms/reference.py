@@ -160,7 +160,7 @@ class Reference:
         watch = self._watch(vitals.device)
         old = watch.vitals
         if old is not None and vitals.at_us <= old.at_us:
-            is_newer = vitals.session == old.session and vitals.last_sample > old.last_sample
+            is_newer = vitals.session > old.session or vitals.last_sample > old.last_sample
             if not is_newer and vitals.at_us > old.at_us - 60 * S:
                 return True  # not to be told from a repetition
             watch.inside_us.clear()

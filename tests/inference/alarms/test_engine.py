@@ -306,6 +306,15 @@ def test_a_clock_set_back_by_seconds_delays_no_alarm_while_samples_go_on() -> No
     assert alarms.push(vitals) == []  # what was known before is still a repetition
 
 
+def test_a_device_that_begins_anew_as_the_clock_is_set_back_by_seconds_is_heard() -> None:
+    alarms = engine()
+    vitals = Vitals("ward/bed-1", 1, START_US, 500, 72.0, 0.4, SignalState.GOOD)
+    alarms.push(vitals)
+    anew = replace(vitals, session=2, at_us=START_US - 30_000_000, last_sample=0, heart_rate_bpm=170.0)
+    assert [a.kind for a in alarms.push(anew)] == [AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT]
+    assert alarms.push(vitals) == []  # a repetition of the session before
+
+
 def test_a_device_that_falls_silent_as_the_clock_is_set_back_is_missed_in_time() -> None:
     alarms = engine()
     alarms.push(Vitals("ward/bed-1", 1, START_US, 500, 72.0, 0.4, SignalState.GOOD))

@@ -408,6 +408,20 @@ def test_atrial_fibrillation_is_told_at_its_onset_and_its_end_only() -> None:
     assert {a.count for a in ward.said} == {1}
 
 
+def test_atrial_fibrillation_goes_on_while_the_intervals_are_irregular_and_is_not_raised_by_them() -> None:
+    ward = Ward()
+    irregular = replace(GOOD, irregular=True)
+    ward.watch(60, irregular)
+    assert ward.said == []
+    for p in (0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1):
+        ward.hear(p)
+        ward.watch(10, irregular)
+    assert ward.state(AlarmKind.AF) is AlarmState.ON
+    ward.watch(1, GOOD)  # nobody knows: the windows alone decide
+    ward.hear(0.1)
+    assert ward.state(AlarmKind.AF) is AlarmState.OFF
+
+
 def test_a_rhythm_that_is_more_probable_than_fibrillation_speaks_against_it() -> None:
     ward = Ward()
     for _ in range(5):

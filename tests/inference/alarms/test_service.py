@@ -45,6 +45,7 @@ from ingest.topics import (
     vitals_topic,
 )
 from ingest.vitals import SignalState, Vitals
+from simulators.service import SERVICE as SIMULATORS
 
 if TYPE_CHECKING:
     from tests.conftest import Mosquitto
@@ -578,6 +579,15 @@ def test_a_channel_that_fails_and_a_service_that_dies_are_alarms_of_wristlead(be
     bench.service.step()
     (silent,) = bench.alarms()
     assert (silent.device, silent.kind) == ("wristlead/ingest", AlarmKind.SERVICE)
+
+
+def test_patients_that_are_simulated_and_we_ourselves_are_not_missed(bench: Bench) -> None:
+    for name in (SIMULATORS, "alarms"):
+        bench.link.bring(f"wl/v1/service/{name}", b'{"online":true}')
+    bench.service.step()
+    bench.second += 12
+    bench.service.step()
+    assert bench.alarms() == []
 
 
 def test_the_log_holds_limits_count_peak_escalation_and_the_place_in_the_stream(bench: Bench) -> None:

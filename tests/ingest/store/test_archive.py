@@ -60,6 +60,12 @@ def vitals(at_us: int) -> Vitals:
     )  # fmt: skip
 
 
+def vitals_with_rhythm(at_us: int) -> Vitals:
+    return replace(
+        vitals(at_us), heart_rate_bpm=71.25, rmssd_ms=31.4, sdnn_ms=52.0, ectopic_per_min=3, irregular=False
+    )
+
+
 def assert_same_window(found: Window | None, wanted: Window) -> None:
     assert found is not None
     np.testing.assert_array_equal(found.samples_mv, wanted.samples_mv)
@@ -204,6 +210,8 @@ def test_vitals_come_back_for_a_span_of_time(archive: Archive) -> None:
     archive.commit(vitals=[vitals(30)])
     assert archive.vitals_between("a/b", 20, 31) == [vitals(20), vitals(30)]
     assert archive.vitals_between("a/b", 0, 99) == [vitals(10), vitals(20), vitals(30)]
+    archive.commit(vitals=[vitals_with_rhythm(40)])
+    assert archive.vitals_between("a/b", 40, 41) == [vitals_with_rhythm(40)]
 
 
 def test_of_refused_payloads_the_newest_are_kept_cut_to_their_first_bytes(archive: Archive) -> None:

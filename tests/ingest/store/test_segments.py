@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.quality import SignalState
 from ingest.store import appending, sealed
-from ingest.store.blocks import SIGNALS, chunk_block
+from ingest.store.blocks import chunk_block
 from ingest.store.errors import StoreError, explain
 from ingest.store.growing import GrowingSegment
 from ingest.store.rows import ReceivedChunk
 from ingest.store.sealed import SealedSegment, seal
 from ingest.store.segments import SegmentStore
+from ingest.store.vitals_rows import SIGNALS
 from ingest.vitals import Vitals
 from ingest.wire import encode_binary, encode_json
 

@@ -1,0 +1,1 @@
+"""Training of the network that tells beats, and where it cannot (`ingest.beat_network`)."""

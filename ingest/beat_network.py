@@ -1,0 +1,136 @@
+"""Means of 10 ms bins -> for each 20 ms, how surely a beat stood there: a small causal network in numpy.
+
+It reads a lag plot, x_t - x_(t-k) for three lags k, the diagonals of a recurrence plot in which a QRS complex
+stands out, compressed so that 0.1 mV and 5 mV both show; then seven convolutions look back 2.5 s.
+Inputs, weights and activations are whole numbers below 2^24 in single precision, where every sum is exact:
+which devices are computed together, in which order and on which machine changes no bit.
+Trained by `inference.training.beats`; what it was trained on and how well it does stands in docs/vitals.md.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.bins import BIN_HZ
+
+WEIGHTS = Path(__file__).parent / "weights" / "beats.npz"
+LAGS = (2, 6, 20)  # bins: 20, 60 and 200 ms
+SOFT_MV = 0.05  # differences far below count in proportion, far above by their square root
+STRIDE = 2  # bins a frame
+FRAME_HZ = BIN_HZ / STRIDE
+STEM = 8  # bins that the first convolution sees
+KERNEL = 3
+DILATIONS = (1, 2, 4, 8, 16, 32)  # frames
+WIDTH = 16
+OUTPUTS = 2  # logits: a beat stood DELAY_FRAMES earlier; beats cannot be told here
+DELAY_FRAMES = 13  # 0.26 s: T wave and noise after a complex help to tell it
+LARGEST = 255  # of inputs (either sign) and activations; weights are at most half
+INPUT_STEPS, ACTIVATION_STEPS, WEIGHT_STEPS = 64, 32, 64  # whole numbers for 1.0
+PAST_BINS = max(LAGS) + STEM - STRIDE  # that the next frame needs
+PAST_FRAMES = sum(2 * dilation for dilation in DILATIONS)  # of all blocks, one after the other
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeatNetwork:
+    """Weights as matrices of whole numbers, scaled so that each layer's sums come out in its own steps."""
+
+    stem: tuple[Floats, Floats]  # (STEM * lags, WIDTH), (WIDTH,)
+    blocks: tuple[tuple[Floats, Floats], ...]  # each (KERNEL * WIDTH, WIDTH), (WIDTH,)
+    head: tuple[Floats, Floats]  # (WIDTH, OUTPUTS), (OUTPUTS,)
+
+    @classmethod
+    def load(cls, path: Path = WEIGHTS) -> "BeatNetwork":
+        """Read what `inference.training.beats` wrote; raises OSError or KeyError where it is none of that."""
+        with np.load(path) as arrays:
+            return cls.of_arrays({name: arrays[name] for name in arrays.files})
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, NDArray[np.integer]]) -> "BeatNetwork":
+        """Weights (outputs, inputs, kernel) and biases as whole numbers."""
+
+        def layer(name: str, unit: int) -> tuple[Floats, Floats]:
+            weight = arrays[f"{name}_weight"].astype(np.float32)
+            matrix = weight.transpose(2, 1, 0).reshape(-1, weight.shape[0])  # (kernel * inputs, outputs)
+            bias = arrays[f"{name}_bias"].astype(np.float32)
+            return np.ascontiguousarray(matrix / np.float32(unit)), bias / np.float32(unit)
+
+        blocks = []
+        for k in range(len(DILATIONS)):
+            matrix, bias = layer(f"block{k}", WEIGHT_STEPS)
+            matrix[-WIDTH:] += np.eye(WIDTH, dtype=np.float32)  # what came in is added
+            blocks.append((matrix, bias))
+        stem = layer("stem", WEIGHT_STEPS * INPUT_STEPS // ACTIVATION_STEPS)
+        return cls(stem, tuple(blocks), layer("head", WEIGHT_STEPS * ACTIVATION_STEPS))
+
+    def logits(self, bins_mv: Floats, past: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.uint8]]:
+        """Logits of the next frames of several streams, each as if it were alone.
+
+        Args:
+            bins_mv: (n_streams, PAST_BINS + STRIDE * n_frames), the bins before the new ones first.
+            past: (PAST_FRAMES, n_streams, WIDTH), zeros at the beginning of a stream.
+
+        Returns:
+            (n_frames, n_streams, OUTPUTS), and the past of the frames after them.
+        """
+        n_streams, n_frames = len(bins_mv), (bins_mv.shape[1] - PAST_BINS) // STRIDE
+        rows = n_frames * n_streams
+        active = _steps_of(_convolved(_plot(bins_mv), self.stem, n_streams, rows))
+        later = np.empty_like(past)
+        at = 0
+        for (matrix, bias), dilation in zip(self.blocks, DILATIONS, strict=True):
+            held = 2 * dilation
+            whole = np.concatenate([past[at : at + held].reshape(-1, WIDTH), active])
+            later[at : at + held] = whole[rows:].reshape(held, n_streams, WIDTH)
+            active = _steps_of(_convolved(whole, (matrix, bias), dilation * n_streams, rows))
+            at += held
+        matrix, bias = self.head
+        return (active @ matrix + bias).reshape(n_frames, n_streams, OUTPUTS), later
+
+
+@cache
+def released() -> BeatNetwork:
+    """The network that is shipped, read once."""
+    return BeatNetwork.load()
+
+
+def beginning(n_streams: int) -> NDArray[np.uint8]:
+    """The past (PAST_FRAMES, n_streams, WIDTH) of streams that begin."""
+    return np.zeros((PAST_FRAMES, n_streams, WIDTH), np.uint8)
+
+
+def _plot(bins_mv: Floats) -> Floats:
+    """(n_streams, PAST_BINS + new) -> (frames * n_streams, STRIDE * lags) steps, frame by frame."""
+    longest = max(LAGS)
+    bins = bins_mv.T  # (bins, n_streams)
+    n = len(bins) - longest
+    plot = np.empty((n, bins.shape[1], len(LAGS)), np.float32)
+    for k, lag in enumerate(LAGS):
+        difference = bins[longest:] - bins[longest - lag : len(bins) - lag]
+        plot[:, :, k] = difference / np.sqrt(np.abs(difference) + np.float32(SOFT_MV))
+    plot *= INPUT_STEPS
+    np.rint(plot, out=plot)
+    np.clip(plot, -LARGEST, LARGEST, out=plot)
+    frames = plot.reshape(n // STRIDE, STRIDE, -1, len(LAGS)).swapaxes(1, 2)
+    return frames.reshape(-1, STRIDE * len(LAGS))
+
+
+def _convolved(whole: Floats, layer: tuple[Floats, Floats], apart: int, rows: int) -> Floats:
+    """Taps that lie `apart` rows from each other, the last one at the newest `rows`; no copy is made."""
+    matrix, bias = layer
+    width = whole.shape[1]
+    total = whole[:rows] @ matrix[:width]
+    for tap in range(1, len(matrix) // width):
+        total += whole[tap * apart : tap * apart + rows] @ matrix[tap * width : (tap + 1) * width]
+    total += bias
+    return total
+
+
+def _steps_of(total: Floats) -> Floats:
+    """Rounded to whole steps, none below 0 or above LARGEST."""
+    np.rint(total, out=total)
+    return np.clip(total, 0, LARGEST, out=total)
