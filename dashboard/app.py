@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -16,15 +17,22 @@ from dashboard.attributes import attributes
 from dashboard.figures import recurrence_figure, waiting_figure
 from dashboard.guard import Guard, own_names
 from dashboard.hub import Hub
+from dashboard.pages.alarms import alarms_layout, register_alarms
+from dashboard.pages.channels import channels_layout
+from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.patient import patient_layout
 from dashboard.pages.wall import wall_layout
+from dashboard.past import Past
 from dashboard.server import add_live_route
 from dashboard.window_source import WindowSource
+from inference.alarms.alarm import AlarmKind
 from inference.recurrence import window_plot
 from ingest.settings import Settings
 from ingest.topics import ID_PATTERN
 
-PATIENT_PATH = re.compile(rf"/patient/({ID_PATTERN.pattern}/{ID_PATTERN.pattern})/?")
+DEVICE = rf"({ID_PATTERN.pattern}/{ID_PATTERN.pattern})"
+PATIENT_PATH = re.compile(rf"/patient/{DEVICE}/?")
+EVENT_PATH = re.compile(rf"/event/{DEVICE}/({'|'.join(AlarmKind)})/([0-9]{{1,16}})/?")
 # Dash puts only main.mjs into the page: early.js stands in the head, and a module that is both put there and
 # imported by another would run twice.
 OTHER_SCRIPTS = r"^(?!main\.mjs$).*\.m?js$"
@@ -51,17 +59,25 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
         index_string=_index(settings),
     )
     app.layout = shell_layout()
-    _register_callbacks(app, WindowSource(settings.store_address, hub))
+    _register_callbacks(app, hub, WindowSource(settings.store_address, hub))
+    past = Past(settings.store_address)
+    register_event(app, past, hub, settings.keep_days)
+    register_alarms(app, past, hub)
     return app
 
 
-def page_layout(path: str) -> Component:
-    """The page at `path`."""
+def page_layout(path: str, names: Mapping[str, str]) -> Component:
+    """The page at `path`; `names` of all devices that are known."""
     if path in ("", "/"):
         return wall_layout()
-    patient = PATIENT_PATH.fullmatch(path)
-    if patient:
+    if path.rstrip("/") == "/alarms":
+        return alarms_layout(names)
+    if path.rstrip("/") == "/channels":
+        return channels_layout()
+    if patient := PATIENT_PATH.fullmatch(path):
         return patient_layout(patient[1])
+    if event := EVENT_PATH.fullmatch(path):
+        return event_layout(event[1], AlarmKind(event[2]), int(event[3]))
     return html.Section([html.H2(texts.NOT_FOUND), dcc.Link(texts.BACK, href="/")], className="empty")
 
 
@@ -89,12 +105,31 @@ def _header() -> Component:
     return html.Header(
         [
             dcc.Link(texts.PRODUCT, href="/", className="brand"),
+            html.Nav(
+                [dcc.Link(texts.NAV_ALARMS, href="/alarms"), dcc.Link(texts.NAV_CHANNELS, href="/channels")],
+                **attributes(aria_label=texts.NAV_LABEL),
+            ),
             html.A(id=ids.WORST_ALARM, className="worst", href="/", hidden=True),
             html.Span(className="push"),
+            html.A(id=ids.PAUSED, className="paused num", href="/alarms", hidden=True),
+            _sound(),
             html.Span(id=ids.CONNECTION, className="connection"),
             html.Span(id=ids.CLOCK, className="clock num"),
         ],
         className="top",
+    )
+
+
+def _sound() -> Component:
+    """Switches the sounds of this browser, filled by assets/sound.mjs."""
+    return html.Button(
+        [
+            html.Span(className="sound-icon", **attributes(aria_hidden="true")),
+            html.Span(className="sound-word"),
+        ],
+        id=ids.SOUND,
+        type="button",
+        className="sound",
     )
 
 
@@ -140,10 +175,10 @@ def _notice() -> Component:
     return notice
 
 
-def _register_callbacks(app: Dash, windows: WindowSource) -> None:
+def _register_callbacks(app: Dash, hub: Hub, windows: WindowSource) -> None:
     @app.callback(Output(ids.PAGE, "children"), Input(ids.LOCATION, "pathname"))
     def show_page(path: str | None) -> Component:
-        return page_layout(path or "/")
+        return page_layout(path or "/", hub.names())
 
     @app.callback(
         Output(ids.RECURRENCE, "figure"),
@@ -191,7 +226,6 @@ def _index(settings: Settings) -> str:
     """The HTML around Dash: tokens, the theme before the first paint, texts and limits for the scripts."""
     facts = {
         "texts": texts.SCRIPT,
-        "limits": [settings.rate_extreme_low_bpm, settings.rate_extreme_high_bpm],
         "hop_s": settings.hop_s,
     }
     shared = json.dumps(facts).replace("<", "\\u003c")

@@ -21,7 +21,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.monitor import PatientState, Segment, ServiceState
+from dashboard.house import Channel, Pause, ServiceState
+from dashboard.monitor import PatientState, Segment
+from inference.alarms.alarm import Alarm
 
 MAGIC = b"WL"
 VERSION = 1
@@ -40,6 +42,9 @@ class StateFrame:
     broker: bool  # the broker is connected
     broker_since_us: int  # since when it is, or is not
     services: tuple[ServiceState, ...]
+    channels: tuple[Channel, ...]  # by which notifications leave
+    own_alarms: tuple[Alarm, ...]  # of Wristlead's own parts
+    paused: Pause | None  # may be over: `until_us` says
     devices: tuple[str, ...]  # all of them, in the order of the wall
     patients: tuple[PatientState, ...]  # those that changed since the last frame
     dropped: int  # segments this browser was too slow to take

@@ -7,17 +7,27 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from dashboard.frames import StateFrame
-from dashboard.monitor import Monitor, Segment
+from dashboard.monitor import Monitor, Revisions, Segment
+from dashboard.requests import Request
+from inference.alarms.alarm import Alarm
 from ingest import topics
 from ingest.link import Message, MqttLink
 from ingest.metrics import Observe
 
 POLL_S = 0.02  # the longest a request of a browser waits for the thread
 MAX_QUEUED = 1024  # segments: 4 s of 64 patients at 4 chunks/s; a slower browser loses the oldest
-MAX_WHO = 64  # the column it is stored in
+KEPT = (  # by the broker, or said once
+    topics.DEVICE_META,
+    topics.DEVICE_STATUS,
+    topics.SERVICES,
+    topics.ALARMS,
+    topics.PAUSED,
+    topics.LIMITS_IN_FORCE,
+    topics.CHANNELS,
+    topics.DISCHARGE,
+    topics.REFUSALS,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +37,7 @@ class Browser:
 
     def __init__(self, max_queued: int = MAX_QUEUED) -> None:
         self.devices: frozenset[str] = frozenset()
-        self.revisions: dict[str, int] = {}  # of the patient states it has
+        self.revisions: Revisions = {}  # of the patient states it has
         self.dropped = 0
         self._queue: deque[Segment] = deque(maxlen=max_queued)
 
@@ -64,7 +74,7 @@ class Hub:
         self._stop = threading.Event()
         self._broker = (False, clock_us())
         self._thread = threading.Thread(target=self._run, name="dashboard-hub", daemon=True)
-        for topic in (topics.DEVICE_META, topics.DEVICE_STATUS, topics.SERVICES, topics.ALARMS):
+        for topic in KEPT:
             self._link.subscribe(topic, qos=1)
         for topic in (topics.DEVICE_CHUNKS, topics.MAPPED_CHUNKS, topics.VITALS, topics.VERDICTS):
             self._link.subscribe(topic, qos=0)  # the next one comes soon; nothing may queue for a viewer
@@ -116,7 +126,10 @@ class Hub:
             return StateFrame(
                 now_us,
                 *self._broker,
-                self._monitor.services(now_us),
+                self._monitor.house.services(now_us),
+                self._monitor.house.channels(),
+                self._monitor.house.alarms(),
+                self._monitor.house.paused,
                 self._monitor.devices(),
                 self._monitor.patients(browser.revisions),
                 browser.dropped,
@@ -127,13 +140,22 @@ class Hub:
         with self._lock:
             return self._monitor.history(device, seconds)
 
-    def acknowledge(self, device: str, kind: str, who: str) -> bool:
-        """Ask the alarm service to acknowledge; False when there is no such alarm."""
+    def names(self) -> dict[str, str]:
+        """What every device is called, in the order of the wall."""
         with self._lock:
-            if not self._monitor.has_alarm(device, kind):
+            return self._monitor.names()
+
+    def alarm(self, device: str, kind: str) -> Alarm | None:
+        """The alarm of that kind that is not off; None when there is none."""
+        with self._lock:
+            return self._monitor.alarm(device, kind)
+
+    def ask(self, request: Request) -> bool:
+        """Publish what a person asks of another service; False where there is nothing it could concern."""
+        with self._lock:
+            if not request.concerns(self._monitor):
                 return False
-            payload = msgspec.json.encode({"who": who.strip()[:MAX_WHO]})
-            self._requests.append((topics.acknowledge_topic(device, kind), payload))
+            self._requests.append((request.topic(), request.payload()))
         return True
 
     def counters(self) -> dict[str, int]:

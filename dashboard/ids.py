@@ -5,6 +5,8 @@ LOCATION = "location"
 PAGE = "page"
 BANNERS = "banners"
 WORST_ALARM = "worst-alarm"
+PAUSED = "paused"
+SOUND = "sound"
 CONNECTION = "connection"
 CLOCK = "clock"
 THEME = "theme-choice"
@@ -22,6 +24,32 @@ WALL_LOADING = "wall-loading"
 
 PATIENT = "patient"
 ACKNOWLEDGE = "acknowledge"
+EDIT_LIMITS = "edit-limits"
+DISCHARGE = "discharge"
 VERDICT_SEEN = "verdict-seen"  # store: the verdict on screen, written by patient.mjs
 RECURRENCE = "recurrence-plot"
 RECURRENCE_NOTE = "recurrence-note"
+
+EVENT = "event"
+EVENT_WANTED = "event-wanted"  # store: the event on screen and how often it was asked for, by event.mjs
+EVENT_STRIP = "event-strip"  # store: strip.strip_data, drawn by event.mjs
+EVENT_NOTE = "event-note"
+EVENT_TITLE = "event-title"
+EVENT_LOG = "event-log"
+EVENT_ACKNOWLEDGE = "event-acknowledge"
+
+ALARMS = "alarms"
+ACTIVE_ALARMS = "active-alarms"
+PAUSE = "pause-all"
+SOUND_TEST = "sound-test"
+HISTORY = "alarm-history"
+HISTORY_CHANGED = "history-changed"  # store: bumped by alarms.mjs when an alarm changed
+HISTORY_DEVICE = "history-device"
+HISTORY_KIND = "history-kind"
+HISTORY_PRIORITY = "history-priority"
+HISTORY_STATE = "history-state"
+HISTORY_SPAN = "history-span"
+NOISIEST = "noisiest"
+
+CHANNELS = "channels"
+CHANNEL_ROWS = "channel-rows"

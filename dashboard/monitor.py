@@ -14,19 +14,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.house import House
 from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
+from inference.alarms.limits import LimitsInForce
+from inference.alarms.messages import Refusal
 from inference.verdict import Verdict
 from ingest import topics
 from ingest.chunk import ChunkFlag, Lead
-from ingest.store.schema import STORE_OK
 from ingest.vitals import Vitals
 from ingest.wire import decode
 
 HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
-EXPECTED_SERVICES = ("ingest", "inference", "alarms")
-MISSING_AFTER_S = 2.2  # heartbeats come each second; the page must name a missing service within 3 s
-TROUBLE_AFTER_S = 3.0  # a store that another writer locks for a second is no news
+MAX_INDEX = 1 << 16  # frames.py sends it in two bytes
+Revisions = dict[str, tuple[int, int]]  # by device: (index, revision) of the state that a page has
 _PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
 _STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
@@ -64,17 +65,8 @@ class PatientState:
     vitals: Vitals | None
     verdict: Verdict | None
     alarms: tuple[Alarm, ...]  # worst first, none that is off
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceState:
-    """Whether a service answers; `since_us` is when it was last heard (or when we began to listen)."""
-
-    name: str
-    is_missing: bool
-    is_unseen: bool
-    since_us: int
-    trouble: str | None = None  # why it cannot use the store, when that has lasted
+    limits: LimitsInForce | None
+    refusal: Refusal | None  # of the newest request about the patient's limits that was not done
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -90,16 +82,6 @@ class _Status(msgspec.Struct, frozen=True):
     battery: float | None = None
 
 
-class _Counters(msgspec.Struct, frozen=True):
-    store: str = STORE_OK
-
-
-class _Beat(msgspec.Struct, frozen=True):
-    online: bool = False
-    at_us: int = 0
-    counters: _Counters = _Counters()
-
-
 @dataclass(slots=True)
 class _Patient:
     device: str
@@ -112,6 +94,8 @@ class _Patient:
     vitals_at_us: int | None = None
     verdict: Verdict | None = None
     alarms: dict[str, Alarm] = field(default_factory=dict)
+    limits: LimitsInForce | None = None
+    refusal: Refusal | None = None
     data_at_us: int | None = None
     segments: deque[Segment] = field(default_factory=deque)
 
@@ -119,9 +103,10 @@ class _Patient:
 _vitals_decoder = msgspec.json.Decoder(list[Vitals])
 _verdict_decoder = msgspec.json.Decoder(Verdict)
 _alarm_decoder = msgspec.json.Decoder(Alarm)
+_limits_decoder = msgspec.json.Decoder(LimitsInForce)
+_refusal_decoder = msgspec.json.Decoder(Refusal)
 _meta_decoder = msgspec.json.Decoder(_Meta)
 _status_decoder = msgspec.json.Decoder(_Status)
-_beat_decoder = msgspec.json.Decoder(_Beat)
 
 
 class Monitor:
@@ -129,11 +114,10 @@ class Monitor:
 
     def __init__(self, started_us: int) -> None:
         self.refused = 0  # messages that could not be understood
-        self._started_us = started_us
+        self.house = House(started_us)
         self._patients: dict[str, _Patient] = {}
-        self._heard_us: dict[str, int] = {}
-        self._offline: set[str] = set()
-        self._trouble: dict[str, tuple[int, str]] = {}  # of a service with its store: since when, and why
+        self._discharged: dict[str, _Patient] = {}  # what their devices said of themselves stays true
+        self._next_index = 0  # never given twice: a patient who comes back is another one
 
     def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> Segment | None:
         """Take one MQTT message; return the samples it carried, if it did.
@@ -141,10 +125,14 @@ class Monitor:
         What cannot be understood is counted in `refused` and changes nothing.
         """
         try:
-            if topic.startswith("wl/v1/service/"):
-                self._take_beat(topic, payload, received_us, retained=retained)
-            elif topic.startswith("wl/v1/vitals/"):
+            if self.house.push(topic, payload, received_us, retained=retained):
+                return None
+            if topic.startswith("wl/v1/vitals/"):
                 self._take_vitals(payload, received_us)
+            elif topic.startswith("wl/v1/discharge/"):
+                self._discharge(topics.device_of(topic))
+            elif topic.startswith("wl/v1/refusal/"):
+                self._take_refusal(topic, payload)
             else:
                 return self._take_device(topic, payload, received_us)
         except (ValueError, msgspec.DecodeError, RecursionError) as error:  # WireError is a ValueError
@@ -152,31 +140,20 @@ class Monitor:
             logger.debug("refused a message on %s: %s", topic, error)
         return None
 
-    def patients(self, known: dict[str, int] | None = None) -> tuple[PatientState, ...]:
+    def patients(self, known: Revisions | None = None) -> tuple[PatientState, ...]:
         """States of the patients whose revision differs from `known`, which is brought up to date."""
         known = {} if known is None else known
-        changed = [p for p in self._patients.values() if known.get(p.device) != p.revision]
-        known.update((patient.device, patient.revision) for patient in changed)
+        changed = [p for p in self._patients.values() if known.get(p.device) != (p.index, p.revision)]
+        known.update((patient.device, (patient.index, patient.revision)) for patient in changed)
         return tuple(_state_of(patient) for patient in changed)
 
     def devices(self) -> tuple[str, ...]:
         """All devices in the order of the wall: by site, then by name with numbers as numbers."""
         return tuple(sorted(self._patients, key=_natural))
 
-    def services(self, now_us: int) -> tuple[ServiceState, ...]:
-        """State of the services without which the page is not whole."""
-        states = []
-        for name in EXPECTED_SERVICES:
-            since_us = self._heard_us.get(name, self._started_us)
-            is_silent = now_us - since_us > MISSING_AFTER_S * 1e6
-            is_unseen = name not in self._heard_us
-            is_missing = is_silent or name in self._offline
-            trouble_us, trouble = self._trouble.get(name, (now_us, None))
-            has_lasted = now_us - trouble_us >= TROUBLE_AFTER_S * 1e6
-            states.append(
-                ServiceState(name, is_missing, is_unseen, since_us, trouble if has_lasted else None)
-            )
-        return tuple(states)
+    def names(self) -> dict[str, str]:
+        """What every device is called, in the order of the wall."""
+        return {device: _name_of(self._patients[device]) for device in self.devices()}
 
     def history(self, device: str, seconds: float) -> list[Segment]:
         """The newest `seconds` of the device's present session, by sample index; empty when unknown."""
@@ -188,14 +165,23 @@ class Monitor:
         kept = [s for s in patient.segments if s.session == newest.session and s.first_sample >= start]
         return sorted(kept, key=lambda segment: segment.first_sample)
 
-    def has_alarm(self, device: str, kind: str) -> bool:
-        """True when that alarm is not off: only such can be acknowledged."""
+    def has_patient(self, device: str) -> bool:
+        """True when anything was heard of this device."""
+        return device in self._patients
+
+    def alarm(self, device: str, kind: str) -> Alarm | None:
+        """That alarm of a patient or of a part of Wristlead; None when it is off."""
+        site, _, name = device.partition("/")
+        if site == topics.OWN_SITE:
+            return self.house.alarm(name, kind)
         patient = self._patients.get(device)
-        return patient is not None and kind in patient.alarms
+        return patient.alarms.get(kind) if patient is not None else None
 
     def _take_device(self, topic: str, payload: bytes, received_us: int) -> Segment | None:
         device = topics.device_of(topic)
         if device.startswith(f"{topics.OWN_SITE}/"):  # a part of Wristlead is no patient
+            return None
+        if not payload and device not in self._patients:  # what is taken away makes nobody a patient
             return None
         patient = self._patient(device)
         what = topic.split("/")[2] if topic.startswith("wl/") else topic.rsplit("/", 1)[1]
@@ -210,6 +196,8 @@ class Monitor:
                 verdict = _verdict_decoder.decode(payload)
                 if not verdict.historic:
                     patient.verdict = verdict
+            case "limits_in_force":
+                patient.limits = _limits_decoder.decode(payload) if payload else None
             case "alarm":
                 _take_alarm(patient, topic.rsplit("/", 1)[1], payload)
             case _:
@@ -217,11 +205,28 @@ class Monitor:
         patient.revision += 1
         return None
 
+    def _discharge(self, device: str) -> None:
+        former = self._patients.pop(device, None)
+        if former is not None and len(self._discharged) < MAX_DEVICES:
+            self._discharged[device] = _Patient(device, 0, meta=former.meta, status=former.status)
+
+    def _take_refusal(self, topic: str, payload: bytes) -> None:
+        what, *ids = topic.removeprefix("wl/v1/refusal/").split("/")
+        patient = self._patients.get("/".join(ids))
+        if what == "limits" and patient is not None:
+            patient.refusal = _refusal_decoder.decode(payload)
+            patient.revision += 1
+
     def _patient(self, device: str) -> _Patient:
         if device not in self._patients:
+            if device.startswith(f"{topics.OWN_SITE}/"):
+                raise ValueError(f"{device} is of the site of Wristlead's own parts, which are no patients")
             if len(self._patients) >= MAX_DEVICES:
                 raise ValueError(f"{device} is one more than the {MAX_DEVICES} devices kept")
-            self._patients[device] = _Patient(device, len(self._patients))
+            patient = self._patients[device] = _Patient(device, self._next_index)
+            former = self._discharged.pop(device, patient)
+            patient.meta, patient.status = former.meta, former.status
+            self._next_index = (self._next_index + 1) % MAX_INDEX
         return self._patients[device]
 
     def _take_chunk(self, patient: _Patient, payload: bytes, received_us: int) -> Segment | None:
@@ -255,25 +260,6 @@ class Monitor:
             patient.vitals_at_us = received_us
             patient.revision += 1
 
-    def _take_beat(self, topic: str, payload: bytes, received_us: int, *, retained: bool) -> None:
-        name = topic.rsplit("/", 1)[1]
-        beat = _beat_decoder.decode(payload) if payload else _Beat()
-        if beat.online:
-            # A retained heartbeat is only as fresh as it says: its service may be long gone.
-            self._heard_us[name] = min(beat.at_us, received_us) if retained else received_us
-            self._offline.discard(name)
-            self._note_trouble(name, beat.counters.store, received_us)
-        else:
-            self._heard_us.setdefault(name, received_us)
-            self._offline.add(name)
-
-    def _note_trouble(self, name: str, store: str, received_us: int) -> None:
-        if store == STORE_OK:
-            self._trouble.pop(name, None)
-        else:
-            since_us, _ = self._trouble.get(name, (received_us, ""))
-            self._trouble[name] = (since_us, store)
-
 
 def _take_alarm(patient: _Patient, kind: str, payload: bytes) -> None:
     alarm = _alarm_decoder.decode(payload) if payload else None
@@ -290,7 +276,7 @@ def _state_of(patient: _Patient) -> PatientState:
     return PatientState(
         patient.device,
         patient.index,
-        meta.name or patient.device.split("/")[1],
+        _name_of(patient),
         meta.source,
         patient.lead or lead,
         status.online,
@@ -300,7 +286,13 @@ def _state_of(patient: _Patient) -> PatientState:
         vitals,
         patient.verdict,
         _worst_first(list(patient.alarms.values())),
+        patient.limits,
+        patient.refusal,
     )
+
+
+def _name_of(patient: _Patient) -> str:
+    return patient.meta.name or patient.device.split("/")[1]
 
 
 def _worst_first(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:

@@ -1,7 +1,8 @@
 """The `/live` WebSocket: samples of the patients a page looks at, slow state, and what its person asks for.
 
 A page sends JSON text: `{"subscribe": ["site/device", ...], "history_s": 10}` replaces what it looks at (the
-history of newly named patients comes at once), `{"acknowledge": {"device", "kind", "who"}}` acknowledges.
+history of newly named patients comes at once); `acknowledge`, `pause`, `limits`, `discharge` and
+`channel_test` ask what requests.py describes. Anything else closes the connection.
 It receives the messages of frames.py: samples at most 20 times a second, state when it changed and at least
 each half second, so that silence for longer means that this server is gone.
 """
@@ -14,31 +15,34 @@ import msgspec
 from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from dashboard import requests
 from dashboard.frames import encode_samples, encode_state
 from dashboard.hub import Browser, Hub
 from dashboard.monitor import HISTORY_S
-from ingest.topics import ID_PATTERN
 
 TICK_S = 0.05  # 20 frames a second
 STATE_EVERY_S = 0.5
 MAX_REQUEST_BYTES = 1 << 18  # 1024 devices of 129 characters, and room; the web server refuses more
 
 
-class _Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    device: str
-    kind: str
-    who: str
-
-
-class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One message of a page."""
 
     subscribe: list[str] | None = None
     history_s: float = 10.0
-    acknowledge: _Acknowledge | None = None
+    acknowledge: requests.Acknowledge | None = None
+    pause: requests.PauseAll | None = None
+    limits: requests.SetLimits | None = None
+    discharge: requests.Discharge | None = None
+    channel_test: requests.ChannelTest | None = None
+
+    def asked(self) -> list[requests.Request]:
+        """What it asks of other services."""
+        found = (self.acknowledge, self.pause, self.limits, self.discharge, self.channel_test)
+        return [each for each in found if each is not None]
 
 
-_request_decoder = msgspec.json.Decoder(_Request)
+_message_decoder = msgspec.json.Decoder(_Message)
 
 
 def add_live_route(server: FastAPI, hub: Hub) -> None:
@@ -67,17 +71,16 @@ async def _read(websocket: WebSocket, hub: Hub, browser: Browser) -> None:
         if message["type"] == "websocket.disconnect":
             return
         try:
-            request = _request_decoder.decode(message.get("text") or "")  # binary is no request
+            said = _message_decoder.decode(message.get("text") or "")  # binary is no request
         except (msgspec.DecodeError, RecursionError):
             await websocket.close(code=1008, reason="not a request this server knows")
             return
-        if request.subscribe is not None:
-            segments = hub.subscribe(browser, request.subscribe, min(request.history_s, HISTORY_S))
+        if said.subscribe is not None:
+            segments = hub.subscribe(browser, said.subscribe, min(said.history_s, HISTORY_S))
             if segments:
                 await websocket.send_bytes(encode_samples(segments, is_history=True))
-        wanted = request.acknowledge
-        if wanted is not None and ID_PATTERN.fullmatch(wanted.kind):
-            hub.acknowledge(wanted.device, wanted.kind, wanted.who)
+        for request in said.asked():
+            hub.ask(request)
 
 
 async def _write(websocket: WebSocket, hub: Hub, browser: Browser) -> None:

@@ -1,7 +1,8 @@
 """Every English word on the pages. `{...}` is filled in; scripts get `SCRIPT` as JSON with the page."""
 
-from inference.alarms.alarm import AlarmPriority
+from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
+from ingest.topics import OWN_SITE
 
 PRODUCT = "Wristlead"
 UNKNOWN = "--"
@@ -24,6 +25,22 @@ NO_SCRIPT = "This page draws live waveforms and needs JavaScript."
 THEME_LABEL = "Colours"
 THEMES = {"dark": "Dark", "light": "Light", "system": "System"}
 
+CHANNELS_TITLE = "Notification channels"
+CHANNELS_HELP = "Ways by which people are told of alarms. Messages can be late or lost: rely on none of them."
+CHANNELS_LOADING = "Looking for channels."
+CHANNEL_COLUMNS = ("Channel", "State", "Is told", "Last delivery", "Sent, failed", "Test")
+CHANNELS_NONE = "No channel is set up"
+CHANNELS_NONE_HOW = "Write a file, for example channels.toml:"
+CHANNELS_NONE_FILE = '[[channel]]\nname = "ward-phone"\nurl = "ntfys://ntfy.example.org/ward"'
+CHANNELS_NONE_RUN = "and start Wristlead with it:"
+CHANNELS_NONE_COMMAND = "wristlead run --notify-config channels.toml"
+CHANNELS_NONE_MORE = "E-mail, chat, webhooks and who is told when: docs/notify.md."
+SOUND_TEST = "Try the sounds"
+
+NAV_LABEL = "Pages"
+NAV_ALARMS = "Alarms"
+NAV_CHANNELS = "Channels"
+
 WALL_TITLE = "All patients"
 EMPTY_TITLE = "No device has been heard yet"
 EMPTY_DEVICE = "Connect a device: let it publish wire v1 chunks to this broker, on the topic"
@@ -45,6 +62,8 @@ INTERVALS = {
 }
 ALARMS_TITLE = "Alarms"
 ACKNOWLEDGE = "Acknowledge"
+LIMITS_EDIT = "Limits"
+DISCHARGE = "Discharge"
 LIVE_TITLE = "Live trace"
 MINUTE_TITLE = "Last minute"
 MINUTE_SCALE = "5 mm/mV"
@@ -61,6 +80,109 @@ RECURRENCE_INCOMPLETE = "No plot: samples of this window are missing."
 RECURRENCE_LIVE = "Drawn from the newest 10 s; the window itself is not stored yet."
 RECURRENCE_AXIS = "seconds"
 RECURRENCE_HOVER = "%{x:.2f} s and %{y:.2f} s differ by %{z:.2f} mV<extra></extra>"
+
+KINDS = {
+    AlarmKind.ASYSTOLE: "Asystole",
+    AlarmKind.EXTREME_RATE: "Extreme heart rate",
+    AlarmKind.RATE_LIMIT: "Heart rate beyond its limits",
+    AlarmKind.LEAD_OFF: "Lead off",
+    AlarmKind.SIGNAL: "Poor signal",
+    AlarmKind.NO_DATA: "No data",
+    AlarmKind.BATTERY: "Battery",
+    AlarmKind.FINDING_MI: "Model: MI",
+    AlarmKind.FINDING_STTC: "Model: STTC",
+    AlarmKind.FINDING_CD: "Model: CD",
+    AlarmKind.FINDING_HYP: "Model: HYP",
+    AlarmKind.AF: "Model: atrial fibrillation",
+    AlarmKind.NOTIFIER: "Notification channel fails",
+    AlarmKind.SERVICE: "Part of Wristlead is silent",
+}
+PRIORITIES = {
+    AlarmPriority.HIGH: "High",
+    AlarmPriority.MEDIUM: "Medium",
+    AlarmPriority.LOW: "Low",
+    AlarmPriority.ADVISORY: "Model finding",
+}
+STATES = {
+    AlarmState.ON: "On",
+    AlarmState.LATCHED: "Ended, not yet seen",
+    AlarmState.ACK: "Acknowledged",
+    AlarmState.OFF: "Off",
+}
+
+# (digits, unit) in which an alarm's peak is read
+PEAKS = {
+    AlarmKind.ASYSTOLE: (0, "s"),
+    AlarmKind.EXTREME_RATE: (0, "bpm"),
+    AlarmKind.RATE_LIMIT: (0, "bpm"),
+    AlarmKind.LEAD_OFF: (0, "s"),
+    AlarmKind.SIGNAL: (0, "s"),
+    AlarmKind.NO_DATA: (0, "s"),
+    AlarmKind.BATTERY: (0, "%"),
+    AlarmKind.FINDING_MI: (2, ""),
+    AlarmKind.FINDING_STTC: (2, ""),
+    AlarmKind.FINDING_CD: (2, ""),
+    AlarmKind.FINDING_HYP: (2, ""),
+    AlarmKind.AF: (2, ""),
+    AlarmKind.SERVICE: (0, "s"),
+}
+SERVICES = {
+    "ingest": "Ingest",
+    "inference": "Inference",
+    "alarms": "The alarm service",
+    "explain": "The explain service",
+    "notify": "The notifier",
+    "dashboard": "The dashboard",
+}
+CHANNEL_NAME = "Notification channel {name}"
+ACTIVE_TITLE = "Now"
+ACTIVE_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasts", "Times", "Peak", "State", "Strip", "")
+LOADING_ALARMS = "Looking for alarms."
+PAUSE = "Pause all for 2 min"
+HISTORY_TITLE = "Past and present"
+HISTORY_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasted", "Times", "Peak", "State", "Strip")
+HISTORY_EMPTY = "No alarm of this kind in this time."
+HISTORY_CUT = "The newest {most} are shown; choose a shorter time or a patient to see others."
+HISTORY_LASTS = "lasts"
+ESCALATED = "passed on: {count}"
+SEEN_BY = "seen by {who}"
+STRIP_LINK = "Strip"
+SPANS = {
+    "1": "Last hour",
+    "8": "Last 8 hours",
+    "24": "Last 24 hours",
+    "168": "Last 7 days",
+    "720": "Last 30 days",
+}
+FILTER_SPAN = "Time"
+FILTER_DEVICE = "Patient"
+FILTER_KIND = "Kind"
+FILTER_PRIORITY = "Priority"
+FILTER_STATE = "State"
+FILTER_ANY = "Any"
+NOISIEST_TITLE = "Most alarms an hour, last 24 hours"
+NOISIEST_EMPTY = "No alarm in the last 24 hours."
+NOISE_RATE = "{rate} an hour"
+NOISE_PARTS = "{parts} · in {hours} h"
+NOISE_WORDS = ("high", "medium", "low", "of the model")
+
+ALARMS_LINK = "Alarms"
+SINCE = "since"
+STRIP_TITLE = "10 s before to 20 s after"
+LOADING_STRIP = "Looking for the samples."
+LOG_TITLE = "What became of it"
+LOG_STRIP = "strip of this moment"
+LOG_EMPTY = "Nothing is stored of this alarm."
+LOG_WHO = "by {who}"
+LOG_LIMITS = "limits {limits} bpm"
+LOG_MODEL = "model {model}"
+EVENT_UNKNOWN = (
+    "No such alarm is known here. The link may be mistyped, or lead to another installation of Wristlead."
+)
+EVENT_TO_COME = "The last {seconds} s are still to come; this strip fills in by itself."
+EVENT_EMPTY = "No samples came around this time, so there is no strip."
+EVENT_GONE = "The samples of this time are gone: they are kept for {days} days."
+STORE_UNREADABLE = "The store cannot be read: {reason}"
 
 # What to do where the model cannot tell; the reason itself is the value of `Indeterminate`.
 REMEDIES = {
@@ -90,7 +212,7 @@ SCRIPT = {
     "product": PRODUCT,
     "bpm": BPM,
     "stars": {str(priority): stars for priority, stars in STARS.items()},
-    "priority": {"high": "High", "medium": "Medium", "low": "Low", "advisory": "Model finding"},
+    "priority": {str(priority): word for priority, word in PRIORITIES.items()},
     "superclass": {str(superclass): name for superclass, name in SUPERCLASS_NAMES.items()},
     "source": {"replay": "replay", "synthetic": "simulated"},
     "lead": "lead {lead}",
@@ -99,6 +221,7 @@ SCRIPT = {
     "complete": "{share} %",
     "complete_title": "Share of the last 10 s that arrived",
     "battery": "battery {battery} %",
+    "no_patient": "Not heard: discharged, or not connected yet",
     "intervals": {
         "units": {"ms": "ms", "per_min": "/min"},
         "regular": "regular",
@@ -150,7 +273,7 @@ SCRIPT = {
         "inference": "Verdicts wait",
         "alarms": "Alarms go on and are kept to be stored later",
     },
-    "service_name": {"ingest": "Ingest", "inference": "Inference", "alarms": "The alarm service"},
+    "service_name": SERVICES,
     "service_effect": {
         "ingest": "no heart rates, and nothing is stored",
         "inference": "no new verdicts",
@@ -161,5 +284,77 @@ SCRIPT = {
     "seconds": "{n} s",
     "minutes": "{n} min",
     "hours": "{n} h",
+    "sound": {"off": "Sound off", "on": "Sound on", "waiting": "Touch for sound"},
+    "sound_title": {
+        "off": "This browser is silent. Press to hear alarms here.",
+        "on": "Alarms sound in this browser. Press to silence it.",
+        "waiting": "The browser lets no page sound before somebody has touched it: press any key or click.",
+    },
+    "channel_columns": list(CHANNEL_COLUMNS),
+    "channel_state": {"true": "Works", "false": "Fails"},
+    "channel_at_once": "at once, from {least} on",
+    "channel_level": "when nobody acknowledged (level {level}), from {least} on",
+    "channel_never": "none yet",
+    "channel_counts": "{sent}, {failed}",
+    "channel_test": "Send a test",
+    "channel_test_label": "Send a test on {name}",
+    "channel_asking": "Sending a test.",
+    "channel_delivered": "Test delivered {time}",
+    "channel_failed": "Test failed: {reason}",
+    "channel_silent": "The notifier has not answered.",
+    "cancel": "Cancel",
+    "limits_title": "Limits in force: medium alarm beyond {limits}, high alarm beyond {extreme} bpm",
+    "limits_extreme": "extreme {limits}",
+    "limits_own": "patient's own",
+    "limits_edit_title": "Heart-rate limits of {name}",
+    "limits_help": "A rate beyond the inner pair is a medium alarm, beyond the outer pair a high one.",
+    "limits_names": {
+        "rate_extreme_low_bpm": "Extreme low",
+        "rate_low_bpm": "Low",
+        "rate_high_bpm": "High",
+        "rate_extreme_high_bpm": "Extreme high",
+    },
+    "limits_sources": {
+        "patient": "patient's own",
+        "site": "set for the site",
+        "settings": "default of this installation",
+        "site_default": "as the site has it",
+    },
+    "limits_default": "Site default",
+    "limits_reset": "Site defaults for all",
+    "limits_save": "Save",
+    "limits_range": "{name}: want a number from {least} to {most} bpm.",
+    "limits_cross": "{lower} must be below {upper}.",
+    "limits_asking": "Asking the alarm service.",
+    "limits_refused": "The alarm service refused: {reason}",
+    "limits_no_answer": "The alarm service has not answered. Nothing is known to have changed.",
+    "limits_not_live": "This page is not live: nothing was changed.",
+    "discharge": DISCHARGE,
+    "discharge_title": "Discharge {name}?",
+    "discharge_help": (
+        "Its alarms end and its own limits are taken away, for everybody. What is stored stays. "
+        "If the device goes on sending, it comes back as a new patient."
+    ),
+    "own_site": OWN_SITE,
+    "channel_name": CHANNEL_NAME,
+    "kinds": {str(kind): words for kind, words in KINDS.items()},
+    "peaks": {str(kind): list(peak) for kind, peak in PEAKS.items()},
+    "alarm_state_on": STATES[AlarmState.ON],
+    "alarm_escalated": ESCALATED,
+    "strip_link": STRIP_LINK,
+    "acknowledge": ACKNOWLEDGE,
+    "active_columns": list(ACTIVE_COLUMNS),
+    "active_none": "No alarms. Nobody needs you now.",
+    "active_unknown": "Unknown: this page is not live.",
+    "pause": PAUSE,
+    "pause_end": "End the pause",
+    "paused": "Paused {time}",
+    "paused_title": "{who} paused all sounds and notifications",
+    "event_over": "This alarm is over.",
+    "strip_label": "ECG from {from} s to {to} s around the alarm's beginning; {beats} beats found",
+    "strip_onset": "began",
+    "strip_again": "on again",
+    "strip_break": "no samples",
+    "strip_to_come": "still to come",
     "trace_label": "Live ECG of {name}",
 }

@@ -27,6 +27,9 @@
       }
       return show(choice);
     },
+    keepStrip(strip) {
+      window.wristlead.eventStrip = strip; // event.mjs draws it
+    },
     notice(who) {
       if (who) write("wristlead-who", who);
       const cause = window.dash_clientside.callback_context.triggered_id;

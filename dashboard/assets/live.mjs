@@ -2,6 +2,7 @@
 
 import { decodeSamples } from "./frames.mjs";
 import { Stream } from "./stream.mjs";
+import { texts } from "./words.mjs";
 
 const SILENT_AFTER_MS = 2000; // the server speaks each half second; within 3 s the page must say it does not
 const RETRY_FIRST_MS = 250;
@@ -55,8 +56,30 @@ export class Live {
     return this.streams.get(device);
   }
 
-  acknowledge(device, kind, who) {
-    this.#send({ acknowledge: { device, kind, who } });
+  // The alarm of that kind which is not off, of a patient or a part of Wristlead; null when there is none.
+  alarmOf(device, kind) {
+    const own = this.state?.own_alarms.find((alarm) => alarm.device === device && alarm.kind === kind);
+    return own ?? this.patients.get(device)?.alarms.find((alarm) => alarm.kind === kind) ?? null;
+  }
+
+  // Seconds for which all sounds are still held back; 0 when they are not.
+  pausedS() {
+    const paused = this.state?.paused;
+    return paused ? Math.max(0, (paused.until_us - this.nowUs()) / 1e6) : 0;
+  }
+
+  // What a person asks of other services (dashboard/requests.py); the answer is a changed state.
+  acknowledge({ device, kind, since_us }) {
+    this.#send({ acknowledge: { device, kind, since_us, who: this.who() } });
+  }
+
+  ask(what, request = {}) {
+    this.#send({ [what]: { ...request, who: this.who() } });
+  }
+
+  // As this browser's person named themselves.
+  who() {
+    return window.wristlead.read("wristlead-who")?.trim() || texts.anonymous;
   }
 
   #connect() {
@@ -92,6 +115,9 @@ export class Live {
     this.state = state;
     this.stateAt = this.heardAt;
     this.devices = state.devices;
+    for (const device of this.patients.keys()) { // discharged
+      if (!state.devices.includes(device)) this.patients.delete(device);
+    }
     if (isFirst) {
       this.isOpen = true;
       this.retryMs = RETRY_FIRST_MS;

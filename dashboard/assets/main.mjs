@@ -1,11 +1,15 @@
 // Joins the connection, the shell and the page that Dash has put on screen; one animation loop for all traces.
 
+import { AlarmsPage } from "./alarms.mjs";
+import { ChannelsPage } from "./channels.mjs";
+import { EventPage } from "./event.mjs";
 import { Live } from "./live.mjs";
 import { PatientPage } from "./patient.mjs";
 import { Shell } from "./shell.mjs";
+import { Sound } from "./sound.mjs";
 import { Wall } from "./wall.mjs";
 
-const PAGES = { wall: Wall, patient: PatientPage };
+const PAGES = { wall: Wall, patient: PatientPage, event: EventPage, alarms: AlarmsPage, channels: ChannelsPage };
 const UPDATE_MS = 250; // ages and staleness move on even when nothing arrives
 
 const live = new Live();
@@ -24,8 +28,12 @@ function follow() {
 }
 
 function update() {
-  if (shell === null && document.getElementById("connection") !== null) shell = new Shell(live);
+  if (shell === null && document.getElementById("connection") !== null) {
+    shell = new Shell(live);
+    window.wristlead.sound = new Sound(live);
+  }
   shell?.update();
+  window.wristlead.sound?.update();
   page?.update();
 }
 

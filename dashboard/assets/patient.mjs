@@ -1,10 +1,12 @@
 // The patient page: fills what dashboard/pages/patient.py laid out.
 
+import { openDialog } from "./dialog.mjs";
 import { fillIntervals } from "./intervals.mjs";
+import { LimitsDialog } from "./limits_dialog.mjs";
 import { alarmRemark, alarmText, reasonOf, rhythmOf, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
 import {
-  element, facts, probability, say, setData, setHidden, setText, setTitle, texts, timeOfDay,
+  element, navigate, probability, say, setData, setHidden, setText, setTitle, texts, timeOfDay,
 } from "./words.mjs";
 
 const HISTORY_S = 60;
@@ -19,18 +21,22 @@ export class PatientPage {
     this.field = Object.fromEntries(
       [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
     );
-    setText(this.field.limits, facts.limits.map(Math.round).join("-"));
     this.sweeps = [];
     this.traces = [["live", LIVE], ["minute", MINUTE]].map(([name, options]) => {
       const holder = root.querySelector(`[data-sweep=${name}]`);
       const note = holder.appendChild(element("div", "trace-note"));
       return { holder, options, note };
     });
+    root.querySelector("#edit-limits").addEventListener("click", () => {
+      if (live.patients.has(this.device)) this.dialog = new LimitsDialog(live, this.device);
+    });
+    root.querySelector("#discharge").addEventListener("click", () => this.#discharge());
     root.querySelector("#acknowledge").addEventListener("click", () => this.#acknowledge());
     live.want([this.device], HISTORY_S);
   }
 
   remove() {
+    this.dialog?.node.remove();
     for (const sweep of this.sweeps) sweep.remove();
     this.live.want([], HISTORY_S);
   }
@@ -38,12 +44,15 @@ export class PatientPage {
   update() {
     const patient = this.live.patients.get(this.device);
     if (patient === undefined) {
-      for (const { note } of this.traces) setText(note, this.live.state === null ? "" : texts.no_data_yet);
-      this.#fillAlarms([]);
+      this.#fillUnknown();
       return;
     }
     const view = viewOf(patient, this.live);
     const { field } = this;
+    if (this.dialog?.update() === false) this.dialog = undefined;
+    setText(field.limits, view.limits);
+    setText(field.extreme, say(texts.limits_extreme, { limits: view.extreme }));
+    setText(field["limits-source"], view.hasOwnLimits ? texts.limits_own : "");
     setText(field.name, patient.name);
     setHidden(field.source, view.source === null);
     setText(field.source, view.source ?? "");
@@ -69,6 +78,26 @@ export class PatientPage {
     setText(field.remedy, view.isVerdictDoubtful ? view.doubt : remedy);
   }
 
+  // Discharged, or not heard yet: nothing of before may stay as if it were true.
+  #fillUnknown() {
+    const { field, live } = this;
+    const note = live.state === null ? "" : texts.no_patient;
+    for (const name of ["rate", "limits"]) setText(field[name], texts.unknown);
+    for (const name of ["extreme", "limits-source", "battery", "complete", "doubt"]) setText(field[name], "");
+    setText(field.signal, note);
+    fillIntervals(field, null);
+    setData(this.root, "rate", "unknown");
+    setData(this.root, "stale", "true");
+    for (const trace of this.traces) {
+      setText(trace.note, note);
+      setHidden(trace.note, note === "");
+    }
+    this.isGrey = true;
+    for (const sweep of this.sweeps) sweep.setGrey(true);
+    this.#fillAlarms([]);
+    this.#fillVerdict(null, true);
+  }
+
   draw(now) {
     const stream = this.live.stream(this.device);
     if (this.sweeps[0]?.stream !== stream) {
@@ -92,10 +121,22 @@ export class PatientPage {
     window.dash_clientside.set_props("verdict-seen", { data: { device, session, first_sample, theme } });
   }
 
+  #discharge() {
+    const name = this.live.patients.get(this.device)?.name ?? this.device;
+    const node = openDialog(say(texts.discharge_title, { name }), [element("p", "", {}, [texts.discharge_help])], [
+      [texts.discharge, "solid-button", () => {
+        if (!this.live.isLive) return;
+        this.live.ask("discharge", { device: this.device });
+        node.close();
+        navigate("/");
+      }],
+    ]);
+    this.dialog = { node, update: () => node.isConnected };
+  }
+
   #acknowledge() {
-    const who = window.wristlead.read("wristlead-who") || texts.anonymous;
     for (const alarm of this.live.patients.get(this.device)?.alarms ?? []) {
-      if (alarm.state !== "ack") this.live.acknowledge(this.device, alarm.kind, who);
+      if (alarm.state !== "ack") this.live.acknowledge(alarm);
     }
   }
 

@@ -36,6 +36,13 @@ export function viewOf(patient, live) {
     rhythm: isOldVerdict(patient.verdict, nowUs) || patient.verdict.indeterminate !== null
       ? null : rhythmOf(patient.verdict), // of windows that vote
     alarms: patient.alarms,
+    limits: limitsOf(patient.limits, "rate_low_bpm", "rate_high_bpm"),
+    limitsTitle: say(texts.limits_title, {
+      limits: limitsOf(patient.limits, "rate_low_bpm", "rate_high_bpm"),
+      extreme: limitsOf(patient.limits, "rate_extreme_low_bpm", "rate_extreme_high_bpm"),
+    }),
+    extreme: limitsOf(patient.limits, "rate_extreme_low_bpm", "rate_extreme_high_bpm"),
+    hasOwnLimits: Object.values(patient.limits?.sources ?? {}).includes("patient"),
   };
 }
 
@@ -60,6 +67,13 @@ function doubtChipOf(doubts) {
 function isDoubtful(verdict, nowUs) {
   return isOldVerdict(verdict, nowUs) || texts.doubtful.includes(verdict.indeterminate);
 }
+
+// `50-120`; what is in force, as the alarm service says.
+function limitsOf(limits, low, high) {
+  return limits === null ? texts.unknown : `${bpm(limits[low])}-${bpm(limits[high])}`;
+}
+
+export const bpm = (value) => String(Math.round(value * 10) / 10);
 
 function completeOf(stream, isStale) {
   const share = stream === undefined || isStale ? null : stream.complete();
@@ -136,6 +150,13 @@ export function alarmRemark(alarm) {
     return alarm.who ? say(texts.alarm_ack_by, { who: alarm.who }) : texts.alarm_ack;
   }
   return alarm.state === "latched" ? texts.alarm_latched : "";
+}
+
+// What a patient, or a part of Wristlead, is called.
+export function nameOf(device, live) {
+  const [site, name] = device.split("/");
+  if (site === texts.own_site) return texts.service_name[name] ?? say(texts.channel_name, { name });
+  return live.patients.get(device)?.name ?? name;
 }
 
 export function isWorse(a, b) {

@@ -1,23 +1,29 @@
 // What stands around every page: connection, banners, the worst alarm anywhere, and what is read aloud.
 
 import { alarmText, isWorse, shapeOf } from "./patient_view.mjs";
-import { age, element, navigate, say, setData, setHidden, setText, texts } from "./words.mjs";
+import {
+  age, element, minutesAndSeconds, navigate, say, setData, setHidden, setText, setTitle, texts,
+} from "./words.mjs";
 
 export class Shell {
   constructor(live) {
     this.live = live;
     this.announced = new Map(); // "device kind" -> text last read aloud
-    const worst = document.getElementById("worst-alarm");
-    worst.addEventListener("click", (event) => {
-      event.preventDefault();
-      navigate(worst.getAttribute("href"));
-    });
+    for (const id of ["worst-alarm", "paused"]) {
+      const link = document.getElementById(id);
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        navigate(link.getAttribute("href"));
+      });
+    }
   }
 
   update() {
     this.#fillConnection();
     this.#fillBanners();
     this.#fillWorst();
+    this.#fillPaused();
+    this.#markPage();
     this.#announce();
   }
 
@@ -28,7 +34,11 @@ export class Shell {
     const count = live.devices.length;
     const patients = count === 1 ? texts.patients_one : say(texts.patients_many, { count });
     setData(node, "live", String(isLive));
-    setText(node, isLive ? `${texts.live} · ${patients}` : texts.not_live);
+    const words = isLive ? [texts.live, ` · ${patients}`] : [texts.not_live, ""];
+    if (this.connectionWords !== words.join("")) {
+      this.connectionWords = words.join("");
+      node.replaceChildren(words[0], element("span", "connection-count", {}, [words[1]])); // a phone has no room
+    }
     const clock = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     setText(document.getElementById("clock"), clock);
     setData(document.documentElement, "live", String(isLive));
@@ -36,34 +46,54 @@ export class Shell {
 
   #fillBanners() {
     const lines = this.#bannerLines();
-    const key = lines.join("\n");
+    const key = JSON.stringify(lines);
     if (key === this.bannersKey) return;
     this.bannersKey = key;
-    const banners = lines.map((line) => element("div", "banner", {}, [shapeOf("low"), line]));
+    const banners = lines.map(([priority, line]) =>
+      element("div", "banner", { "data-priority": priority }, [shapeOf(priority), line]));
     document.getElementById("banners").replaceChildren(...banners);
   }
 
+  // [priority, words] of what keeps this page, or Wristlead, from telling everything.
   #bannerLines() {
     const { live } = this;
     if (!live.isLive) {
       const isJustOpened = live.state === null && live.silentS() < 1.5;
-      return isJustOpened ? [] : [say(texts.not_live_banner, { age: age(live.silentS()) })];
+      return isJustOpened ? [] : [["low", say(texts.not_live_banner, { age: age(live.silentS()) })]];
     }
     const since = (us) => age((live.nowUs() - us) / 1e6);
-    const { broker, broker_since_us: brokerSince, services } = live.state;
+    const { broker, broker_since_us: brokerSince, services, own_alarms: ownAlarms } = live.state;
     if (!broker) {
-      return live.nowUs() - brokerSince < 1e6 ? [] : [say(texts.broker_banner, { age: since(brokerSince) })];
+      const isNews = live.nowUs() - brokerSince >= 1e6;
+      return isNews ? [["low", say(texts.broker_banner, { age: since(brokerSince) })]] : [];
     }
-    return services.filter((service) => service.is_missing || service.trouble).map((service) => {
-      const name = texts.service_name[service.name];
-      if (!service.is_missing) {
-        const effect = texts.store_effect[service.name];
-        return say(texts.store_banner, { service: name, trouble: service.trouble, effect });
-      }
-      return say(service.is_unseen ? texts.service_unseen_banner : texts.service_banner, {
-        service: name, age: since(service.since_us), effect: texts.service_effect[service.name],
-      });
-    });
+    const failing = services.filter((service) => service.is_missing || service.trouble);
+    const named = failing.map((service) => service.name); // and their alarms need not be named again
+    return [
+      ...failing.map((service) => ["low", serviceLine(service, since)]),
+      ...ownAlarms.filter((alarm) => !named.includes(alarm.device.split("/")[1]))
+        .map((alarm) => [alarm.priority, alarmText(alarm)]),
+    ];
+  }
+
+  // The page that is open, for eyes and screen readers.
+  #markPage() {
+    const path = window.location.pathname;
+    if (path === this.path) return;
+    this.path = path;
+    for (const link of document.querySelectorAll(".top nav a")) {
+      if (link.getAttribute("href") === path) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  #fillPaused() {
+    const node = document.getElementById("paused");
+    const left = this.live.pausedS();
+    setHidden(node, left === 0);
+    if (left === 0) return;
+    setText(node, say(texts.paused, { time: minutesAndSeconds(left) }));
+    setTitle(node, say(texts.paused_title, { who: this.live.state.paused.who }));
   }
 
   #fillWorst() {
@@ -108,4 +138,15 @@ export class Shell {
     }
     this.announced = present;
   }
+}
+
+function serviceLine(service, since) {
+  const name = texts.service_name[service.name];
+  if (!service.is_missing) {
+    const effect = texts.store_effect[service.name];
+    return say(texts.store_banner, { service: name, trouble: service.trouble, effect });
+  }
+  return say(service.is_unseen ? texts.service_unseen_banner : texts.service_banner, {
+    service: name, age: since(service.since_us), effect: texts.service_effect[service.name],
+  });
 }

@@ -5,13 +5,13 @@
 // the last seconds (chunk length and network together), so that it never has to wait; when the delay grows
 // it waits once and stays further behind, when it shrinks it catches up an eighth faster than life.
 
+import { MonitorFilter } from "./monitor_filter.mjs";
+
 const LATENESS_WINDOW_MS = 6000;
 const MARGIN_S = 0.06; // a server tick and a frame of the screen
 const JUMP_S = 2; // further behind than this (a hidden tab, an outage), everything at hand is drawn at once
 const SLEW = 0.12;
 const SETTLE_S = 0.5;
-const HIGH_PASS_HZ = 0.5;
-const LOW_PASS_HZ = 40;
 const COMPLETE_S = 10;
 
 export class Stream {
@@ -93,8 +93,7 @@ export class Stream {
     this.shown = shown;
     this.missing = 0;
     if (this.shownCount > 0) this.#append(NaN); // a restart is a break
-    this.filters = [highPass(HIGH_PASS_HZ, this.fs)];
-    if (this.fs > 2.5 * LOW_PASS_HZ) this.filters.push(lowPass(LOW_PASS_HZ, this.fs));
+    this.filter = new MonitorFilter(this.fs);
   }
 
   #learnDelay(nowMs, late) {
@@ -113,16 +112,11 @@ export class Stream {
       const value = this.raw[i % this.size];
       if (!Number.isNaN(value)) { sum += value; n += 1; }
     }
-    this.held = n ? sum / n : 0;
-    this.filters[0].settle(this.held);
+    this.filter.settle(n ? sum / n : 0);
   }
 
   #show(raw) {
-    const isMissing = Number.isNaN(raw);
-    if (!isMissing) this.held = raw; // over a hole the filter sees the last value, and nothing is drawn
-    let value = this.held;
-    for (const filter of this.filters) value = filter.push(value);
-    this.#append(isMissing ? NaN : value);
+    this.#append(this.filter.push(raw));
   }
 
   #append(value) {
@@ -132,37 +126,4 @@ export class Stream {
     this.shown[this.shownCount % this.size] = value;
     this.shownCount += 1;
   }
-}
-
-// Second-order Butterworth sections (bilinear transform), direct form II transposed.
-class Section {
-  constructor(b0, b1, b2, a1, a2) {
-    Object.assign(this, { b0, b1, b2, a1, a2, z1: 0, z2: 0 });
-  }
-
-  push(x) {
-    const y = this.b0 * x + this.z1;
-    this.z1 = this.b1 * x - this.a1 * y + this.z2;
-    this.z2 = this.b2 * x - this.a2 * y;
-    return y;
-  }
-
-  // The state after an endless constant x whose output is 0 (a high-pass).
-  settle(x) {
-    this.z1 = -this.b0 * x;
-    this.z2 = this.b2 * x;
-  }
-}
-
-function highPass(hz, fs) {
-  const k = Math.tan((Math.PI * hz) / fs);
-  const norm = 1 / (1 + Math.SQRT2 * k + k * k);
-  return new Section(norm, -2 * norm, norm, 2 * (k * k - 1) * norm, (1 - Math.SQRT2 * k + k * k) * norm);
-}
-
-function lowPass(hz, fs) {
-  const k = Math.tan((Math.PI * hz) / fs);
-  const norm = 1 / (1 + Math.SQRT2 * k + k * k);
-  const gain = k * k * norm;
-  return new Section(gain, 2 * gain, gain, 2 * (k * k - 1) * norm, (1 - Math.SQRT2 * k + k * k) * norm);
 }

@@ -1,15 +1,10 @@
 // A stream -> a canvas swept from left to right at true scale, with an erase gap before the pen.
 // Only new samples are drawn; grid and calibration pulse are a layer of their own, drawn once a size.
 
-const CSS_PX_PER_MM = 96 / 25.4; // by CSS definition; a calibrated screen stores its own figure
+import { drawGrid, drawPulse, pxPerMm } from "./paper.mjs";
+
 const GAP_MM = 4;
 const BASELINE = 0.6; // of the height: QRS complexes point up more often than down
-const PULSE_MV = 1;
-
-export function pxPerMm() {
-  const stored = Number(window.wristlead.read("wristlead-px-per-mm"));
-  return stored > 0 ? stored : CSS_PX_PER_MM;
-}
 
 export class Sweep {
   // options: mmPerS, mmPerMv, or spanS (the whole width is that long); stepPx; paper: grid; pulse: width in mm or 0
@@ -129,38 +124,8 @@ export class Sweep {
     const style = getComputedStyle(this.holder);
     pen.clearRect(0, 0, this.width, this.height);
     if (this.options.paper) {
-      this.#grid(pen, 1, style.getPropertyValue("--grid-minor"));
-      this.#grid(pen, 5, style.getPropertyValue("--grid-major"));
+      drawGrid(pen, this, style);
     }
-    if (this.options.pulse) this.#pulse(pen, style.getPropertyValue("--dim"));
-  }
-
-  // Lines on whole device pixels, counted from the baseline and the pen's start, so that squares are crisp.
-  #grid(pen, stepMm, colour) {
-    pen.fillStyle = colour.trim();
-    const line = Math.max(1, Math.round(this.ratio * 0.75));
-    const step = stepMm * this.mm;
-    for (let i = -Math.ceil(this.left / step); this.left + i * step < this.width; i += 1) {
-      pen.fillRect(Math.round(this.left + i * step), 0, line, this.height);
-    }
-    for (let i = -Math.ceil(this.base / step); this.base + i * step < this.height; i += 1) {
-      pen.fillRect(0, Math.round(this.base + i * step), this.width, line);
-    }
-  }
-
-  #pulse(pen, colour) {
-    const { mm, base } = this;
-    const top = base - PULSE_MV * this.pxPerMv;
-    pen.strokeStyle = colour.trim();
-    pen.lineWidth = 1.4 * this.ratio;
-    pen.lineJoin = "miter";
-    pen.beginPath();
-    pen.moveTo(0.5 * mm, base);
-    pen.lineTo(1 * mm, base);
-    pen.lineTo(1 * mm, top);
-    pen.lineTo((1 + this.options.pulse) * mm, top);
-    pen.lineTo((1 + this.options.pulse) * mm, base);
-    pen.lineTo((1.5 + this.options.pulse) * mm, base);
-    pen.stroke();
+    if (this.options.pulse) drawPulse(pen, this, this.options.pulse, style);
   }
 }

@@ -2,7 +2,7 @@
 
 import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
-import { element, facts, navigate, say, setData, setHidden, setText, setTitle, texts } from "./words.mjs";
+import { element, navigate, say, setData, setHidden, setText, setTitle, texts } from "./words.mjs";
 
 const SWEEP = { mmPerS: 25, mmPerMv: 10, pulse: 2, baseline: 0.66 };
 const HISTORY_S = 10;
@@ -34,6 +34,9 @@ export class Wall {
     if (live.state !== null) {
       setHidden(this.loading, true);
       setHidden(this.empty, live.devices.length > 0);
+    }
+    for (const device of this.panels.keys()) {
+      if (live.state !== null && !live.devices.includes(device)) this.#drop(device);
     }
     live.devices.forEach((device, place) => {
       if (!live.patients.has(device)) return;
@@ -97,13 +100,13 @@ export class Wall {
       battery: part("span", "dim num push"),
     };
     panel.doubt.append(shapeOf("low"), panel.doubtText);
-    const limits = element("div", "limits num", {}, [facts.limits.map(Math.round).join("-")]);
+    panel.limits = element("div", "limits num", {}, [texts.unknown]);
     const unit = element("div", "unit", {}, [texts.bpm]);
     panel.node = element("a", "panel", { href: `/patient/${device}`, "data-device": device }, [
       element("div", "panel-head", {}, [panel.name, panel.source, panel.site, panel.lead, panel.complete]),
       element("div", "panel-body", {}, [
         element("div", "trace-box", {}, [panel.trace, panel.strip, panel.note]),
-        element("div", "rate", {}, [panel.rate, unit, limits]),
+        element("div", "rate", {}, [panel.rate, unit, panel.limits]),
       ]),
       element("div", "panel-foot", {}, [panel.doubt, panel.verdict, panel.rhythm, panel.battery]),
     ]);
@@ -115,6 +118,17 @@ export class Wall {
     this.panels.set(device, panel);
     this.grid.append(panel.node);
     this.observer.observe(panel.node);
+  }
+
+  // Discharged, here or at another screen.
+  #drop(device) {
+    const panel = this.panels.get(device);
+    this.observer.unobserve(panel.node);
+    panel.sweep?.remove();
+    panel.node.remove();
+    this.panels.delete(device);
+    this.visible.delete(device);
+    this.live.want([...this.visible], HISTORY_S);
   }
 
   #fill(panel, patient) {
@@ -130,6 +144,8 @@ export class Wall {
     setText(panel.rate, view.rate);
     setData(panel.node, "rate", view.isRateKnown ? "known" : "unknown");
     setData(panel.node, "stale", String(view.isStale));
+    setText(panel.limits, view.limits);
+    setTitle(panel.limits, view.limitsTitle);
     setText(panel.note, view.note);
     setHidden(panel.note, view.note === "");
     this.#fillDoubt(panel, view);

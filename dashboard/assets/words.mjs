@@ -14,6 +14,12 @@ export function age(seconds) {
   return say(texts.hours, { n: Math.floor(seconds / 3600) });
 }
 
+// 1:43, of a countdown.
+export function minutesAndSeconds(seconds) {
+  const whole = Math.ceil(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
 // Time of day in the viewer's zone.
 export function timeOfDay(us) {
   return new Date(us / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });

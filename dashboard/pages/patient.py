@@ -46,6 +46,7 @@ def _head(device: str) -> Component:
             html.Span(className="push dim", **_field("lead")),
             html.Span(className="dim num", **_field("complete")),
             html.Span(className="dim num", **_field("battery")),
+            html.Button(texts.DISCHARGE, id=ids.DISCHARGE, type="button", className="plain-button"),
         ],
         className="patient-head",
     )
@@ -62,12 +63,25 @@ def _rate() -> Component:
                 ],
                 className="rate-line",
             ),
-            html.Div(className="limits num", **_field("limits")),
+            _limits(),
             html.Div(className="signal", **_field("signal")),
             intervals_layout(),
         ],
         className="card area-rate",
         **attributes(aria_label=texts.HEART_RATE),
+    )
+
+
+def _limits() -> Component:
+    """The limits in force, filled by the script, with the way to change them."""
+    return html.Div(
+        [
+            html.Span(texts.UNKNOWN, className="num limits-medium", **_field("limits")),
+            html.Span(className="num", **_field("extreme")),
+            html.Span(className="small", **_field("limits-source")),
+            html.Button(texts.LIMITS_EDIT, id=ids.EDIT_LIMITS, type="button", className="plain-button"),
+        ],
+        className="limits",
     )
 
 

@@ -106,7 +106,7 @@ def alarm_history(
     query = select(alarm_transition_table).order_by(table.id.desc()).limit(limit)
     query = query.where(*where_transitions(device, site, span_us))
     with engine.connect() as connection:
-        return [_transition(row) for row in connection.execute(query)]
+        return [as_transition(row) for row in connection.execute(query)]
 
 
 def setting_changes(engine: Engine, scope: str | None = None, limit: int = 200) -> list[SettingChange]:
@@ -134,7 +134,8 @@ def where_transitions(device: str | None, site: str | None, span_us: Span) -> li
     ]
 
 
-def _transition(row: Any) -> Transition:
+def as_transition(row: Any) -> Transition:
+    """One row of the log."""
     return Transition(
         device=row.device,
         kind=AlarmKind(row.kind),

@@ -1,31 +1,13 @@
 """The pages in a real browser, fed by a real broker: what a person sees, also when something dies."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ingest.chunk import Chunk, Lead
-from ingest.link import MqttLink
-from ingest.settings import load_settings
-from ingest.wire import encode_binary
+from tests.dashboard.ward import BED, OTHER, Dashboard, Ward
 
 # A cold machine takes most of a minute to start a browser and a dashboard.
 pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
 
-BED, OTHER = "ward/bed-1", "ward/bed-2"
-FS = 250.0
 AF = [
     {"rhythm": "normal rhythm", "probability": 0.04},
     {"rhythm": "atrial fibrillation", "probability": 0.9, "threshold": 0.42},
@@ -33,7 +15,6 @@ AF = [
     {"rhythm": "noisy", "probability": 0.01},
 ]
 NORMAL = [AF[0] | {"probability": 0.94}, AF[1] | {"probability": 0.0}, *AF[2:]]
-CHUNK = 63  # about a quarter of a second
 READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 # The pen's column: the newest drawn sample of a panel; and the pixels of its trace.
 PIXELS = """device => {
@@ -46,169 +27,6 @@ PIXELS = """device => {
 PICTURE = (
     """device => document.querySelector(`[data-device='${device}'] .trace canvas:last-child`).toDataURL()"""
 )
-
-
-class Broker(Protocol):
-    """The part of conftest's `mosquitto` used here."""
-
-    address: tuple[str, int]
-
-
-class Ward:
-    """Two beds and three services, spoken by hand; `silent` says which of them hold their tongue."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.silent: set[str] = set()
-        self.doubts: list[str] = []
-        self.rhythm: dict[str, object] = {}  # fields of vitals that RR intervals tell
-        self.acknowledged: list[tuple[str, bytes]] = []
-        self._link = MqttLink(address, "test-ward")
-        self._link.subscribe("wl/v1/acknowledge/#")
-        self._link.connect()
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._link.close()
-
-    def publish(self, topic: str, message: object, *, retain: bool = False) -> None:
-        with self._lock:
-            self._link.publish(topic, b"" if message is None else json.dumps(message).encode(), retain=retain)
-
-    def raise_alarm(self, device: str, kind: str, priority: str, text: str, state: str = "on") -> None:
-        now_us = time.time_ns() // 1000
-        queue = "technical" if kind == "lead_off" else "physiological"
-        alarm: dict[str, object] = {
-            "device": device,
-            "kind": kind,
-            "queue": queue,
-            "priority": priority,
-            "state": state,
-        }
-        alarm |= {"text": text, "since_us": now_us, "at_us": now_us}
-        self.publish(f"wl/v1/alarm/{device}/{kind}", alarm, retain=True)
-
-    def decide(self, device: str, **more: object) -> None:
-        """A verdict with MI present; `more` replaces or adds fields."""
-        now_us = time.time_ns() // 1000
-        findings = [
-            {
-                "superclass": s,
-                "probability": p,
-                "threshold": 0.4,
-                "presence": "present" if p > 0.5 else "absent",
-            }
-            for s, p in (("NORM", 0.02), ("MI", 0.91), ("STTC", 0.1), ("CD", 0.2), ("HYP", 0.3))
-        ]
-        verdict: dict[str, object] = {
-            "device": device,
-            "session": 5,
-            "first_sample": 0,
-            "wall_time_us": now_us,
-            "model": "m1",
-        }
-        verdict |= {"decided_us": now_us, "historic": False, "findings": findings} | more
-        self.publish(f"wl/v1/verdict/{device}", verdict)
-
-    def _run(self) -> None:
-        for device, name in ((BED, "Bed one"), (OTHER, "Bed two")):
-            self.publish(f"ecg/v1/{device}/meta", {"name": name, "source": "replay"}, retain=True)
-        start, k = time.monotonic(), 0
-        while not self._stop.is_set():
-            with self._lock:
-                self.acknowledged += [(m.topic, m.payload) for m in self._link.poll(0.01)]
-            if time.monotonic() >= start + k * CHUNK / FS:
-                self._speak(k)
-                k += 1
-
-    def _speak(self, k: int) -> None:
-        now_us = time.time_ns() // 1000
-        t = (np.arange(k * CHUNK, (k + 1) * CHUNK) / FS).astype(np.float32)
-        ecg_mv = np.exp(-(((t % 0.8) - 0.4) ** 2) / 0.0004).astype(np.float32)[:, None]  # 75 beats a minute
-        with self._lock:
-            for device in {BED, OTHER} - self.silent:
-                chunk = Chunk(device, 5, k, k * CHUNK, now_us, 0, FS, (Lead.I,), ecg_mv.copy())
-                self._link.publish(f"ecg/v1/{device}/chunk", encode_binary(chunk), qos=0)
-        if k % 4 == 0:
-            vitals: dict[str, object] = {
-                "session": 5,
-                "at_us": now_us,
-                "last_sample": k * CHUNK,
-                "heart_rate_bpm": 75.2,
-            }
-            vitals |= {"since_beat_s": 0.2, "signal": "good", "doubts": list(self.doubts), **self.rhythm}
-            self.publish("wl/v1/vitals/ward", [vitals | {"device": d} for d in {BED, OTHER} - self.silent])
-            for name in {"ingest", "inference", "alarms"} - self.silent:
-                self.publish(f"wl/v1/service/{name}", {"online": True, "at_us": now_us})
-
-
-class Dashboard:
-    """The real process on a free port."""
-
-    def __init__(self, broker: tuple[str, int], port: int, folder: Path) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        settings = load_settings(broker=f"{broker[0]}:{broker[1]}", dashboard_port=port, data_dir=folder)
-        self._environment = os.environ | settings.as_environment()
-        self.process = self.start()
-
-    def start(self) -> subprocess.Popen[bytes]:
-        code = "import ingest.settings as s, dashboard.service as d; d.run(s.load_settings())"
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error::DeprecationWarning", "-c", code], env=self._environment
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(self.url, timeout=1).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return self.process
-        raise TimeoutError(f"no dashboard at {self.url}")
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
-
-
-@pytest.fixture
-def ward(mosquitto: Broker) -> Iterator[Ward]:
-    ward = Ward(mosquitto.address)
-    yield ward
-    ward.stop()
-
-
-@pytest.fixture
-def dashboard(mosquitto: Broker, free_port: int, tmp_path: Path) -> Iterator[Dashboard]:
-    dashboard = Dashboard(mosquitto.address, free_port, tmp_path)
-    yield dashboard
-    if dashboard.process.poll() is None:
-        dashboard.process.kill()
-        dashboard.process.wait()
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page of someone who has read the notice; anything it complains of fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.add_init_script("localStorage.setItem('wristlead-notice', '1')")
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            errors.append(message.text) if message.type == "error" and "/live" not in message.text else None
-        ),
-    )
-    page.set_default_timeout(20_000)
-    yield page
-    context.close()
-    assert errors == []
 
 
 def panel(device: str) -> str:
@@ -346,10 +164,7 @@ def test_a_patient_page_on_a_phone_acknowledges_and_shows_the_verdict(
     ward.raise_alarm(BED, "rate_limit", "medium", "HR 134 > 120")
     expect(page.locator(".alarm-list")).to_contain_text("** HR 134 > 120", timeout=5_000)
     page.locator("#acknowledge").click()
-    deadline = time.monotonic() + 5
-    while not ward.acknowledged and time.monotonic() < deadline:
-        page.wait_for_timeout(50)
-    assert ward.acknowledged == [(f"wl/v1/acknowledge/{BED}/rate_limit", b'{"who":"someone at this screen"}')]
+    assert ward.wait_for_request(page, f"acknowledge/{BED}/rate_limit")["who"] == "someone at this screen"
     ward.decide(BED)
     finding = page.locator(".finding[data-superclass=MI]")
     expect(finding).to_contain_text("present", timeout=5_000)

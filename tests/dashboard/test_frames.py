@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dashboard.frames import StateFrame, encode_samples, encode_state
-from dashboard.monitor import Segment, ServiceState
+from dashboard.house import Pause, ServiceState
+from dashboard.monitor import Segment
 from ingest.chunk import ChunkFlag
 
 GOLDEN = (
@@ -52,6 +53,9 @@ def test_state_is_json_with_unknown_as_null() -> None:
         broker=True,
         broker_since_us=1,
         services=(ServiceState("ingest", is_missing=False, is_unseen=False, since_us=4),),
+        channels=(),
+        own_alarms=(),
+        paused=Pause(9, "A. B."),
         devices=("a/b",),
         patients=(),
         dropped=2,
@@ -64,6 +68,9 @@ def test_state_is_json_with_unknown_as_null() -> None:
         "services": [
             {"name": "ingest", "is_missing": False, "is_unseen": False, "since_us": 4, "trouble": None}
         ],
+        "channels": [],
+        "own_alarms": [],
+        "paused": {"until_us": 9, "who": "A. B."},
         "devices": ["a/b"],
         "patients": [],
         "dropped": 2,

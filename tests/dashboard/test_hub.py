@@ -7,6 +7,7 @@ import pytest
 
 from dashboard.hub import Browser, Hub
 from dashboard.monitor import Segment
+from dashboard.requests import Acknowledge
 from dashboard.service import run
 from ingest.chunk import ChunkFlag
 from ingest.link import Message
@@ -72,13 +73,13 @@ def test_state_tells_the_whole_once_and_then_what_changed(chunk_payload: bytes) 
 
 def test_only_an_alarm_that_is_there_can_be_acknowledged() -> None:
     hub = Hub(NOBODY, clock_us=lambda: 1)
-    assert not hub.acknowledge(BED, "asystole", "A. B.")
+    assert not hub.ask(Acknowledge(device=BED, kind="asystole", who="A. B."))
     alarm = (
         b'{"device":"ward/bed","kind":"asystole","queue":"physiological","priority":"high","state":"on",'
         b'"text":"ASYSTOLE 6 s","since_us":1,"at_us":1}'
     )
     hub._take(message(f"wl/v1/alarm/{BED}/asystole", alarm))
-    assert hub.acknowledge(BED, "asystole", " A. B. " + "x" * 99)
+    assert hub.ask(Acknowledge(device=BED, kind="asystole", who=" A. B. " + "x" * 99))
     ((topic, payload),) = hub._requests
     assert topic == f"wl/v1/acknowledge/{BED}/asystole"
     assert payload == b'{"who":"A. B. ' + b"x" * 58 + b'"}'

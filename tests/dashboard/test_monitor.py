@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dashboard import monitor as monitor_module
-from dashboard.monitor import HISTORY_S, Monitor
+from dashboard.monitor import HISTORY_S, Monitor, Revisions
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
 from ingest.wire import encode_binary
 
@@ -135,16 +135,16 @@ def test_alarms_stand_worst_first_and_leave_when_off() -> None:
         monitor.push(f"wl/v1/alarm/{BED}/{kind}", alarm(kind, priority, state), S)
     (patient,) = monitor.patients()
     assert [a.kind for a in patient.alarms] == ["extreme_rate", "asystole", "battery", "finding_mi"]
-    assert monitor.has_alarm(BED, "asystole")
+    assert monitor.alarm(BED, "asystole")
     monitor.push(f"wl/v1/alarm/{BED}/asystole", b"", S)
     monitor.push(f"wl/v1/alarm/{BED}/extreme_rate", alarm("extreme_rate", "high", "off"), S)
     (patient,) = monitor.patients()
     assert [a.kind for a in patient.alarms] == ["battery", "finding_mi"]
-    assert not monitor.has_alarm(BED, "asystole")
+    assert not monitor.alarm(BED, "asystole")
 
 
 def test_only_what_changed_is_told_again() -> None:
-    monitor, known = filled(), dict[str, int]()
+    monitor, known = filled(), Revisions()
     assert len(monitor.patients(known)) == 1
     assert monitor.patients(known) == ()
     monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(125), 2 * S)
@@ -168,7 +168,7 @@ def test_only_what_changed_is_told_again() -> None:
     ],
 )
 def test_what_cannot_be_understood_is_counted_and_changes_nothing(topic: str, payload: bytes) -> None:
-    monitor, known = filled(), dict[str, int]()
+    monitor, known = filled(), Revisions()
     before = monitor.patients(known)
     assert monitor.push(topic, payload, S) is None
     assert monitor.refused == 1
@@ -217,7 +217,7 @@ def test_beds_are_ordered_as_people_count() -> None:
 
 
 def missing(monitor: Monitor, now_us: int) -> set[str]:
-    return {service.name for service in monitor.services(now_us) if service.is_missing}
+    return {service.name for service in monitor.house.services(now_us) if service.is_missing}
 
 
 def beat(at_us: int) -> bytes:
@@ -245,7 +245,7 @@ def test_a_service_that_says_goodbye_is_missing_at_once() -> None:
 def test_a_retained_heartbeat_is_only_as_fresh_as_it_says() -> None:
     monitor = Monitor(90 * S)
     monitor.push("wl/v1/service/ingest", beat(10 * S), 90 * S, retained=True)
-    (ingest, *_) = monitor.services(90 * S)
+    (ingest, *_) = monitor.house.services(90 * S)
     assert (ingest.is_missing, ingest.is_unseen, ingest.since_us) == (True, False, 10 * S)
 
 
@@ -255,7 +255,7 @@ def test_a_store_that_stays_in_trouble_is_told_and_one_that_was_locked_for_a_mom
     def trouble(second: int, store: str) -> str | None:
         payload = json.dumps({"online": True, "at_us": second * S, "counters": {"store": store}}).encode()
         monitor.push("wl/v1/service/ingest", payload, second * S)
-        return monitor.services(second * S)[0].trouble
+        return monitor.house.services(second * S)[0].trouble
 
     assert [trouble(second, "disk is full") for second in range(1, 6)] == [None] * 3 + ["disk is full"] * 2
     assert [trouble(6, "ok"), trouble(7, "locked"), trouble(8, "ok")] == [None] * 3
@@ -265,10 +265,116 @@ def test_a_service_never_heard_gets_its_time_to_start() -> None:
     monitor = Monitor(0)
     assert missing(monitor, 2 * S) == set()
     assert missing(monitor, 3 * S) == {"ingest", "inference", "alarms"}
-    assert all(service.is_unseen for service in monitor.services(3 * S))
+    assert all(service.is_unseen for service in monitor.house.services(3 * S))
 
 
-def test_a_part_of_wristlead_is_no_patient() -> None:
-    monitor = Monitor(S)
-    monitor.push("wl/v1/alarm/wristlead/ntfy/notifier", alarm("notifier", "medium"), S)
-    assert (monitor.devices(), monitor.refused) == ((), 0)
+CHANNEL = {
+    "ok": True,
+    "level": 1,
+    "min_priority": "medium",
+    "sent": 3,
+    "failed": 0,
+    "last_sent_us": 5,
+    "at_us": 6,
+}
+
+
+def test_an_alarm_of_wristlead_itself_is_nobodys_panel() -> None:
+    monitor = filled()
+    topic = "wl/v1/alarm/wristlead/phone/notifier"
+    own = {**json.loads(alarm("notifier", "medium")), "device": "wristlead/phone"}
+    monitor.push(topic, json.dumps(own).encode(), S)
+    assert monitor.devices() == (BED,)
+    (patient,) = monitor.patients()
+    assert patient.alarms == ()
+    (told,) = monitor.house.alarms()
+    assert told.device == "wristlead/phone"
+    assert monitor.alarm("wristlead/phone", "notifier") == told
+    monitor.push(topic, b"", S)
+    assert monitor.house.alarms() == ()
+    assert monitor.alarm("wristlead/phone", "notifier") is None
+
+
+def test_no_device_passes_for_a_part_of_wristlead() -> None:
+    monitor = Monitor(0)
+    monitor.push("ecg/v1/wristlead/notify/chunk", chunk_payload(0), S)
+    monitor.push("wl/v1/vitals/wristlead", json.dumps([vitals("wristlead/notify")]).encode(), S)
+    assert monitor.devices() == ()
+
+
+def test_a_channel_is_known_by_its_topic_until_it_is_taken_away() -> None:
+    monitor = Monitor(0)
+    monitor.push("wl/v1/channel/phone", json.dumps(CHANNEL).encode(), S)
+    monitor.push("wl/v1/channel/mail", json.dumps(CHANNEL | {"ok": False, "reason": "refused"}).encode(), S)
+    mail, phone = monitor.house.channels()
+    assert (mail.name, mail.ok, mail.reason) == ("mail", False, "refused")
+    assert (phone.name, phone.sent, phone.last_sent_us) == ("phone", 3, 5)
+    monitor.push("wl/v1/channel/mail", b"", S)
+    assert monitor.house.channels() == (phone,)
+    monitor.push("wl/v1/channel/phone", b"[]", S)
+    assert monitor.house.channels() == (phone,)
+    assert monitor.refused == 1
+
+
+def test_invented_channels_do_not_fill_the_memory() -> None:
+    monitor = Monitor(0)
+    for k in range(200):
+        monitor.push(f"wl/v1/channel/c{k}", json.dumps(CHANNEL).encode(), S)
+    assert len(monitor.house.channels()) == 64
+    assert monitor.refused == 136
+
+
+def test_a_pause_stands_until_it_is_taken_away() -> None:
+    monitor = Monitor(0)
+    assert monitor.house.paused is None
+    monitor.push("wl/v1/paused", b'{"until_us": 120000000, "who": "A. B."}', S)
+    assert monitor.house.paused is not None
+    assert (monitor.house.paused.until_us, monitor.house.paused.who) == (120 * S, "A. B.")
+    monitor.push("wl/v1/paused", b"", S)
+    assert monitor.house.paused is None
+
+
+LIMITS = {
+    "device": BED,
+    "rate_low_bpm": 45.0,
+    "rate_high_bpm": 120.0,
+    "rate_extreme_low_bpm": 40.0,
+    "rate_extreme_high_bpm": 150.0,
+    "sources": {"rate_low_bpm": "patient", "rate_high_bpm": "settings"},
+    "who": "A. B.",
+    "at_us": 3,
+}
+
+
+def test_limits_and_the_newest_refusal_stand_with_their_patient() -> None:
+    monitor = filled()
+    monitor.push(f"wl/v1/limits_in_force/{BED}", json.dumps(LIMITS).encode(), S)
+    refusal = {"reason": "limits must rise", "request": "{}", "at_us": 9}
+    monitor.push(f"wl/v1/refusal/limits/{BED}", json.dumps(refusal).encode(), S)
+    monitor.push("wl/v1/refusal/limits/no/body", json.dumps(refusal).encode(), S)
+    monitor.push("wl/v1/refusal/pause", json.dumps(refusal).encode(), S)
+    (patient,) = monitor.patients()
+    assert patient.limits is not None
+    assert (patient.limits.rate_low_bpm, patient.limits.sources["rate_low_bpm"]) == (45, "patient")
+    assert patient.refusal is not None
+    assert (patient.refusal.reason, patient.refusal.at_us) == ("limits must rise", 9)
+    monitor.push(f"wl/v1/limits_in_force/{BED}", b"", S)
+    assert monitor.patients()[0].limits is None
+
+
+def test_a_discharged_patient_is_gone_and_who_comes_after_is_another() -> None:
+    monitor = filled()
+    monitor.push(f"wl/v1/alarm/{BED}/asystole", alarm("asystole", "high"), S)
+    known: Revisions = {}
+    monitor.push(f"ecg/v1/{BED}/meta", b'{"name": "Bed two"}', S)
+    (before,) = monitor.patients(known)
+    monitor.push(f"wl/v1/discharge/{BED}", b'{"who": "A. B."}', S)
+    for topic in (f"wl/v1/alarm/{BED}/asystole", f"wl/v1/limits_in_force/{BED}"):
+        monitor.push(topic, b"", S)  # taken away by the alarm service
+    assert monitor.devices() == ()
+    assert monitor.alarm(BED, "asystole") is None
+    monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(0), S)
+    (after,) = monitor.patients(known)  # though a page knew the first one at the same revision
+    assert after.alarms == ()
+    assert after.index != before.index
+    assert after.name == "Bed two"  # what a device says of itself, it says once

@@ -11,12 +11,14 @@ from dashboard import app as app_module
 from dashboard import figures, ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
+from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import Indeterminate, Superclass
 from ingest import plausibility
 from ingest.vitals import SignalState
 
 ASSETS = Path(app_module.__file__).parent / "assets"
 SCRIPTS = {path.name: path.read_text() for path in ASSETS.glob("*.*js")}
+PATHS = ("/", "/patient/a/b", "/event/a/b/asystole/1790000000000000", "/alarms", "/channels")
 
 
 def tree(component: Any) -> list[dict[str, Any]]:
@@ -34,16 +36,28 @@ def known_ids() -> set[str]:
 
 
 def test_paths_lead_to_their_pages() -> None:
-    assert tree(page_layout("/"))[0]["data-page"] == "wall"
-    assert tree(page_layout("/patient/ward/bed-1"))[0]["data-device"] == "ward/bed-1"
+    assert tree(page_layout("/", {}))[0]["data-page"] == "wall"
+    assert tree(page_layout("/patient/ward/bed-1", {}))[0]["data-device"] == "ward/bed-1"
+    event = tree(page_layout("/event/ward/bed-1/asystole/1790000000000000", {}))[0]
+    assert (event["data-page"], event["data-device"], event["data-kind"]) == (
+        "event",
+        "ward/bed-1",
+        "asystole",
+    )
+    for path in (
+        "/event/ward/bed-1/nonsense/1",
+        "/event/ward/bed-1/asystole/x",
+        "/event/ward/bed-1/asystole",
+    ):
+        assert texts.NOT_FOUND in str(page_layout(path, {}))
     for path in ("/patient/ward", "/patient/a/b/c", "/patient/a/<script>", "/elsewhere"):
-        assert texts.NOT_FOUND in str(page_layout(path))
+        assert texts.NOT_FOUND in str(page_layout(path, {}))
 
 
 def test_every_id_a_script_looks_for_is_laid_out() -> None:
     placed = {
         p["id"]
-        for page in (shell_layout(), page_layout("/"), patient_layout("a/b"))
+        for page in (shell_layout(), *(page_layout(path, {"a/b": "B"}) for path in PATHS))
         for p in tree(page)
         if "id" in p
     }
@@ -59,15 +73,30 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
     assert placed <= known_ids()
 
 
-def test_every_field_that_patient_mjs_fills_is_laid_out() -> None:
-    fields = {p["data-field"] for p in tree(patient_layout("a/b")) if "data-field" in p}
-    intervals = {each for each in fields if each.startswith("interval-")}
-    told = re.findall(r'fill\(field, "(\w+)"', SCRIPTS["intervals.mjs"])
-    assert intervals == {f"interval-{name}{unit}" for name in told for unit in ("", "-unit")}
-    filled = set(re.findall(r"field\.(\w+)", SCRIPTS["patient.mjs"])) | set(
-        re.findall(r'field\["([\w-]+)"\]', SCRIPTS["patient.mjs"])
+@pytest.mark.parametrize(
+    ("script", "path"),
+    [
+        ("patient.mjs", PATHS[1]),
+        ("event.mjs", PATHS[2]),
+        ("alarms.mjs", PATHS[3]),
+        ("channels.mjs", PATHS[4]),
+    ],
+)
+def test_every_field_that_a_script_fills_is_laid_out(script: str, path: str) -> None:
+    fields = {p["data-field"] for p in tree(page_layout(path, {})) if "data-field" in p}
+    filled = set(re.findall(r"field\.(\w+)", SCRIPTS[script])) | set(
+        re.findall(r'field\["([\w-]+)"\]', SCRIPTS[script])
     )
+    intervals = {each for each in fields if each.startswith("interval-")}
+    told = re.findall(r'fill\(field, "(\w+)"', SCRIPTS["intervals.mjs"]) if intervals else []
+    assert intervals == {f"interval-{name}{unit}" for name in told for unit in ("", "-unit")}
     assert filled == fields - intervals
+
+
+def test_every_kind_and_state_of_alarm_has_its_words() -> None:
+    assert set(texts.KINDS) == set(AlarmKind)
+    assert set(texts.STATES) == set(AlarmState)
+    assert set(texts.PRIORITIES) == set(AlarmPriority)
 
 
 def test_a_patient_page_begins_with_everything_unknown() -> None:

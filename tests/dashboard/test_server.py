@@ -67,6 +67,54 @@ def test_an_alarm_that_is_not_there_is_not_acknowledged() -> None:
 
 
 @pytest.mark.parametrize(
+    ("request_", "topic", "payload"),
+    [
+        ({"pause": {"who": "A", "on": True}}, "wl/v1/pause", {"who": "A", "on": True}),
+        (
+            {"limits": {"who": "A", "device": BED, "rate_low_bpm": 45, "rate_high_bpm": 130.5}},
+            f"wl/v1/limits/{BED}",
+            {
+                "who": "A",
+                "rate_low_bpm": 45.0,
+                "rate_high_bpm": 130.5,
+                "rate_extreme_low_bpm": None,
+                "rate_extreme_high_bpm": None,
+            },
+        ),
+        (
+            {"limits": {"who": "A", "device": BED, "reset": True}},
+            f"wl/v1/limits/{BED}",
+            {"who": "A", "reset": True},
+        ),
+        ({"discharge": {"who": "A", "device": BED}}, f"wl/v1/discharge/{BED}", {"who": "A"}),
+    ],
+)
+def test_what_a_person_asks_is_published_as_its_page_says(
+    request_: dict[str, Any], topic: str, payload: dict[str, Any]
+) -> None:
+    socket, hub = served(asking(**request_))
+    assert socket.closed is None
+    ((told_on, told),) = hub._requests
+    assert told_on == topic
+    assert json.loads(told) == payload
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"limits": {"who": "A", "device": "no/body", "reset": True}},
+        {"discharge": {"who": "A", "device": "no/body"}},
+        {"channel_test": {"who": "A", "name": "unknown"}},
+        {"channel_test": {"who": "A", "name": "a/b/#"}},
+    ],
+)
+def test_what_concerns_nobody_is_not_published(request_: dict[str, Any]) -> None:
+    socket, hub = served(asking(**request_))
+    assert socket.closed is None
+    assert not hub._requests
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         {"text": "hello"},
@@ -75,6 +123,9 @@ def test_an_alarm_that_is_not_there_is_not_acknowledged() -> None:
         asking(subscribe="ward/bed"),
         asking(publish="wl/v1/alarm/ward/bed/asystole"),
         asking(acknowledge={"device": BED}),
+        asking(pause={"who": "A", "on": "perhaps"}),
+        asking(limits={"who": "A", "device": BED, "rate_low_bpm": "low"}),
+        asking(limits={"who": "A", "device": BED, "rate_lowest_bpm": 5}),
     ],
 )
 def test_anything_else_closes_the_connection(request_: dict[str, Any]) -> None:

@@ -1,0 +1,142 @@
+// Heart-rate limits of one patient: what is in force, where each comes from, and a form to change them.
+// The alarm service decides; this page asks and shows its answer, or its refusal in words.
+
+import { openDialog } from "./dialog.mjs";
+import { bpm } from "./patient_view.mjs";
+import { element, say, setText, texts } from "./words.mjs";
+
+const NAMES = ["rate_extreme_low_bpm", "rate_low_bpm", "rate_high_bpm", "rate_extreme_high_bpm"];
+const [LEAST, MOST] = [15, 300]; // bpm, as vitals know rates
+const ANSWER_WITHIN_MS = 5000;
+
+// Four numbers or null (unknown) -> what is wrong in words, or "".
+export function faultOf(values) {
+  for (const name of NAMES) {
+    const value = values[name];
+    if (value !== null && !(value >= LEAST && value <= MOST)) {
+      return say(texts.limits_range, { name: texts.limits_names[name], least: LEAST, most: MOST });
+    }
+  }
+  const stated = NAMES.filter((name) => values[name] !== null);
+  for (let i = 1; i < stated.length; i += 1) {
+    const [lower, upper] = [stated[i - 1], stated[i]];
+    const mayMeet = !(lower === "rate_low_bpm" && upper === "rate_high_bpm");
+    if (values[lower] > values[upper] || (values[lower] === values[upper] && !mayMeet)) {
+      return say(texts.limits_cross, { lower: texts.limits_names[lower], upper: texts.limits_names[upper] });
+    }
+  }
+  return "";
+}
+
+export class LimitsDialog {
+  constructor(live, device) {
+    this.live = live;
+    this.device = device;
+    const limits = this.#patient().limits;
+    this.rows = NAMES.map((name) => new Row(name, limits, () => this.#check()));
+    this.message = element("p", "dialog-message", { role: "alert" });
+    const title = say(texts.limits_edit_title, { name: this.#patient().name });
+    const table = element("div", "limits-rows", {}, this.rows.map((row) => row.node));
+    this.node = openDialog(title, [element("p", "dim", {}, [texts.limits_help]), table, this.message], [
+      [texts.limits_reset, "plain-button", () => this.#send({ reset: true })],
+      [texts.limits_save, "solid-button", () => this.#save()],
+    ]);
+    this.save = this.node.querySelector(".solid-button");
+  }
+
+  // Called as state comes: the answer is a change of the limits, or of the newest refusal.
+  update() {
+    const patient = this.#patient();
+    if (!this.node.isConnected) return false;
+    if (this.asked === undefined || patient === undefined) return true;
+    if (JSON.stringify(patient.limits) !== this.asked.limits) {
+      this.node.close();
+      return false;
+    }
+    if (patient.refusal?.at_us !== this.asked.refusedUs) this.#tell(say(texts.limits_refused, patient.refusal));
+    else if (performance.now() - this.asked.at > ANSWER_WITHIN_MS) this.#tell(texts.limits_no_answer);
+    return true;
+  }
+
+  #patient() {
+    return this.live.patients.get(this.device);
+  }
+
+  #values() {
+    return Object.fromEntries(this.rows.map((row) => [row.name, row.value()]));
+  }
+
+  // What would be in force: of a limit that becomes inherited only the alarm service may know the value.
+  #check() {
+    const fault = faultOf(Object.fromEntries(this.rows.map((row) => [row.name, row.effective()])));
+    setText(this.message, fault);
+    this.save.disabled = fault !== "";
+    return fault === "";
+  }
+
+  #save() {
+    if (this.#check()) this.#send(this.#values());
+  }
+
+  #send(request) {
+    const patient = this.#patient();
+    if (!this.live.isLive || patient === undefined) {
+      setText(this.message, texts.limits_not_live);
+      return;
+    }
+    this.asked = {
+      at: performance.now(), limits: JSON.stringify(patient.limits), refusedUs: patient.refusal?.at_us,
+    };
+    setText(this.message, texts.limits_asking);
+    this.live.ask("limits", { device: this.device, ...request });
+  }
+
+  #tell(words) {
+    this.asked = undefined;
+    setText(this.message, words);
+  }
+}
+
+// One limit: a number of the patient's own, or the site's.
+class Row {
+  constructor(name, limits, onChange) {
+    this.name = name;
+    const source = limits?.sources[name] ?? "settings";
+    const id = `limit-${name}`;
+    this.input = element("input", "num", {
+      id, type: "number", min: LEAST, max: MOST, step: "1", inputmode: "numeric", "aria-describedby": `${id}-source`,
+    });
+    this.inherited = source === "patient" ? "" : bpm(limits?.[name] ?? NaN);
+    this.input.value = limits === null ? "" : bpm(limits[name]);
+    this.box = element("input", "", { type: "checkbox", id: `${id}-default` });
+    this.box.checked = source !== "patient";
+    this.input.disabled = this.box.checked;
+    this.source = element("span", "dim small", { id: `${id}-source` }, [texts.limits_sources[source]]);
+    this.box.addEventListener("change", () => {
+      this.input.disabled = this.box.checked;
+      if (this.box.checked) this.input.value = this.inherited;
+      else this.input.focus();
+      setText(this.source, this.box.checked ? texts.limits_sources.site_default : texts.limits_sources.patient);
+      onChange();
+    });
+    this.input.addEventListener("input", onChange);
+    const unit = element("span", "dim", {}, [texts.bpm]);
+    this.node = element("div", "limits-row", {}, [
+      element("label", "", { for: id }, [texts.limits_names[name]]),
+      element("span", "limits-value", {}, [this.input, unit]),
+      element("label", "limits-default", {}, [this.box, texts.limits_default]),
+      this.source,
+    ]);
+  }
+
+  effective() {
+    if (!this.box.checked) return this.value();
+    return this.inherited === "" ? null : Number(this.inherited);
+  }
+
+  // null: inherited; NaN: nothing that can be read as a number.
+  value() {
+    if (this.box.checked) return null;
+    return this.input.value.trim() === "" ? NaN : Number(this.input.value);
+  }
+}

@@ -1,0 +1,60 @@
+"""By which ways notifications leave, whether they work, and a test; filled by assets/channels.mjs."""
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import ids, texts
+from dashboard.attributes import attributes
+
+
+def channels_layout() -> Component:
+    """The page, with how to configure a channel where there is none."""
+    return html.Div(
+        [
+            html.Div([html.H1(texts.CHANNELS_TITLE)], className="page-head"),
+            html.P(texts.CHANNELS_HELP, className="dim"),
+            html.Section(
+                [
+                    html.P(
+                        texts.CHANNELS_LOADING,
+                        className="table-empty",
+                        role="status",
+                        **attributes(data_field="loading"),
+                    ),
+                    html.Table(
+                        [
+                            html.Thead(
+                                html.Tr([html.Th(name, scope="col") for name in texts.CHANNEL_COLUMNS])
+                            ),
+                            html.Tbody(id=ids.CHANNEL_ROWS),
+                        ],
+                        className="table channels",
+                        hidden=True,
+                        **attributes(data_field="table"),
+                    ),
+                    _none(),
+                ],
+                className="card",
+                **attributes(aria_label=texts.CHANNELS_TITLE),
+            ),
+        ],
+        id=ids.CHANNELS,
+        className="alarms-page",
+        **attributes(data_page="channels"),
+    )
+
+
+def _none() -> Component:
+    return html.Div(
+        [
+            html.H2(texts.CHANNELS_NONE),
+            html.P(texts.CHANNELS_NONE_HOW),
+            html.Pre(texts.CHANNELS_NONE_FILE),
+            html.P(texts.CHANNELS_NONE_RUN),
+            html.Pre(texts.CHANNELS_NONE_COMMAND),
+            html.P(texts.CHANNELS_NONE_MORE, className="dim"),
+        ],
+        className="empty",
+        hidden=True,
+        **attributes(data_field="none"),
+    )

@@ -1,0 +1,62 @@
+"""The store as the dashboard reads it: opened when it is first asked, and never written."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from dashboard.strip import AFTER_S, BEFORE_S, RUN_IN_S, SECOND_US, Piece, piece_of, stretches_around
+from ingest.store.archive import Archive
+from ingest.store.schema import open_store, told_by
+from ingest.store.waveforms import as_received
+
+LONGEST_CHUNK_S = 15  # a chunk comes when its last sample was taken: looked for this much around the strip
+
+Answer = TypeVar("Answer")
+
+
+class Past:
+    """What ingest and the alarm service stored. All methods raise StoreError when it cannot be read."""
+
+    def __init__(self, store_address: str) -> None:
+        self._address = store_address
+        self._archive: Archive | None = None
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()  # callbacks come from many threads
+
+    def ask(self, query: Callable[[Engine], Answer]) -> Answer:
+        """The answer of a query of inference/alarms."""
+        with told_by(make_url(self._address)):
+            with self._lock:
+                self._engine = self._engine or open_store(self._address)
+            return query(self._engine)
+
+    def extents(self, devices: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """When the first and last stored samples of each device came; devices without any are left out."""
+        waveforms = self._opened().waveforms
+        found = ((device, waveforms.extent(device)) for device in devices)
+        return {device: extent for device, extent in found if extent is not None}
+
+    def strip(self, device: str, moment_us: int) -> list[Piece]:
+        """What is stored from BEFORE_S before to AFTER_S after a moment of our clock, one piece a session."""
+        archive = self._opened()
+        from_us = moment_us - round((BEFORE_S + RUN_IN_S + LONGEST_CHUNK_S) * SECOND_US)
+        to_us = moment_us + round((AFTER_S + LONGEST_CHUNK_S) * SECOND_US)
+        found = archive.waveforms.between_arrivals(device, from_us, to_us)
+        live = as_received(device, [each for each in found if not each.historic])
+        return [
+            piece
+            for each in stretches_around(moment_us, live)
+            if (
+                piece := piece_of(
+                    each, archive.samples(device, each.session, each.first_sample, each.n_samples)
+                )
+            )
+        ]
+
+    def _opened(self) -> Archive:
+        with self._lock:
+            self._archive = self._archive or Archive.open(self._address)
+            return self._archive

@@ -1,0 +1,137 @@
+"""What a person at a page asks of the other services: read from the page, checked, and put on the wire.
+
+The dashboard decides nothing: it publishes, and shows what the services make of it.
+"""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from dashboard.monitor import Monitor
+from ingest import topics
+from ingest.topics import ID_PATTERN
+
+MAX_WHO = 64  # the column it is stored in
+
+
+class Request(Protocol):
+    """One thing that a person asks."""
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """True where there is something that it is about."""
+
+    def topic(self) -> str:
+        """Where it is published."""
+
+    def payload(self) -> bytes:
+        """What is published there."""
+
+
+class _Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    who: str  # as the person named themselves in this browser
+
+    def payload(self) -> bytes:
+        """Everything but where it goes, as JSON."""
+        return msgspec.json.encode({"who": self.who.strip()[:MAX_WHO]} | self.more())
+
+    def more(self) -> dict[str, Any]:
+        """What is said besides who asks."""
+        return {}
+
+
+class Acknowledge(_Named, frozen=True):
+    """I have seen this alarm: the episode that began at `since_us`, or whichever is on."""
+
+    device: str
+    kind: str
+    since_us: int | None = None
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """Only an alarm that is there can be acknowledged."""
+        return (
+            ID_PATTERN.fullmatch(self.kind) is not None and monitor.alarm(self.device, self.kind) is not None
+        )
+
+    def topic(self) -> str:
+        """Where the alarm service listens."""
+        return topics.acknowledge_topic(self.device, self.kind)
+
+    def more(self) -> dict[str, Any]:
+        """The episode, where it is told."""
+        return {} if self.since_us is None else {"since_us": self.since_us}
+
+
+class PauseAll(_Named, frozen=True):
+    """Hold back all sounds and notifications for two minutes, or no longer."""
+
+    on: bool
+
+    def concerns(self, monitor: Monitor) -> bool:  # noqa: ARG002 - one signature for all
+        """Always."""
+        return True
+
+    def topic(self) -> str:
+        """Where the alarm service listens."""
+        return topics.PAUSE
+
+    def more(self) -> dict[str, Any]:
+        """On or off."""
+        return {"on": self.on}
+
+
+class SetLimits(_Named, frozen=True):
+    """Limits of one patient's own; null is the site's. The alarm service checks them and may refuse."""
+
+    device: str
+    rate_low_bpm: float | None = None
+    rate_high_bpm: float | None = None
+    rate_extreme_low_bpm: float | None = None
+    rate_extreme_high_bpm: float | None = None
+    reset: bool = False  # all of the site's again
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """Only of a patient that is known."""
+        return monitor.has_patient(self.device)
+
+    def topic(self) -> str:
+        """Where the alarm service listens."""
+        return topics.limits_topic(self.device)
+
+    def more(self) -> dict[str, Any]:
+        """The four limits, or that there are none of the patient's own."""
+        if self.reset:
+            return {"reset": True}
+        return {
+            "rate_low_bpm": self.rate_low_bpm,
+            "rate_high_bpm": self.rate_high_bpm,
+            "rate_extreme_low_bpm": self.rate_extreme_low_bpm,
+            "rate_extreme_high_bpm": self.rate_extreme_high_bpm,
+        }
+
+
+class Discharge(_Named, frozen=True):
+    """The patient has left: their alarms end, and their own limits with them."""
+
+    device: str
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """Only of a patient that is known."""
+        return monitor.has_patient(self.device)
+
+    def topic(self) -> str:
+        """Where the alarm service listens."""
+        return topics.discharge_topic(self.device)
+
+
+class ChannelTest(_Named, frozen=True):
+    """Send a test on one notification channel."""
+
+    name: str
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """Only of a channel that is known."""
+        return monitor.house.has_channel(self.name)
+
+    def topic(self) -> str:
+        """Where the notifier listens."""
+        return topics.channel_test_topic(self.name)

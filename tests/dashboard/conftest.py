@@ -1,0 +1,45 @@
+"""A ward, a dashboard and a page for the tests in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.dashboard.ward import Broker, Dashboard, Ward
+
+
+@pytest.fixture
+def ward(mosquitto: Broker) -> Iterator[Ward]:
+    ward = Ward(mosquitto.address)
+    yield ward
+    ward.stop()
+
+
+@pytest.fixture
+def dashboard(mosquitto: Broker, free_port: int, tmp_path: Path) -> Iterator[Dashboard]:
+    dashboard = Dashboard(mosquitto.address, free_port, tmp_path)
+    yield dashboard
+    if dashboard.process.poll() is None:
+        dashboard.process.kill()
+        dashboard.process.wait()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page of someone who has read the notice; anything it complains of fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script("localStorage.setItem('wristlead-notice', '1')")
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            errors.append(message.text) if message.type == "error" and "/live" not in message.text else None
+        ),
+    )
+    page.set_default_timeout(20_000)
+    yield page
+    context.close()
+    assert errors == []
