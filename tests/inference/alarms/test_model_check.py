@@ -17,7 +17,7 @@ from tests.inference.alarms.random_ward import RandomWard
 from tests.inference.alarms.reference import Reference, ViolationError
 
 STEPS = 2_000
-SEEDS = range(8)  # in every run
+SEEDS = (*range(6), 10, 18)  # in every run; the last two reach a medium alarm of 180 s
 BUG_SEEDS = range(20)  # each bug shows in one of the first three
 SLOW_SEEDS = range(100, 160)  # with these more than 100,000 steps
 
