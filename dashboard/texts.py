@@ -2,6 +2,7 @@
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
+from ingest.quality import Noise
 from ingest.topics import OWN_SITE
 
 PRODUCT = "Wristlead"
@@ -237,6 +238,7 @@ SCRIPT = {
         "slow sampling": "Sampled too slowly to count beats",
         "no data": "No data",
     },
+    "noise": {str(noise): str(noise) for noise in Noise},
     "indeterminate": "Cannot tell: {reason}",
     "question": {str(Indeterminate.INVERTED): "electrodes swapped?"},  # a guess is put as a question
     "remedy": {str(reason): words for reason, words in REMEDIES.items()},

@@ -50,7 +50,9 @@ function noteOf(patient, isLive, dataAge, signal) {
   if (dataAge === Infinity) return texts.no_data_yet;
   if (dataAge > FRESH_S) return say(texts.no_data, { age: age(dataAge) });
   if (!isLive) return texts.not_live;
-  return signal === null || signal === "good" ? "" : texts.signal[signal];
+  if (signal === null || signal === "good") return "";
+  const noise = texts.noise[patient.vitals.noise];
+  return noise === undefined ? texts.signal[signal] : `${texts.signal[signal]}: ${noise}`;
 }
 
 const capital = (words) => `${words[0].toUpperCase()}${words.slice(1)}`;

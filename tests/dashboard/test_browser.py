@@ -95,6 +95,10 @@ def test_a_doubt_about_unit_or_rate_stands_on_the_patient_page_until_it_ends(
     ward.doubts = []
     expect(doubt).to_be_hidden()
     expect(remedy).to_contain_text("Keep still")
+    ward.rhythm = {"signal": "noisy", "noise": "muscle"}
+    expect(page.locator("[data-field=signal]")).to_have_text("Noisy: muscle")
+    assert page.locator("#acknowledge").bounding_box() == place
+    ward.rhythm = {}
 
 
 RHYTHM: dict[str, object] = {"rmssd_ms": 31.4, "sdnn_ms": 128.6, "ectopic_per_min": 12, "irregular": False}
