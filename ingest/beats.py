@@ -7,14 +7,11 @@ nothing is ever told late.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.beat_network import (
-    DELAY_FRAMES,
-    FRAME_HZ,
     OUTPUTS,
     PAST_BINS,
     STRIDE,
@@ -22,17 +19,14 @@ from ingest.beat_network import (
     beginning,
     released,
 )
+from ingest.beat_tops import AROUND, FIRST_FRAME, Stretch, Top, tops_of
 from ingest.bins import MIN_FS_HZ, Binner, bin_together
 from ingest.pacing import reach_of, without_spikes
 
 __all__ = ["MIN_FS_HZ", "BeatDetector", "find_together"]
 
-AROUND = 2  # frames to each side over which a top must be the highest
 FLOOR_MV = 0.1  # smallest complex believed, peak to peak; EC13 asks none below 0.15 mV to count
 REFRACTORY_S = 0.17  # 340 bpm: what is faster than 300 must be known to be, or half of it would be shown
-SEARCH_S = 0.08  # the R peak lies within this of the top; broad complexes have theirs far from the middle
-SMOOTH_S = 0.016  # over which its place is looked for: noise moves the highest single sample
-EDGE_S = 0.015  # at each end of that stretch, whose mean is the level that R and S rise from
 NOISY_LOGIT = -1.5  # added where beats are told wrongly anyway: a missed one there makes a false asystole
 EARLY_SHARE, EARLY_LOGIT = 0.6, 0.7  # sooner than this share of the usual RR a beat must be surer ...
 LATE_SHARE, LATE_LOGIT = 1.1, -0.7  # ... and later it may be less sure; between them logit 0
@@ -42,7 +36,6 @@ POLARITY_WEIGHT = 0.1
 TURN_SHARE = 0.2  # of a complex by which it must lean the other way before the lowest sample is its R peak
 QUALITY_FRAMES = 100  # 2 s
 KEPT_S = 0.5  # of samples; a beat is told 0.31 to 0.35 s after it
-FIRST_FRAME = DELAY_FRAMES + 3  # the network has seen too little before
 FLUSH_S = 0.36  # of a constant decide all that is open
 NOTHING = -99.0  # logit
 
@@ -84,9 +77,9 @@ class BeatDetector:
         self.ahead_mv = np.zeros(0, np.float32)  # as many again, not yet freed; none at the beginning
 
     @property
-    def phase(self) -> tuple[int, int, int]:
+    def phase(self) -> tuple[int, int, int, bool]:
         """Detectors that agree in it, and get as many samples, may take them together."""
-        return (self.binner.width, self.binner.to_edge, len(self.bins))
+        return (self.binner.width, self.binner.to_edge, len(self.bins), bool(len(self.ahead_mv)))
 
     @property
     def unreadable(self) -> float | None:
@@ -97,13 +90,12 @@ class BeatDetector:
 
     def push(self, samples_mv: NDArray[np.floating]) -> NDArray[np.int64]:
         """Take the next samples (n_samples,); return the R peaks now sure, counted from the first sample."""
-        if not len(samples_mv):
-            return np.array(self.told([]), np.int64)
-        return np.array(find_together([self], samples_mv[None])[0], np.int64)
+        found = find_together([self], samples_mv[None])[0] if len(samples_mv) else self.go_on(0, 0, [])
+        return np.array(found, np.int64)
 
     def gap(self, n: int) -> None:
         """Pass over n missing samples; beats just before them are told as if a constant had come."""
-        if len(self.bins):
+        if len(self.ahead_mv):
             end, flush = self._n, round(FLUSH_S * self.fs)
             constant_mv = np.full((1, flush), self.ahead_mv[-1])
             self._open = [r_peak for r_peak in find_together([self], constant_mv)[0] if r_peak < end]
@@ -112,21 +104,19 @@ class BeatDetector:
         self._is_chained = False
         self._restart()
 
-    def told(self, found: list[int]) -> list[int]:
-        """What a gap left open, then `found`."""
-        opened, self._open = self._open, []
-        return opened + found
-
-    def pass_over(self, n: int) -> None:
-        """Count samples that were taken."""
-        self._n += n
-
     @property
     def oldest(self) -> int:
         """The sample, counted from the first, with which `samples_mv` begins."""
         return self._n - self.reach - self._kept
 
-    def decide(self, top: "Top") -> int | None:
+    def go_on(self, n: int, n_frames: int, tops: Sequence[Top]) -> list[int]:
+        """Count n samples and their frames as taken; the R peaks that are sure, with what a gap left open."""
+        self._n += n
+        self.frames += n_frames
+        found, self._open = self._open, []
+        return found + [r_peak for top in tops if (r_peak := self._decide(top)) is not None]
+
+    def _decide(self, top: Top) -> int | None:
         """The R peak of a top, in order; None where it is no beat."""
         size_mv = top.above_mv + top.below_mv
         self._n_leans += 1
@@ -155,18 +145,6 @@ class BeatDetector:
         return LATE_LOGIT if share > LATE_SHARE else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Top:
-    """A frame that is surer of a beat than those around it, and the signal there."""
-
-    logit: float
-    unreadable: float  # logit that beats are told wrongly about here
-    highest: int  # sample, counted from the first
-    lowest: int
-    above_mv: float  # how far the highest sample rises above the level
-    below_mv: float
-
-
 def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floating]) -> list[list[int]]:
     """Let detectors of one network and phase take their next samples, each as if it were alone.
 
@@ -174,91 +152,57 @@ def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floa
     all of them as they were.
     """
     n = samples_mv.shape[1]
+    raw_mv, whole_mv = _freed_of_spikes(detectors, samples_mv)
+    means_mv, unfinished = bin_together([each.binner for each in detectors], whole_mv[:, -n:])
+    bins, logits, past = _judged(detectors, means_mv)
+    n_frames = logits.shape[1] - QUALITY_FRAMES
+    stretch = Stretch(
+        fs=detectors[0].fs,
+        samples_mv=whole_mv,
+        oldest=np.array([each.oldest for each in detectors]),
+        origin=np.array([each.origin for each in detectors]),
+        logits=logits[:, QUALITY_FRAMES - 2 * AROUND :],
+        first_frame=np.array([each.frames for each in detectors]) - 2 * AROUND,
+    )
+    tops = tops_of(stretch, LATE_LOGIT + NOISY_LOGIT)
+    found = []
+    for k, detector in enumerate(detectors):
+        detector.binner.go_on(*unfinished[k])
+        detector.bins = bins[k, STRIDE * n_frames :].copy()  # the whole belongs to many devices
+        detector.past = past[:, k].copy()
+        detector.logits = logits[k, n_frames:].copy()
+        detector.samples_mv, detector.ahead_mv = whole_mv[k, n:].copy(), raw_mv[k, n:].copy()
+        found.append(detector.go_on(n, n_frames, tops[k]))
+    return found
+
+
+def _freed_of_spikes(
+    detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floating]
+) -> tuple[Floats, Floats]:
+    """What is not yet freed of spikes, with the new samples; and what was kept, with what is now freed."""
     reach = detectors[0].reach
     ahead_mv = np.array([each.ahead_mv for each in detectors])
-    if not ahead_mv.shape[1]:
+    kept_mv = np.array([each.samples_mv for each in detectors])
+    if not ahead_mv.shape[1]:  # what was before is taken as what is
         ahead_mv = np.repeat(samples_mv[:, :1], 2 * reach, axis=1)
+        kept_mv = np.repeat(samples_mv[:, :1], kept_mv.shape[1], axis=1)
     raw_mv = np.concatenate([ahead_mv, samples_mv], axis=1, dtype=np.float32)
-    samples_mv = without_spikes(raw_mv, reach)
-    new_mv, unfinished = bin_together([each.binner for each in detectors], samples_mv)
+    return raw_mv, np.concatenate([kept_mv, without_spikes(raw_mv, reach)], axis=1, dtype=np.float32)
+
+
+def _judged(detectors: Sequence[BeatDetector], means_mv: Floats) -> tuple[Floats, Floats, NDArray[np.uint8]]:
+    """Bins (n_detectors, held + new), logits of the QUALITY_FRAMES and the new frames, and the new past."""
     held = np.array([each.bins for each in detectors])
-    if not held.shape[1] and new_mv.shape[1]:
-        held = np.repeat(new_mv[:, :1], PAST_BINS, axis=1)  # what was before is taken as what is
-    bins = np.concatenate([held, new_mv], axis=1)
-    n_frames = max(0, bins.shape[1] - PAST_BINS) // STRIDE
+    if not held.shape[1] and means_mv.shape[1]:
+        held = np.repeat(means_mv[:, :1], PAST_BINS, axis=1)
+    bins = np.concatenate([held, means_mv], axis=1)
     past = np.array([each.past for each in detectors]).swapaxes(0, 1)
     logits = np.array([each.logits for each in detectors])
+    n_frames = max(0, bins.shape[1] - PAST_BINS) // STRIDE
     if n_frames:
         new_logits, past = detectors[0].network.logits(bins[:, : PAST_BINS + STRIDE * n_frames], past)
         logits = np.concatenate([logits, new_logits.swapaxes(0, 1)], axis=1)
-    held_mv = np.array([each.samples_mv for each in detectors])
-    whole_mv = np.concatenate([held_mv, samples_mv], axis=1)
-    tops = _tops(detectors, logits[:, QUALITY_FRAMES - 2 * AROUND :], whole_mv)
-    for k, (detector, state) in enumerate(zip(detectors, unfinished, strict=True)):
-        detector.binner.go_on(*state)
-        detector.bins = bins[k, STRIDE * n_frames :].copy()  # the whole belongs to many devices
-        detector.past = past[:, k].copy()
-        detector.logits = logits[k, -QUALITY_FRAMES:].copy()
-        detector.samples_mv = whole_mv[k, n:].copy()
-        detector.ahead_mv = raw_mv[k, n:].copy()
-        detector.frames += n_frames
-        detector.pass_over(n)
-    return [
-        each.told([r_peak for top in some if (r_peak := each.decide(top)) is not None])
-        for each, some in zip(detectors, tops, strict=True)
-    ]
-
-
-def _tops(detectors: Sequence[BeatDetector], logits: Floats, whole_mv: Floats) -> list[list[Top]]:
-    """Of each detector, before it goes on: its tops among the frames (n_detectors, 2 * AROUND + new)."""
-    sure = logits[:, :, 0]
-    middle = sure[:, AROUND:-AROUND]
-    n = middle.shape[1]
-    is_top = middle > LATE_LOGIT + NOISY_LOGIT
-    for step in range(1, AROUND + 1):
-        is_top &= (middle >= sure[:, AROUND - step :][:, :n]) & (middle > sure[:, AROUND + step :][:, :n])
-    rows, columns = np.nonzero(is_top)
-    tops: list[list[Top]] = [[] for _ in detectors]
-    if not len(rows):
-        return tops
-    fs, search = detectors[0].fs, round(SEARCH_S * detectors[0].fs)
-    oldest = np.array([each.oldest for each in detectors])[rows]  # sample with which whole_mv begins
-    begun = np.array([each.origin for each in detectors])[rows]
-    frames = np.array([each.frames for each in detectors])[rows] - AROUND + columns
-    middle_sample = begun + np.rint((frames - DELAY_FRAMES + 0.5) * (fs / FRAME_HZ)).astype(np.int64)
-    half = int(SMOOTH_S * fs / 2)
-    n_around = 2 * (search + half) + 1
-    first = np.clip(middle_sample - search - half - oldest, 0, whole_mv.shape[1] - n_around)
-    around_mv = whole_mv[rows[:, None], first[:, None] + np.arange(n_around)]
-    around_mv = _smoothed(around_mv, half)
-    first += half
-    edge = max(1, round(EDGE_S * fs))
-    level_mv = (np.add.reduce(around_mv[:, :edge], 1) + np.add.reduce(around_mv[:, -edge:], 1)) / (2 * edge)
-    highest, lowest = around_mv.argmax(axis=1), around_mv.argmin(axis=1)
-    each_row = np.arange(len(rows))
-    told = zip(
-        rows.tolist(),
-        frames.tolist(),
-        middle[rows, columns].tolist(),
-        logits[rows, columns + AROUND, 1].tolist(),
-        (first + oldest + highest).tolist(),
-        (first + oldest + lowest).tolist(),
-        (around_mv[each_row, highest] - level_mv).tolist(),
-        (level_mv - around_mv[each_row, lowest]).tolist(),
-        strict=True,
-    )
-    for row, frame, *top in told:
-        if frame >= FIRST_FRAME:
-            tops[row].append(Top(*top))
-    return tops
-
-
-def _smoothed(rows_mv: NDArray[np.floating], half: int) -> NDArray[np.float64]:
-    """Means over `half` samples to each side (n_rows, n_samples - 2 * half)."""
-    sums = np.cumsum(rows_mv, axis=1, dtype=np.float64)
-    sums = np.concatenate([np.zeros((len(sums), 1)), sums], axis=1)
-    width = 2 * half + 1
-    return np.asarray((sums[:, width:] - sums[:, :-width]) / width)
+    return bins, logits, past
 
 
 def _median(values: deque[float]) -> float:

@@ -21,7 +21,7 @@ TOGETHER = (
     64  # devices: a second of them at 512 Hz stays in a core's cache, and calls cost less than their work
 )
 
-_Shape = tuple[int, int, int, int]  # the phase of a detector and a number of samples
+_Shape = tuple[int, int, int, bool, int]  # the phase of a detector and a number of samples
 _Run = tuple[VitalsMonitor, BeatDetector, NDArray[np.float32]]
 
 

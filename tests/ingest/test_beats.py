@@ -169,3 +169,16 @@ def test_recorded_beats_are_found_in_electrode_motion(level_db: int, se: float, 
         scored = score(found, record.at, record.symbols, FS, len(record.samples_mv))
         assert scored.se >= se, record.name
         assert scored.ppv >= ppv, record.name
+
+
+def test_who_has_begun_and_who_has_not_are_never_taken_together() -> None:
+    begun, fresh = BeatDetector(1000.0), BeatDetector(1000.0)
+    begun.push(np.zeros(3, np.float32))  # no bin is full yet
+    assert begun.phase != fresh.phase
+
+
+@pytest.mark.parametrize("offset_mv", [0.0, 250.0, -250.0])
+def test_an_offset_of_the_electrode_makes_no_beat_and_hides_none_from_the_first_on(offset_mv: float) -> None:
+    beats_s = np.arange(0.35, 9.6, 0.8)
+    found = r_peaks(250.0, ecg(250.0, beats_s, 10.0) + np.float32(offset_mv))
+    assert_found(found, beats_s, 250.0)
