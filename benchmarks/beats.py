@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks.beat_scores import BEATS, Score, figures, score
 from benchmarks.peers.beat_detectors import Detector, available
+from inference.training.beats.folds import FOLDS, SEEN_MOTION, fold_of
 from ingest.beat_network import BeatNetwork
 from ingest.beats import BeatDetector, find_together
 
@@ -38,8 +39,6 @@ UNITS_PER_MV = 200.0
 BASELINE = 1024
 BLOCK_S = 60.0  # peers take a whole record at once; how it is cut changes no beat of ours, only the cost
 LIVE_DEVICES, LIVE_CHUNK_S, LIVE_S = 64, 1.0, 60  # as ingest takes them together each second
-FOLDS = 4
-SEEN_NOISE = 0.55  # share of the noise that the networks of cross-validation were trained with
 QRS_S = 0.05  # to each side of an annotation; its range is the amplitude of that complex
 LEVELS_DB = (18, 12, 6, 0)
 OURS = "wristlead"
@@ -158,9 +157,8 @@ def live_cost(data: Path) -> float:
 
 def unseen_networks(data: Path, runs: Path) -> dict[str, BeatNetwork]:
     """For each record the network of the fold that it was left out of, as cross-validation deals them."""
-    names = sorted(record.name for record in records_of(data))
     networks = [BeatNetwork.load(runs / f"fold-{fold}.npz") for fold in range(FOLDS)]
-    return {name: networks[k % FOLDS] for k, name in enumerate(names)}
+    return {name: networks[k] for name, k in fold_of(record.name for record in records_of(data)).items()}
 
 
 def records_of(data: Path) -> Iterator[Record]:
@@ -177,7 +175,7 @@ def motion_of(noise: Path, *, unseen: bool = False) -> NDArray[np.float64]:
     with np.load(noise) as recorded:
         motion = recorded["x"][0].astype(np.float64)
     motion = (motion - motion.mean()) / motion.std()
-    return np.asarray(motion[round(SEEN_NOISE * len(motion)) if unseen else 0 :])
+    return np.asarray(motion[round(SEEN_MOTION * len(motion)) if unseen else 0 :])
 
 
 def noise_for(record: Record, noise: Noise) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks import beats as recorded
 from benchmarks.beat_scores import BEATS, matches
+from inference.training.beats.folds import FOLDS, fold_of
 from inference.training.dataset import load_records
 from inference.training.unlabelled import HANDHELD_FS, load_handheld
 from inference.verdict import Superclass
@@ -50,9 +51,9 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take one of so many handheld recordings")
     parser.add_argument("--json", action="store_true", help="on one line")
     options = parser.parse_args()
-    networks = [released()] * recorded.FOLDS
+    networks = [released()] * FOLDS
     if options.unseen is not None:
-        networks = [BeatNetwork.load(options.unseen / f"fold-{k}.npz") for k in range(recorded.FOLDS)]
+        networks = [BeatNetwork.load(options.unseen / f"fold-{k}.npz") for k in range(FOLDS)]
     handheld = handheld_shares(options.data, networks, options.every)
     unusable, good = in_motion(options.data, networks)
     answer = {
@@ -103,7 +104,7 @@ def in_motion(
     """MIT-BIH with and without electrode motion: seconds near a wrongly told beat, and the others."""
     path = next(iter(sorted(data.glob("mitdb_360hz_*.npz"))))
     motion = recorded.motion_of(data / "nstdb_electrode_motion_360hz.npz", unseen=True)
-    names = sorted(record.name for record in recorded.records_of(path))
+    left_out = fold_of(record.name for record in recorded.records_of(path))
     wrong: dict[str, list[bool]] = {}
     right: dict[str, list[bool]] = {}
     for level_db in (None, *LEVELS_DB):
@@ -113,7 +114,7 @@ def in_motion(
             samples_mv = record.samples_mv
             if level_db is not None:
                 samples_mv = samples_mv + recorded.noise_for(record, recorded.Noise(motion, level_db))
-            network = networks[names.index(record.name) % len(networks)]
+            network = networks[left_out[record.name]]
             refused, found = seconds_of(samples_mv, recorded.FS, network)
             is_wrong = _near_wrong(record, found, len(refused))
             for second in range(SETTLE_S, len(refused)):

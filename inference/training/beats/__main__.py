@@ -19,6 +19,7 @@ import torch
 
 from inference.training.beats.augment import Source
 from inference.training.beats.dataset import Floats, Strip, agreed, annotated, handheld, invented, motion
+from inference.training.beats.folds import FOLDS, SEEN_MOTION, fold_of
 from inference.training.beats.network import BeatNet, arrays_of
 from inference.training.beats.train import SCHEDULE, load_trained, train
 from inference.training.fit import Schedule
@@ -26,8 +27,6 @@ from inference.training.labels import DatasetError
 from ingest.beat_network import WEIGHTS
 
 DEFAULT_RUN = Path("runs/beats")
-FOLDS = 4
-SEEN_MOTION = 0.55  # share of the recorded motion that cross-validation trains with
 PTBXL_FOLDS = range(1, 9)
 N_INVENTED = 4000
 SHARES = {"annotated": 0.42, "agreed": 0.28, "invented": 0.15, "unreadable": 0.06, "readable": 0.09}
@@ -50,8 +49,8 @@ def sources_of(data: Path, fold: int | None) -> tuple[list[Source], Floats]:
     """What to train on and the electrode motion to add; without the recordings of a fold, if one is named."""
     known, read = annotated(data), handheld(data)
     if fold is not None:
-        names = sorted({strip.name for strip in known})
-        known = [strip for strip in known if strip.name not in names[fold::FOLDS]]
+        left_out = fold_of(strip.name for strip in known)
+        known = [strip for strip in known if left_out[strip.name] != fold]
         read = [strip for k, strip in enumerate(read) if k % FOLDS != fold]
     strips: dict[str, Sequence[Strip]] = {
         "annotated": known,
