@@ -4,7 +4,7 @@ It reads a lag plot, x_t - x_(t-k) for three lags k, the diagonals of a recurren
 stands out, compressed so that 0.1 mV and 5 mV both show; then seven convolutions look back 2.5 s.
 Inputs, weights and activations are whole numbers below 2^24 in single precision, where every sum is exact:
 which devices are computed together, in which order and on which machine changes no bit.
-Trained by `inference.training.beats`; what it was trained on and how well it does stands in docs/vitals.md.
+Trained by `inference.training.beats`; what it was trained on and how well it does stands in docs/beats.md.
 """
 
 from dataclasses import dataclass
