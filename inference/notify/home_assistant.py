@@ -13,7 +13,7 @@ import msgspec
 from inference.alarms.alarm import URGENCY, Alarm, AlarmState
 from inference.notify.notice import Ended
 from inference.notify.texts import STARS
-from ingest.topics import service_topic, summary_topic
+from ingest.topics import ID_PATTERN, service_topic, summary_topic
 from ingest.vitals import SignalState, Vitals
 
 DISCOVERY = "homeassistant/device/+/+/config"  # prefix: Home Assistant's default
@@ -162,7 +162,8 @@ def device_of_discovery(topic: str) -> str | None:
     parts = topic.split("/")
     if len(parts) != 5 or not parts[2].startswith(NODE):
         return None
-    return f"{parts[2].removeprefix(NODE)}/{parts[3]}"
+    ids = [parts[2].removeprefix(NODE), parts[3]]
+    return "/".join(ids) if all(ID_PATTERN.fullmatch(each) for each in ids) else None
 
 
 def discovery(device: str) -> bytes:

@@ -75,6 +75,8 @@ class StandInLink:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         assert retain
+        if not topic or {"+", "#"} & set(topic) or len(topic.encode()) > 65535:
+            raise ValueError(f"{topic!r} is no topic to publish on")  # as paho does
         if payload:
             self.retained[topic] = payload
         else:
