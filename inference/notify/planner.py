@@ -103,8 +103,8 @@ class NotificationPlanner:
             if alarm.state is AlarmState.OFF:
                 return
             known = self._tracked[key] = Tracked(alarm)
-        elif alarm.at_us < known.alarm.at_us:
-            return
+        elif 0 < known.alarm.at_us - alarm.at_us <= CLOCK_SET_S * SECOND_US:
+            return  # a repetition; one that is older by more comes from a clock that was set back
         known.alarm = alarm
         known.off_us = self._now_us if alarm.state is AlarmState.OFF else None
         self._consider(key)
