@@ -21,6 +21,7 @@ NODE = "wristlead-"
 VITALS_EVERY_S = 5.0  # a new heart rate is told this often; alarms and the signal at once
 STALE_S = 5.0  # older vitals say nothing about now
 FORGOTTEN_S = 24 * 3600.0  # not heard for so long
+MAX_DEVICES = 10_000  # found, and as many that left: a stranger who invents devices must not fill the memory
 SECOND_US = 1_000_000
 
 
@@ -115,9 +116,13 @@ class HomeState:
         if left is None:
             return []
         self._left_at[device] = (left.vitals.session, left.vitals.last_sample)
+        if len(self._left_at) > MAX_DEVICES:
+            del self._left_at[next(iter(self._left_at))]  # who left first sends no vitals any more
         return [Publication(discovery_topic(device), b""), Publication(summary_topic(device), b"")]
 
     def _find(self, vitals: Vitals, now_us: int) -> list[Publication]:
+        if len(self._devices) >= MAX_DEVICES:
+            return []
         device = _Device(vitals, now_us, self._alarms.setdefault(vitals.device, {}))
         self._devices[vitals.device] = device
         found = Publication(discovery_topic(vitals.device), discovery(vitals.device))
