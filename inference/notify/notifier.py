@@ -209,7 +209,7 @@ class Notifier:
         name = message.topic.rsplit("/", 1)[1]
         if message.retained:
             raise ValueError("it was retained: nobody knows how old it is")
-        if name not in self._planner.outboxes:
+        if (box := self._planner.outboxes.get(name)) is None:
             raise ValueError(f"there is no channel {name!r}")
         if name in self._tests.values():
             raise ValueError("a test of this channel is on its way already")
@@ -218,7 +218,7 @@ class Notifier:
         self._tests[self._test_number] = name
         self._counts["tests"] += 1
         logger.info("%s tests the channel %s", who, name)
-        self._couriers.send(name, self._test_number, write_test(name, who, now_us))
+        self._couriers.send(name, self._test_number, write_test(box.channel, who, now_us))
 
     def _clear_channel(self, message: Message) -> None:
         """Take away what is retained of a channel that is configured no more."""
