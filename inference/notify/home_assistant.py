@@ -23,6 +23,35 @@ STALE_S = 5.0  # older vitals say nothing about now
 FORGOTTEN_S = 24 * 3600.0  # not heard for so long
 MAX_DEVICES = 10_000  # found, and as many that left: a stranger who invents devices must not fill the memory
 SECOND_US = 1_000_000
+SENSORS: dict[str, dict[str, object]] = {
+    "heart_rate": {
+        "name": "Heart rate",
+        "icon": "mdi:heart-pulse",
+        "unit_of_measurement": "bpm",
+        "state_class": "measurement",
+        "value_template": "{{ value_json.heart_rate_bpm }}",
+    },
+    "signal": {
+        "name": "Signal",
+        "icon": "mdi:pulse",
+        "value_template": "{{ value_json.signal }}",
+    },
+    "alarm": {
+        "name": "Alarm",
+        "icon": "mdi:alarm-light",
+        "device_class": "enum",
+        "options": ["none", *(priority.value for priority in STARS)],
+        "value_template": "{{ value_json.alarm }}",
+    },
+    "battery": {
+        "name": "Battery",
+        "device_class": "battery",
+        "unit_of_measurement": "%",
+        "state_class": "measurement",
+        "entity_category": "diagnostic",
+        "value_template": "{{ value_json.battery }}",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,36 +203,7 @@ def device_of_discovery(topic: str) -> str | None:
 def discovery(device: str) -> bytes:
     """The device with its four sensors; they are available while the notifier is."""
     state = summary_topic(device)
-    sensors: dict[str, dict[str, object]] = {
-        "heart_rate": {
-            "name": "Heart rate",
-            "icon": "mdi:heart-pulse",
-            "unit_of_measurement": "bpm",
-            "state_class": "measurement",
-            "value_template": "{{ value_json.heart_rate_bpm }}",
-        },
-        "signal": {
-            "name": "Signal",
-            "icon": "mdi:pulse",
-            "value_template": "{{ value_json.signal }}",
-        },
-        "alarm": {
-            "name": "Alarm",
-            "icon": "mdi:alarm-light",
-            "device_class": "enum",
-            "options": ["none", *(priority.value for priority in STARS)],
-            "value_template": "{{ value_json.alarm }}",
-            "json_attributes_topic": state,
-        },
-        "battery": {
-            "name": "Battery",
-            "device_class": "battery",
-            "unit_of_measurement": "%",
-            "state_class": "measurement",
-            "entity_category": "diagnostic",
-            "value_template": "{{ value_json.battery }}",
-        },
-    }
+    sensors = {**SENSORS, "alarm": {**SENSORS["alarm"], "json_attributes_topic": state}}
     payload = {
         "dev": {"ids": [f"wristlead/{device}"], "name": device, "mf": "Wristlead"},
         "o": {"name": "Wristlead"},
