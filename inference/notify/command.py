@@ -19,11 +19,11 @@ def list_channels(settings: Settings) -> str:
 def send_test(settings: Settings, name: str) -> str:
     """Send a test on one channel and say that it was taken; raises SystemExit when it was not."""
     config = _load(settings)
-    names = [each.name for each in config.channel]
-    if name not in names:
-        raise SystemExit(f"there is no channel {name!r}: {settings.notify_config} has {', '.join(names)}")
+    channels = {each.name: each for each in config.channel}
+    if name not in channels:
+        raise SystemExit(f"there is no channel {name!r}: {settings.notify_config} has {', '.join(channels)}")
     delivers, _ = open_channels(config, os.environ)
-    reason = delivers[name](write_test(name, "the command line", time.time_ns() // 1000))
+    reason = delivers[name](write_test(channels[name], "the command line", time.time_ns() // 1000))
     if reason is not None:
         raise SystemExit(f"{name} did not take the test: {reason}")
     return f"{name} took the test; look whether it arrived"

@@ -9,11 +9,15 @@ import re
 import threading
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from inference.alarms.alarm import AlarmPriority
 from inference.notify.configuration import ChannelError
 from inference.notify.texts import Letter
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
 
 MAX_REASON = 200  # characters
 BLOT = "..."
@@ -45,21 +49,7 @@ def open_channel(url: str) -> Deliver:
     """What sends letters to an apprise address; raises ChannelError when the address is none."""
     import apprise  # noqa: PLC0415 - which may be missing, and costs 0.4 s
 
-    _keep_to_ourselves()
-    asset = apprise.AppriseAsset(
-        app_id="Wristlead",
-        app_desc="Wristlead",
-        app_url="",
-        image_url_mask="",  # else phones load a picture from apprise's own address
-        image_url_logo="",
-        storage_mode=apprise.PersistentStoreMode.MEMORY,  # no files in the home
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # its e-mail plugin loads imghdr (Python < 3.13)
-        plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
-    if not isinstance(plugin, apprise.NotifyBase):
-        raise ChannelError("the address is not one that apprise reads: docs/notify.md has examples")
-    plugin.request_rate_per_sec = 0  # else a second alarm waits up to 5.5 s: our own bucket is the limit
+    plugin = _open_plugin(url)
     types = {
         AlarmPriority.HIGH: apprise.NotifyType.FAILURE,
         AlarmPriority.MEDIUM: apprise.NotifyType.WARNING,
@@ -99,6 +89,27 @@ def redact(text: str, url: str) -> str:
     for piece in sorted(known, key=len, reverse=True):
         text = text.replace(piece, BLOT)
     return " ".join(text.split())[:MAX_REASON]
+
+
+def _open_plugin(url: str) -> "NotifyBase":
+    import apprise  # noqa: PLC0415 - as above
+
+    _keep_to_ourselves()
+    asset = apprise.AppriseAsset(
+        app_id="Wristlead",
+        app_desc="Wristlead",
+        app_url="",
+        image_url_mask="",  # else phones load a picture from apprise's own address
+        image_url_logo="",
+        storage_mode=apprise.PersistentStoreMode.MEMORY,  # no files in the home
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its e-mail plugin loads imghdr (Python < 3.13)
+        plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if not isinstance(plugin, apprise.NotifyBase):
+        raise ChannelError("the address is not one that apprise reads: docs/notify.md has examples")
+    plugin.request_rate_per_sec = 0  # else a second alarm waits up to 5.5 s: our own bucket is the limit
+    return plugin
 
 
 def _keep_to_ourselves() -> None:

@@ -13,7 +13,7 @@ import msgspec
 from inference.alarms.alarm import URGENCY, Alarm, AlarmState
 from inference.notify.notice import Ended
 from inference.notify.texts import STARS
-from ingest.topics import service_topic, summary_topic
+from ingest.topics import ID_PATTERN, service_topic, summary_topic
 from ingest.vitals import SignalState, Vitals
 
 DISCOVERY = "homeassistant/device/+/+/config"  # prefix: Home Assistant's default
@@ -21,7 +21,37 @@ NODE = "wristlead-"
 VITALS_EVERY_S = 5.0  # a new heart rate is told this often; alarms and the signal at once
 STALE_S = 5.0  # older vitals say nothing about now
 FORGOTTEN_S = 24 * 3600.0  # not heard for so long
+MAX_DEVICES = 10_000  # found, and as many that left: a stranger who invents devices must not fill the memory
 SECOND_US = 1_000_000
+SENSORS: dict[str, dict[str, object]] = {
+    "heart_rate": {
+        "name": "Heart rate",
+        "icon": "mdi:heart-pulse",
+        "unit_of_measurement": "bpm",
+        "state_class": "measurement",
+        "value_template": "{{ value_json.heart_rate_bpm }}",
+    },
+    "signal": {
+        "name": "Signal",
+        "icon": "mdi:pulse",
+        "value_template": "{{ value_json.signal }}",
+    },
+    "alarm": {
+        "name": "Alarm",
+        "icon": "mdi:alarm-light",
+        "device_class": "enum",
+        "options": ["none", *(priority.value for priority in STARS)],
+        "value_template": "{{ value_json.alarm }}",
+    },
+    "battery": {
+        "name": "Battery",
+        "device_class": "battery",
+        "unit_of_measurement": "%",
+        "state_class": "measurement",
+        "entity_category": "diagnostic",
+        "value_template": "{{ value_json.battery }}",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +145,13 @@ class HomeState:
         if left is None:
             return []
         self._left_at[device] = (left.vitals.session, left.vitals.last_sample)
+        if len(self._left_at) > MAX_DEVICES:
+            del self._left_at[next(iter(self._left_at))]  # who left first sends no vitals any more
         return [Publication(discovery_topic(device), b""), Publication(summary_topic(device), b"")]
 
     def _find(self, vitals: Vitals, now_us: int) -> list[Publication]:
+        if len(self._devices) >= MAX_DEVICES:
+            return []
         device = _Device(vitals, now_us, self._alarms.setdefault(vitals.device, {}))
         self._devices[vitals.device] = device
         found = Publication(discovery_topic(vitals.device), discovery(vitals.device))
@@ -162,42 +196,14 @@ def device_of_discovery(topic: str) -> str | None:
     parts = topic.split("/")
     if len(parts) != 5 or not parts[2].startswith(NODE):
         return None
-    return f"{parts[2].removeprefix(NODE)}/{parts[3]}"
+    ids = [parts[2].removeprefix(NODE), parts[3]]
+    return "/".join(ids) if all(ID_PATTERN.fullmatch(each) for each in ids) else None
 
 
 def discovery(device: str) -> bytes:
     """The device with its four sensors; they are available while the notifier is."""
     state = summary_topic(device)
-    sensors: dict[str, dict[str, object]] = {
-        "heart_rate": {
-            "name": "Heart rate",
-            "icon": "mdi:heart-pulse",
-            "unit_of_measurement": "bpm",
-            "state_class": "measurement",
-            "value_template": "{{ value_json.heart_rate_bpm }}",
-        },
-        "signal": {
-            "name": "Signal",
-            "icon": "mdi:pulse",
-            "value_template": "{{ value_json.signal }}",
-        },
-        "alarm": {
-            "name": "Alarm",
-            "icon": "mdi:alarm-light",
-            "device_class": "enum",
-            "options": ["none", *(priority.value for priority in STARS)],
-            "value_template": "{{ value_json.alarm }}",
-            "json_attributes_topic": state,
-        },
-        "battery": {
-            "name": "Battery",
-            "device_class": "battery",
-            "unit_of_measurement": "%",
-            "state_class": "measurement",
-            "entity_category": "diagnostic",
-            "value_template": "{{ value_json.battery }}",
-        },
-    }
+    sensors = {**SENSORS, "alarm": {**SENSORS["alarm"], "json_attributes_topic": state}}
     payload = {
         "dev": {"ids": [f"wristlead/{device}"], "name": device, "mf": "Wristlead"},
         "o": {"name": "Wristlead"},

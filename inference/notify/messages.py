@@ -1,6 +1,6 @@
 """MQTT messages of others -> what the notifier takes in; and the JSON of a channel's state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -8,10 +8,13 @@ from inference.alarms.alarm import Alarm, AlarmPriority
 from inference.notify.notice import Ended
 from inference.notify.outbox import Outbox
 from inference.notify.texts import MAX_NAME
-from ingest.topics import device_of
-from ingest.vitals import Vitals
+from ingest.topics import ID_PATTERN, device_of
+from ingest.vitals import RATE_RANGE_BPM, Vitals
+from ingest.wire import END_OF_TIME_US
 
 MAX_WHO = 64  # characters
+MAX_TEXT = 200  # characters of an alarm's words
+MAX_COUNT = 2**31  # of retriggers, and of passing on: no life has as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,14 @@ class ChannelState:
     last_sent_us: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Second:
+    """One second of a site; a refused record does not cost the others."""
+
+    vitals: list[Vitals] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # reasons
+
+
 class _Who(msgspec.Struct, frozen=True):
     who: str
 
@@ -39,18 +50,33 @@ class _Meta(msgspec.Struct, frozen=True):
 _alarm_decoder = msgspec.json.Decoder(Alarm)
 _who_decoder = msgspec.json.Decoder(_Who)
 _meta_decoder = msgspec.json.Decoder(_Meta)
-_vitals_decoder = msgspec.json.Decoder(list[Vitals])
+_raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_vitals_decoder = msgspec.json.Decoder(Vitals)
 
 
 def decode_alarm(topic: str, payload: bytes) -> Alarm | Ended:
     """The newest state of an alarm; an empty payload says that it is off. Raises ValueError."""
     device, kind = device_of(topic), topic.rsplit("/", 1)[1]
+    if topic.count("/") != 5:
+        raise ValueError(f"topic {topic!r} names no alarm: want wl/v1/alarm/site/device/kind")
     if not payload:
         return Ended(device, kind)
     alarm = _alarm_decoder.decode(payload)
     if (alarm.device, alarm.kind.value) != (device, kind):
         raise ValueError(f"the alarm is {alarm.kind} of {alarm.device}, its topic says {kind} of {device}")
-    return alarm
+    check_numbers(alarm)
+    who = None if alarm.who is None else _printable(alarm.who, MAX_WHO)
+    return replace(alarm, text=_printable(alarm.text, MAX_TEXT), who=who or None)
+
+
+def check_numbers(alarm: Alarm) -> None:
+    """Raises ValueError where a time cannot be written as a date, or a count cannot be one."""
+    for name, value_us in (("since_us", alarm.since_us), ("at_us", alarm.at_us)):
+        if not 0 <= value_us < END_OF_TIME_US:
+            raise ValueError(f"{name} is {value_us}, want microseconds of the years 1970 to 9999")
+    for name, value in (("count", alarm.count), ("escalation", alarm.escalation)):
+        if not 0 <= value < MAX_COUNT:
+            raise ValueError(f"{name} is {value}, want 0 to {MAX_COUNT - 1}")
 
 
 def decode_test(payload: bytes) -> str:
@@ -67,9 +93,17 @@ def decode_name(payload: bytes) -> str | None:
     return _printable(name or "", MAX_NAME) or None
 
 
-def decode_vitals(payload: bytes) -> list[Vitals]:
-    """One second of a site. Raises ValueError."""
-    return _vitals_decoder.decode(payload)
+def decode_vitals(payload: bytes) -> Second:
+    """One second of a site. Raises ValueError where it is no list at all."""
+    second = Second()
+    for raw in _raw_list_decoder.decode(payload):
+        try:
+            vitals = _vitals_decoder.decode(raw)
+            _check_vitals(vitals)
+            second.vitals.append(vitals)
+        except (ValueError, RecursionError) as error:
+            second.refused.append(str(error))
+    return second
 
 
 def encode_channel(box: Outbox, started_us: int) -> bytes:
@@ -86,6 +120,22 @@ def encode_channel(box: Outbox, started_us: int) -> bytes:
         last_sent_us=memory.last_sent_us,
     )
     return msgspec.json.encode(state)
+
+
+def _check_vitals(vitals: Vitals) -> None:
+    """Raises ValueError where the device cannot be part of a topic, or what is published cannot be true."""
+    ids = vitals.device.split("/")
+    if len(ids) != 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
+        raise ValueError(
+            f"device is {vitals.device[:140]!r}, want site/device of [A-Za-z0-9_-], 1 to 64 each"
+        )
+    rate_bpm, (low, high) = vitals.heart_rate_bpm, RATE_RANGE_BPM
+    if rate_bpm is not None and not low <= rate_bpm <= high:
+        raise ValueError(
+            f"heart_rate_bpm of {vitals.device} is {rate_bpm:g}, want {low:g} to {high:g} or null"
+        )
+    if vitals.battery is not None and not 0 <= vitals.battery <= 100:
+        raise ValueError(f"battery of {vitals.device} is {vitals.battery}, want 0 to 100 or null")
 
 
 def _printable(text: str, most: int) -> str:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -99,7 +98,7 @@ class Notifier:
                 self._planner.restore(memory)
         except SQLAlchemyError as error:
             self._note_store(str(getattr(error, "orig", None) or error))
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             logger.warning("what was told before is not readable (%s): what is on is told again", error)
         for name, box in self._planner.outboxes.items():
             box.memory.reason, box.memory.judged_us = self._broken.get(name), self._started_us
@@ -164,10 +163,13 @@ class Notifier:
                     self._take_name(message)
                 case _ if self._home is not None:
                     self._take_home(self._home, what, message, now_us)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            self._counts["refused"] += 1
-            logger.warning("refused a message on %s: %s", message.topic, error)
+        except (ValueError, RecursionError) as error:
+            self._refuse(message, str(error))
         return []
+
+    def _refuse(self, message: Message, reason: str) -> None:
+        self._counts["refused"] += 1
+        logger.warning("refused a message on %s: %s", message.topic, reason)
 
     def _take_alarm(self, message: Message, now_us: int) -> list[Notice]:
         change = decode_alarm(message.topic, message.payload)
@@ -188,7 +190,10 @@ class Notifier:
 
     def _take_home(self, home: HomeState, what: str, message: Message, now_us: int) -> None:
         if what == "vitals" and not message.retained:
-            for vitals in decode_vitals(message.payload):
+            second = decode_vitals(message.payload)
+            for reason in second.refused:
+                self._refuse(message, reason)
+            for vitals in second.vitals:
                 self._publish(home.on_vitals(vitals, now_us))
         elif what == "discharge" and not message.retained:
             self._publish(home.forget(device_of(message.topic)))
@@ -204,7 +209,7 @@ class Notifier:
         name = message.topic.rsplit("/", 1)[1]
         if message.retained:
             raise ValueError("it was retained: nobody knows how old it is")
-        if name not in self._planner.outboxes:
+        if (box := self._planner.outboxes.get(name)) is None:
             raise ValueError(f"there is no channel {name!r}")
         if name in self._tests.values():
             raise ValueError("a test of this channel is on its way already")
@@ -213,7 +218,7 @@ class Notifier:
         self._tests[self._test_number] = name
         self._counts["tests"] += 1
         logger.info("%s tests the channel %s", who, name)
-        self._couriers.send(name, self._test_number, write_test(name, who, now_us))
+        self._couriers.send(name, self._test_number, write_test(box.channel, who, now_us))
 
     def _clear_channel(self, message: Message) -> None:
         """Take away what is retained of a channel that is configured no more."""

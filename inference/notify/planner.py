@@ -13,6 +13,7 @@ import msgspec
 from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
 from inference.alarms.events import Tick
 from inference.notify.configuration import NotifyConfig
+from inference.notify.messages import check_numbers
 from inference.notify.notice import DeliveryResult, Ended, Notice
 from inference.notify.outbox import SECOND_US, UNSEEN, Outbox, OutboxMemory, key_of
 
@@ -85,8 +86,10 @@ class NotificationPlanner:
         return msgspec.json.encode(PlannerMemory(self._tracked, boxes, self._number))
 
     def restore(self, snapshot: bytes) -> None:
-        """Continue from a snapshot; raises msgspec.DecodeError when it is not readable."""
+        """Continue from a snapshot; raises ValueError when it is not readable."""
         memory = msgspec.json.decode(snapshot, type=PlannerMemory)
+        for one in memory.tracked.values():
+            check_numbers(one.alarm)
         self._tracked, self._number = memory.tracked, memory.number
         for name, box in self._outboxes.items():
             known = memory.outboxes.get(name, OutboxMemory())
@@ -100,8 +103,8 @@ class NotificationPlanner:
             if alarm.state is AlarmState.OFF:
                 return
             known = self._tracked[key] = Tracked(alarm)
-        elif alarm.at_us < known.alarm.at_us:
-            return
+        elif 0 < known.alarm.at_us - alarm.at_us <= CLOCK_SET_S * SECOND_US:
+            return  # a repetition; one that is older by more comes from a clock that was set back
         known.alarm = alarm
         known.off_us = self._now_us if alarm.state is AlarmState.OFF else None
         self._consider(key)

@@ -34,28 +34,13 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     config = _configured(settings)
-    delivers, broken = open_channels(config, os.environ)
-    for name, reason in broken.items():
-        logger.warning("the channel %s cannot be used: %s", name, reason)
     link = MqttLink(
         settings.broker_address,
         "wristlead-notify",
         service="notify",
         counters=lambda: service.counters(),  # noqa: PLW0108 - the service comes after its link
     )
-
-    def open_engine() -> Engine:
-        return open_store(settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
-
-    service = Notifier(
-        link,
-        open_engine,
-        NotificationPlanner(config),
-        Couriers(delivers),
-        broken=broken,
-        home=HomeState() if settings.home_assistant else None,
-        dashboard_url=settings.dashboard_url,
-    )
+    service = _build(settings, config, link)
     link.on_beat = serve_metrics("notify", settings.metrics_port)
     _subscribe(link, config, with_home=settings.home_assistant)
     try:
@@ -67,6 +52,25 @@ def run(settings: Settings) -> None:
         service.stop()
     finally:
         link.close()
+
+
+def _build(settings: Settings, config: NotifyConfig, link: MqttLink) -> Notifier:
+    delivers, broken = open_channels(config, os.environ)
+    for name, reason in broken.items():
+        logger.warning("the channel %s cannot be used: %s", name, reason)
+
+    def open_engine() -> Engine:
+        return open_store(settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
+
+    return Notifier(
+        link,
+        open_engine,
+        NotificationPlanner(config),
+        Couriers(delivers),
+        broken=broken,
+        home=HomeState() if settings.home_assistant else None,
+        dashboard_url=settings.dashboard_url,
+    )
 
 
 def _subscribe(link: MqttLink, config: NotifyConfig, *, with_home: bool) -> None:

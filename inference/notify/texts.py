@@ -54,9 +54,10 @@ def write_letter(notice: Notice, channel: Channel, wording: Wording) -> Letter:
     return Letter(title, "\n\n".join([*parts, RESEARCH_USE]), priority)
 
 
-def write_test(name: str, who: str, at_us: int) -> Letter:
-    """The message of a test."""
-    body = f"A test of the channel {name}, asked for by {who} at {_time(at_us)}. It is about no patient."
+def write_test(channel: Channel, who: str, at_us: int) -> Letter:
+    """The message of a test; who asked for it leaves only where the channel shows names."""
+    asked = f"asked for by {who}" if channel.show_names else "asked for"
+    body = f"A test of the channel {channel.name}, {asked} at {_time(at_us)}. It is about no patient."
     return Letter("Test from Wristlead", f"{body}\n\n{RESEARCH_USE}", None)
 
 

@@ -110,6 +110,25 @@ def test_a_device_that_left_is_taken_away(*, is_discharged: bool) -> None:
     assert home.on_vitals(replace(VITALS, last_sample=1000), at(FORGOTTEN_S + 5))
 
 
+def test_invented_devices_fill_no_memory_and_take_no_place_from_those_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("inference.notify.home_assistant.MAX_DEVICES", 3)
+    home = HomeState()
+    home.on_vitals(VITALS, at(0))
+    for n in range(10):  # they come and leave again
+        home.on_vitals(replace(VITALS, device=f"x/{n}"), at(1))
+        home.forget(f"x/{n}")
+    assert list(home._left_at) == ["x/7", "x/8", "x/9"]
+    found = [bool(home.on_vitals(replace(VITALS, device=f"y/{n}"), at(2))) for n in range(10)]
+    assert found == [True, True] + [False] * 8
+    assert home.adopt("y/9", at(2)) == []
+    (told,) = summaries(home.on_alarm(ALARM, at(3)))
+    assert told["alarm"] == "high"
+    home.forget("y/0")
+    assert home.on_vitals(replace(VITALS, device="y/9"), at(4))
+
+
 def test_a_device_of_an_earlier_run_is_kept_and_forgotten_like_any() -> None:
     home = HomeState()
     assert summaries(home.adopt(DEVICE, at(0)))[0]["signal"] == "no data"

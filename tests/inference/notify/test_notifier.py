@@ -75,6 +75,8 @@ class StandInLink:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         assert retain
+        if not topic or {"+", "#"} & set(topic) or len(topic.encode()) > 65535:
+            raise ValueError(f"{topic!r} is no topic to publish on")  # as paho does
         if payload:
             self.retained[topic] = payload
         else:
@@ -233,6 +235,7 @@ def test_a_test_is_sent_and_reported_also_when_it_fails(url: str) -> None:
     bench.link.bring(channel_test_topic("phone"), b'{"who":"Kim"}')
     bench.step()
     assert bench.letters[0][1].title == "Test from Wristlead"
+    assert "Kim" not in bench.letters[0][1].body
     assert bench.state("phone")["sent"] == 1
     bench.reasons["phone"] = "no answer"
     bench.link.bring(channel_test_topic("phone"), b'{"who":"Kim"}')
@@ -413,7 +416,7 @@ def test_a_dead_channel_says_that_it_fails_the_next_is_told_and_a_test_finds_it_
         house.await_that(lambda: house.state("dead").get("ok") is False)
         assert "127.0.0.1" not in house.state("dead")["reason"]
         house.link.publish(channel_test_topic("phone"), b'{"who":"Kim"}', qos=1)
-        assert "asked for by Kim" in phone.came.get(timeout=30)["message"]
+        assert "A test of the channel phone, asked for at" in phone.came.get(timeout=30)["message"]
         house.await_that(lambda: house.state("phone").get("sent") == 2)
 
 

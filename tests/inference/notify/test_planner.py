@@ -368,6 +368,19 @@ def test_an_older_state_that_comes_late_changes_nothing() -> None:
     assert planner.push(alarm(at_us=START_US + 1)) == []
 
 
+@pytest.mark.parametrize("back_s", [3, 60, 3600])
+def test_what_becomes_of_an_alarm_after_a_clock_was_set_back_counts(back_s: float) -> None:
+    planner = NotificationPlanner(config(channel(follow_up=True), channel("doctor", level=1), other_s=0))
+    planner.push(tick(0))
+    (notice,) = planner.push(alarm())
+    planner.push(result(notice))
+    planner.push(tick(-back_s))
+    passed_on = alarm(escalation=1, at_us=START_US - round(back_s * SECOND_US))
+    assert told(planner.push(passed_on)) == [("doctor", ["asystole"])]
+    (seen,) = planner.push(replace(passed_on, state=AlarmState.ACK))
+    assert (seen.channel, seen.is_quiet) == ("phone", True)
+
+
 def test_a_clock_that_is_set_back_holds_nothing_up() -> None:
     planner = NotificationPlanner(config(other_s=5))
     planner.push(tick(10_000))

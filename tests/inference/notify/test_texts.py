@@ -96,7 +96,12 @@ def test_a_follow_up_is_quiet_and_says_what_became_of_it() -> None:
     assert many.title == "2 alarms ended or acknowledged - icu"
 
 
-def test_a_test_says_that_it_is_one() -> None:
-    letter = write_test("phone", "Kim", SINCE_US)
+@pytest.mark.parametrize(("show_names", "asked"), [(False, "asked for"), (True, "asked for by Kim")])
+def test_a_test_says_that_it_is_one_and_who_asked_only_where_names_may_leave(
+    *, show_names: bool, asked: str
+) -> None:
+    letter = write_test(channel(show_names=show_names), "Kim", SINCE_US)
     assert letter.title == "Test from Wristlead"
-    assert "asked for by Kim at 2026-11-25 10:30:05 UTC. It is about no patient." in letter.body
+    assert letter.body.splitlines()[0] == (
+        f"A test of the channel phone, {asked} at 2026-11-25 10:30:05 UTC. It is about no patient."
+    )
