@@ -7,7 +7,7 @@ import { setData, setText, setTitle, texts } from "./words.mjs";
 
 const KEY = "wristlead-sound";
 const PRIORITIES = ["high", "medium", "low"];
-const LOST_AFTER_S = 10; // a page that is not live cannot know of alarms: it says so with the low sound
+const LOST_AFTER_S = 10; // so long without server, broker or alarm service: nobody could tell of an alarm
 
 // Pulses as [start, length] in seconds; the burst comes again `every` seconds. Spacing as in IEC 60601-1-8:
 // high twice five pulses in groups of three and two, medium three, low one.
@@ -22,12 +22,22 @@ function fives(from) {
   return [0, 0.25, 0.5, 0.9, 1.15].map((start) => [from + start, 0.15]);
 }
 
-// The most urgent priority that asks for sound, or null.
+// For how many seconds nothing here can know of alarms; 0 while it can.
+export function deafS(live) {
+  if (!live.isLive) return live.silentS();
+  const { broker, broker_since_us: brokerUs, services } = live.state;
+  const alarms = services.find(({ name }) => name === "alarms");
+  const sinceUs = broker ? (alarms?.is_missing ? alarms.since_us : null) : brokerUs;
+  return sinceUs === null ? 0 : (live.nowUs() - sinceUs) / 1e6;
+}
+
+// The most urgent priority that asks for sound, or null. What is known to sound goes on: it may still be there.
 export function loudest(live) {
-  if (!live.isLive) return live.silentS() > LOST_AFTER_S ? "low" : null;
+  const isDeaf = deafS(live) > LOST_AFTER_S;
+  if (!live.isLive) return isDeaf ? "low" : null;
   const alarms = [...live.patients.values()].flatMap((patient) => patient.alarms).concat(live.state.own_alarms);
   const sounding = new Set(alarms.filter((alarm) => alarm.sounding).map((alarm) => alarm.priority));
-  return PRIORITIES.find((priority) => sounding.has(priority)) ?? null;
+  return PRIORITIES.find((priority) => sounding.has(priority)) ?? (isDeaf ? "low" : null);
 }
 
 export class Sound {

@@ -253,8 +253,11 @@ def test_a_channel_is_tested_and_its_outcome_is_read(ward: Ward, dashboard: Dash
 
 SOUND_LAWS = """async () => {
   const { BURSTS, HARMONICS, loudest } = await import('/assets/sound.mjs');
-  const live = (...alarms) => ({
-    isLive: true, patients: new Map([['a', { alarms }]]), state: { own_alarms: [] },
+  const alarms_heard = [{ name: 'alarms', is_missing: false, since_us: 0 }];
+  const heard = { broker: true, broker_since_us: 0, services: alarms_heard };
+  const liveWith = (state, ...alarms) => ({
+    isLive: true, nowUs: () => 60e6, patients: new Map([['a', { alarms }]]),
+    state: { ...heard, own_alarms: [], ...state },
   });
   const alarm = (priority, sounding = true) => ({ priority, sounding });
   return {
@@ -309,9 +312,18 @@ def test_no_page_is_wider_than_a_phone(ward: Ward, dashboard: Dashboard, page: P
     page.set_viewport_size({"width": 390, "height": 844})
     ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 6 s")
     ward.publish("wl/v1/channel/phone", CHANNEL | {"sent": 3, "last_sent_us": now_us()}, retain=True)
+  const live = (...alarms) => liveWith({}, ...alarms);
+  const noBroker = (s) => ({ broker: false, broker_since_us: (60 - s) * 1e6 });
+  const noAlarms = (s) => ({ services: [{ name: 'alarms', is_missing: true, since_us: (60 - s) * 1e6 }] });
     ward.publish("wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B."}, retain=True)
     for path in ("/", "/alarms", "/channels", f"/patient/{BED}"):
         visit(page, dashboard, path)
         expect(page.locator("#paused")).to_be_visible()
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+    deaf: [noBroker, noAlarms].flatMap((lost) => [
+      loudest(liveWith(lost(9))), loudest(liveWith(lost(11))),
+      loudest(liveWith(lost(11), alarm('high', false))), loudest(liveWith(lost(11), alarm('high'))),
+    ]),
+    # Nobody can tell of an alarm without the broker or the alarm service, least of all of its own absence.
+    assert laws["deaf"] == [None, "low", "low", "high"] * 2
