@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.house import Channel, Pause, ServiceState
-from dashboard.monitor import PatientState, Segment
+from dashboard.patient_state import PatientState, Segment
 from inference.alarms.alarm import Alarm
+from inference.alarms.messages import Refusal
 
 MAGIC = b"WL"
 VERSION = 1
@@ -44,6 +45,7 @@ class StateFrame:
     services: tuple[ServiceState, ...]
     channels: tuple[Channel, ...]  # by which notifications leave
     own_alarms: tuple[Alarm, ...]  # of Wristlead's own parts
+    own_refusals: dict[str, Refusal]  # by part: of the newest request to discharge it that was not done
     paused: Pause | None  # may be over: `until_us` says
     devices: tuple[str, ...]  # all of them, in the order of the wall
     patients: tuple[PatientState, ...]  # those that changed since the last frame

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from inference.alarms.alarm import Alarm, AlarmState
+from inference.alarms.messages import Refusal
 from ingest import topics
 from ingest.store.schema import STORE_OK
 
@@ -12,6 +13,7 @@ EXPECTED_SERVICES = ("ingest", "inference", "alarms")
 MISSING_AFTER_S = 2.2  # heartbeats come each second; the page must name a missing service within 3 s
 TROUBLE_AFTER_S = 3.0  # a store that another writer locks for a second is no news
 MAX_CHANNELS = 64
+MAX_ALARMS = 256  # of Wristlead's own parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ _beat_decoder = msgspec.json.Decoder(_Beat)
 _pause_decoder = msgspec.json.Decoder(Pause)
 _channel_decoder = msgspec.json.Decoder(Channel)
 _alarm_decoder = msgspec.json.Decoder(Alarm)
+_refusal_decoder = msgspec.json.Decoder(Refusal)
 
 
 class House:
@@ -75,6 +78,7 @@ class House:
         self._trouble: dict[str, tuple[int, str]] = {}  # of a service with its store: since when, and why
         self._channels: dict[str, Channel] = {}
         self._alarms: dict[tuple[str, str], Alarm] = {}
+        self._refusals: dict[str, Refusal] = {}
 
     def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> bool:
         """Take a message if it is about the house; False when it is not.
@@ -91,6 +95,8 @@ class House:
                 self._take_channel(name, payload)
             case "alarm", [topics.OWN_SITE, name, kind]:
                 self._take_alarm(name, kind, payload)
+            case "refusal", ["discharge", topics.OWN_SITE, name] if self.has_alarm(name):
+                self._refusals[f"{topics.OWN_SITE}/{name}"] = _refusal_decoder.decode(payload)
             case _:
                 return False
         return True
@@ -121,6 +127,14 @@ class House:
     def alarm(self, name: str, kind: str) -> Alarm | None:
         """That alarm of a part of the house, if it is not off."""
         return self._alarms.get((name, kind))
+
+    def has_alarm(self, name: str) -> bool:
+        """True when that part of the house has an alarm that is not off."""
+        return any(part == name for part, _ in self._alarms)
+
+    def refusals(self) -> dict[str, Refusal]:
+        """By "wristlead/name": why the newest request to discharge that part was not done."""
+        return dict(self._refusals)
 
     def has_channel(self, name: str) -> bool:
         """True when a notification channel of that name is known."""
@@ -157,5 +171,8 @@ class House:
         alarm = _alarm_decoder.decode(payload) if payload else None
         if alarm is None or alarm.state is AlarmState.OFF:
             self._alarms.pop((name, kind), None)
+            self._refusals.pop(f"{topics.OWN_SITE}/{name}", None)
+        elif (name, kind) not in self._alarms and len(self._alarms) >= MAX_ALARMS:
+            raise ValueError(f"alarm {kind} of {name} is one more than the {MAX_ALARMS} kept")
         else:
             self._alarms[name, kind] = alarm

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from dashboard.frames import StateFrame
-from dashboard.monitor import Monitor, Revisions, Segment
+from dashboard.monitor import Monitor, Revisions
+from dashboard.patient_state import Segment
 from dashboard.requests import Request
 from inference.alarms.alarm import Alarm
 from ingest import topics
@@ -25,7 +26,6 @@ KEPT = (  # by the broker, or said once
     topics.PAUSED,
     topics.LIMITS_IN_FORCE,
     topics.CHANNELS,
-    topics.DISCHARGE,
     topics.REFUSALS,
 )
 
@@ -129,6 +129,7 @@ class Hub:
                 self._monitor.house.services(now_us),
                 self._monitor.house.channels(),
                 self._monitor.house.alarms(),
+                self._monitor.house.refusals(),
                 self._monitor.house.paused,
                 self._monitor.devices(),
                 self._monitor.patients(browser.revisions),

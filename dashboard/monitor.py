@@ -1,21 +1,19 @@
 """Messages from devices and services -> the newest state of every patient and service; no I/O.
 
 Samples are kept by their index and handed on as they come: the browser places them by index, so that a late
-chunk fills its own hole and nothing waits here (docs/decisions.md).
+chunk fills its own hole and nothing waits here (docs/decisions.md). A patient is there from the first
+samples, vitals, alarm or limits of a device until the alarm service has taken the limits away.
 """
 
 import logging
 import re
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from dashboard.house import House
-from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
+from dashboard.patient_state import About, Meta, Patient, PatientState, Segment, Status, name_of, state_of
+from inference.alarms.alarm import Alarm, AlarmState
 from inference.alarms.limits import LimitsInForce
 from inference.alarms.messages import Refusal
 from inference.verdict import Verdict
@@ -28,76 +26,9 @@ HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
 MAX_INDEX = 1 << 16  # frames.py sends it in two bytes
 Revisions = dict[str, tuple[int, int]]  # by device: (index, revision) of the state that a page has
-_PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
-_STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)  # eq=False: two arrays have no single truth value
-class Segment:
-    """Consecutive samples of one patient's shown lead, as they came."""
-
-    device: str  # "site/device"
-    index: int  # of the patient in this process, the browser's short name for it
-    session: int
-    first_sample: int
-    fs: float  # Hz
-    flags: ChunkFlag
-    samples_mv: NDArray[np.float32]  # (n_samples,)
-    received_us: int  # wall clock of arrival
-
-
-@dataclass(frozen=True, slots=True)
-class PatientState:
-    """What the page shows of one patient; None is unknown. Times are Unix microseconds of arrival here."""
-
-    device: str  # "site/device"
-    index: int
-    name: str
-    source: str | None  # "replay" or "synthetic"; None for a real device
-    lead: str | None
-    online: bool | None
-    battery: int | None  # per cent
-    data_at_us: int | None  # newest samples
-    vitals_at_us: int | None
-    vitals: Vitals | None
-    verdict: Verdict | None
-    alarms: tuple[Alarm, ...]  # worst first, none that is off
-    limits: LimitsInForce | None
-    refusal: Refusal | None  # of the newest request about the patient's limits that was not done
-
-
-class _Meta(msgspec.Struct, frozen=True):
-    """The part of a device's retained description that is shown; the rest is the device's own."""
-
-    name: str | None = None
-    source: str | None = None
-    lead: str | list[str] | None = None
-
-
-class _Status(msgspec.Struct, frozen=True):
-    online: bool | None = None
-    battery: float | None = None
-
-
-@dataclass(slots=True)
-class _Patient:
-    device: str
-    index: int
-    revision: int = 0  # grows with every change of slow state; samples do not count
-    meta: _Meta = field(default_factory=_Meta)
-    status: _Status = field(default_factory=_Status)
-    lead: str | None = None
-    vitals: Vitals | None = None
-    vitals_at_us: int | None = None
-    verdict: Verdict | None = None
-    alarms: dict[str, Alarm] = field(default_factory=dict)
-    limits: LimitsInForce | None = None
-    refusal: Refusal | None = None
-    data_at_us: int | None = None
-    segments: deque[Segment] = field(default_factory=deque)
 
 
 _vitals_decoder = msgspec.json.Decoder(list[Vitals])
@@ -105,8 +36,8 @@ _verdict_decoder = msgspec.json.Decoder(Verdict)
 _alarm_decoder = msgspec.json.Decoder(Alarm)
 _limits_decoder = msgspec.json.Decoder(LimitsInForce)
 _refusal_decoder = msgspec.json.Decoder(Refusal)
-_meta_decoder = msgspec.json.Decoder(_Meta)
-_status_decoder = msgspec.json.Decoder(_Status)
+_meta_decoder = msgspec.json.Decoder(Meta)
+_status_decoder = msgspec.json.Decoder(Status)
 
 
 class Monitor:
@@ -115,8 +46,8 @@ class Monitor:
     def __init__(self, started_us: int) -> None:
         self.refused = 0  # messages that could not be understood
         self.house = House(started_us)
-        self._patients: dict[str, _Patient] = {}
-        self._discharged: dict[str, _Patient] = {}  # what their devices said of themselves stays true
+        self._patients: dict[str, Patient] = {}
+        self._apart: dict[str, About] = {}  # of devices without a patient
         self._next_index = 0  # never given twice: a patient who comes back is another one
 
     def push(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> Segment | None:
@@ -129,15 +60,12 @@ class Monitor:
                 return None
             if topic.startswith("wl/v1/vitals/"):
                 self._take_vitals(payload, received_us)
-            elif topic.startswith("wl/v1/discharge/"):
-                self._discharge(topics.device_of(topic))
             elif topic.startswith("wl/v1/refusal/"):
                 self._take_refusal(topic, payload)
             else:
                 return self._take_device(topic, payload, received_us)
         except (ValueError, msgspec.DecodeError, RecursionError) as error:  # WireError is a ValueError
-            self.refused += 1
-            logger.debug("refused a message on %s: %s", topic, error)
+            self._refuse(topic, error)
         return None
 
     def patients(self, known: Revisions | None = None) -> tuple[PatientState, ...]:
@@ -145,7 +73,7 @@ class Monitor:
         known = {} if known is None else known
         changed = [p for p in self._patients.values() if known.get(p.device) != (p.index, p.revision)]
         known.update((patient.device, (patient.index, patient.revision)) for patient in changed)
-        return tuple(_state_of(patient) for patient in changed)
+        return tuple(state_of(patient) for patient in changed)
 
     def devices(self) -> tuple[str, ...]:
         """All devices in the order of the wall: by site, then by name with numbers as numbers."""
@@ -153,7 +81,7 @@ class Monitor:
 
     def names(self) -> dict[str, str]:
         """What every device is called, in the order of the wall."""
-        return {device: _name_of(self._patients[device]) for device in self.devices()}
+        return {device: name_of(self._patients[device]) for device in self.devices()}
 
     def history(self, device: str, seconds: float) -> list[Segment]:
         """The newest `seconds` of the device's present session, by sample index; empty when unknown."""
@@ -166,7 +94,7 @@ class Monitor:
         return sorted(kept, key=lambda segment: segment.first_sample)
 
     def has_patient(self, device: str) -> bool:
-        """True when anything was heard of this device."""
+        """True when somebody is on this device: it sent samples, or has an alarm or limits."""
         return device in self._patients
 
     def alarm(self, device: str, kind: str) -> Alarm | None:
@@ -181,68 +109,100 @@ class Monitor:
         device = topics.device_of(topic)
         if device.startswith(f"{topics.OWN_SITE}/"):  # a part of Wristlead is no patient
             return None
-        if not payload and device not in self._patients:  # what is taken away makes nobody a patient
-            return None
-        patient = self._patient(device)
         what = topic.split("/")[2] if topic.startswith("wl/") else topic.rsplit("/", 1)[1]
         match what:
             case "chunk":
-                return self._take_chunk(patient, payload, received_us)
-            case "meta":
-                patient.meta = _meta_decoder.decode(payload) if payload else _Meta()
-            case "status":
-                patient.status = _status_decoder.decode(payload) if payload else _Status()
+                return self._take_chunk(device, payload, received_us)
+            case "meta" | "status":
+                self._take_about(device, what, payload)
             case "verdict":
-                verdict = _verdict_decoder.decode(payload)
-                if not verdict.historic:
-                    patient.verdict = verdict
+                self._take_verdict(device, payload)
             case "limits_in_force":
-                patient.limits = _limits_decoder.decode(payload) if payload else None
+                self._take_limits(device, payload)
             case "alarm":
-                _take_alarm(patient, topic.rsplit("/", 1)[1], payload)
+                self._take_alarm(device, topic.rsplit("/", 1)[1], payload)
             case _:
                 raise ValueError(f"nothing here listens to {topic!r}")
-        patient.revision += 1
         return None
 
-    def _discharge(self, device: str) -> None:
-        former = self._patients.pop(device, None)
-        if former is not None and len(self._discharged) < MAX_DEVICES:
-            self._discharged[device] = _Patient(device, 0, meta=former.meta, status=former.status)
-
-    def _take_refusal(self, topic: str, payload: bytes) -> None:
-        what, *ids = topic.removeprefix("wl/v1/refusal/").split("/")
-        patient = self._patients.get("/".join(ids))
-        if what == "limits" and patient is not None:
-            patient.refusal = _refusal_decoder.decode(payload)
-            patient.revision += 1
-
-    def _patient(self, device: str) -> _Patient:
+    def _patient(self, device: str) -> Patient:
+        """The patient on this device, a new one where there is none."""
         if device not in self._patients:
             if device.startswith(f"{topics.OWN_SITE}/"):
                 raise ValueError(f"{device} is of the site of Wristlead's own parts, which are no patients")
             if len(self._patients) >= MAX_DEVICES:
                 raise ValueError(f"{device} is one more than the {MAX_DEVICES} devices kept")
-            patient = self._patients[device] = _Patient(device, self._next_index)
-            former = self._discharged.pop(device, patient)
-            patient.meta, patient.status = former.meta, former.status
+            about = self._apart.pop(device, About())
+            self._patients[device] = Patient(device, self._next_index, about)
             self._next_index = (self._next_index + 1) % MAX_INDEX
         return self._patients[device]
 
-    def _take_chunk(self, patient: _Patient, payload: bytes, received_us: int) -> Segment | None:
-        chunk = decode(payload, patient.device)
+    def _discharge(self, device: str) -> None:
+        former = self._patients.pop(device, None)
+        if former is not None and len(self._apart) < MAX_DEVICES:
+            newest = former.vitals
+            former.about.left_at = None if newest is None else (newest.session, newest.last_sample)
+            self._apart[device] = former.about
+
+    def _take_about(self, device: str, what: str, payload: bytes) -> None:
+        """A description or status alone is no patient: devices retain them for ever."""
+        meta = _meta_decoder.decode(payload) if what == "meta" and payload else Meta()
+        status = _status_decoder.decode(payload) if what == "status" and payload else Status()
+        patient = self._patients.get(device)
+        if patient is None and device not in self._apart and len(self._apart) >= MAX_DEVICES:
+            raise ValueError(f"{device} is one more than the {MAX_DEVICES} devices without a patient kept")
+        about = self._apart.setdefault(device, About()) if patient is None else patient.about
+        if what == "meta":
+            about.meta = meta
+        else:
+            about.status = status
+        if patient is not None:
+            patient.revision += 1
+        elif about == About():
+            del self._apart[device]
+
+    def _take_verdict(self, device: str, payload: bytes) -> None:
+        verdict = _verdict_decoder.decode(payload)
+        patient = self._patients.get(device)
+        if patient is not None and not verdict.historic:
+            patient.verdict = verdict
+            patient.revision += 1
+
+    def _take_limits(self, device: str, payload: bytes) -> None:
+        """The alarm service takes limits away when it has discharged the patient, and only then."""
+        if not payload:
+            self._discharge(device)
+            return
+        limits = _limits_decoder.decode(payload)
+        patient = self._patient(device)
+        patient.limits = limits
+        patient.revision += 1
+
+    def _take_alarm(self, device: str, kind: str, payload: bytes) -> None:
+        alarm = _alarm_decoder.decode(payload) if payload else None
+        if alarm is not None and alarm.state is not AlarmState.OFF:
+            self._patient(device).alarms[kind] = alarm
+        elif device in self._patients:
+            self._patients[device].alarms.pop(kind, None)
+        else:
+            return
+        self._patients[device].revision += 1
+
+    def _take_refusal(self, topic: str, payload: bytes) -> None:
+        what, *ids = topic.removeprefix("wl/v1/refusal/").split("/")
+        patient = self._patients.get("/".join(ids))
+        if what in {"limits", "discharge"} and patient is not None:
+            patient.refusals[what] = _refusal_decoder.decode(payload)
+            patient.revision += 1
+
+    def _take_chunk(self, device: str, payload: bytes, received_us: int) -> Segment | None:
+        chunk = decode(payload, device)
         if ChunkFlag.HISTORIC in chunk.flags:
             return None  # an old stretch must not look live, nor move the picture back
-        segment = Segment(
-            patient.device,
-            patient.index,
-            chunk.session,
-            chunk.first_sample,
-            chunk.fs,
-            chunk.flags,
-            np.ascontiguousarray(chunk.samples_mv[:, 0]),
-            received_us,
-        )
+        patient = self._patient(device)
+        samples_mv = np.ascontiguousarray(chunk.samples_mv[:, 0])
+        place = (chunk.session, chunk.first_sample, chunk.fs, chunk.flags)
+        segment = Segment(device, patient.index, *place, samples_mv, received_us)
         lead = _LEAD_NAMES.get(chunk.leads[0], chunk.leads[0].name)
         if lead != patient.lead or patient.data_at_us is None:
             patient.lead = lead
@@ -255,57 +215,24 @@ class Monitor:
 
     def _take_vitals(self, payload: bytes, received_us: int) -> None:
         for vitals in _vitals_decoder.decode(payload):
-            patient = self._patient(topics.device_of(topics.verdict_topic(vitals.device)))
-            patient.vitals = vitals
-            patient.vitals_at_us = received_us
-            patient.revision += 1
+            try:
+                self._take_vitals_of_one(vitals, received_us)
+            except ValueError as error:  # costs none of the others
+                self._refuse("vitals", error)
 
+    def _take_vitals_of_one(self, vitals: Vitals, received_us: int) -> None:
+        device = topics.device_of(topics.verdict_topic(vitals.device))
+        apart = self._apart.get(device)
+        if apart is not None and apart.left_at == (vitals.session, vitals.last_sample):
+            return  # ingest tells of a silent device for ten minutes: nobody new is there
+        patient = self._patient(device)
+        patient.vitals = vitals
+        patient.vitals_at_us = received_us
+        patient.revision += 1
 
-def _take_alarm(patient: _Patient, kind: str, payload: bytes) -> None:
-    alarm = _alarm_decoder.decode(payload) if payload else None
-    if alarm is None or alarm.state is AlarmState.OFF:
-        patient.alarms.pop(kind, None)
-    else:
-        patient.alarms[kind] = alarm
-
-
-def _state_of(patient: _Patient) -> PatientState:
-    vitals, meta, status = patient.vitals, patient.meta, patient.status
-    battery = vitals.battery if vitals is not None and vitals.battery is not None else status.battery
-    lead = meta.lead if isinstance(meta.lead, str) else None
-    return PatientState(
-        patient.device,
-        patient.index,
-        _name_of(patient),
-        meta.source,
-        patient.lead or lead,
-        status.online,
-        None if battery is None else round(battery),
-        patient.data_at_us,
-        patient.vitals_at_us,
-        vitals,
-        patient.verdict,
-        _worst_first(list(patient.alarms.values())),
-        patient.limits,
-        patient.refusal,
-    )
-
-
-def _name_of(patient: _Patient) -> str:
-    return patient.meta.name or patient.device.split("/")[1]
-
-
-def _worst_first(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:
-    """By priority; among equals what is there before what ended, and that before what was seen.
-
-    Of several findings the most probable is first: their peaks are probabilities and can be compared.
-    """
-
-    def place(alarm: Alarm) -> tuple[int, int, float, int]:
-        peak = alarm.peak if alarm.priority is AlarmPriority.ADVISORY and alarm.peak is not None else 0.0
-        return _PRIORITY_ORDER[alarm.priority], _STATE_ORDER[alarm.state], -peak, -alarm.since_us
-
-    return tuple(sorted(alarms, key=place))
+    def _refuse(self, topic: str, error: Exception) -> None:
+        self.refused += 1
+        logger.debug("refused a message on %s: %s", topic, error)
 
 
 def _natural(device: str) -> list[tuple[int, int, str]]:

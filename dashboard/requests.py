@@ -110,12 +110,18 @@ class SetLimits(_Named, frozen=True):
 
 
 class Discharge(_Named, frozen=True):
-    """The patient has left: their alarms end, and their own limits with them."""
+    """The patient has left: their alarms end, and their own limits with them.
+
+    Likewise a part of Wristlead, `wristlead/{name}`, that was taken away for good.
+    """
 
     device: str
 
     def concerns(self, monitor: Monitor) -> bool:
-        """Only of a patient that is known."""
+        """Only of a patient that is known, or of a part of Wristlead that has an alarm."""
+        site, _, name = self.device.partition("/")
+        if site == topics.OWN_SITE:
+            return monitor.house.has_alarm(name)
         return monitor.has_patient(self.device)
 
     def topic(self) -> str:

@@ -327,10 +327,20 @@ SCRIPT = {
     "limits_save": "Save",
     "limits_range": "{name}: want a number from {least} to {most} bpm.",
     "limits_cross": "{lower} must be below {upper}.",
-    "limits_asking": "Asking the alarm service.",
-    "limits_refused": "The alarm service refused: {reason}",
-    "limits_no_answer": "The alarm service has not answered. Nothing is known to have changed.",
-    "limits_not_live": "This page is not live: nothing was changed.",
+    "limits_apart": (
+        "Low and High must be at least {apart} bpm apart: an alarm ends only once the rate is {margin} bpm "
+        "inside both."
+    ),
+    "asking": "Asking the alarm service.",
+    "refused": "The alarm service refused: {reason}",
+    "no_answer": "The alarm service has not answered. Nothing is known to have changed.",
+    "not_asked": "This page is not live: nothing was changed.",
+    "dismiss": "Dismiss",
+    "dismiss_title": "Dismiss {name}?",
+    "dismiss_help": (
+        "For what was switched off for good. Its alarms end, for everybody. "
+        "If it is heard again and fails again, they come back."
+    ),
     "discharge": DISCHARGE,
     "discharge_title": "Discharge {name}?",
     "discharge_help": (

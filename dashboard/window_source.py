@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.hub import Hub
-from dashboard.monitor import HISTORY_S, Segment
+from dashboard.monitor import HISTORY_S
+from dashboard.patient_state import Segment
 from ingest.store.archive import Archive, StoreError
 from ingest.window import WINDOW_S
 

@@ -1,5 +1,6 @@
 // The alarms page: every alarm that is there, kept up to date; the past comes from the server when one changed.
 
+import { DischargeDialog } from "./discharge_dialog.mjs";
 import { alarmRemark, nameOf, shapeOf } from "./patient_view.mjs";
 import { fillTimes } from "./times.mjs";
 import { age, element, minutesAndSeconds, probability, say, setData, setHidden, setText, texts } from "./words.mjs";
@@ -25,7 +26,9 @@ export class AlarmsPage {
     live.want([], 10);
   }
 
-  remove() {}
+  remove() {
+    this.dialog?.node.remove();
+  }
 
   draw() {}
 
@@ -35,6 +38,7 @@ export class AlarmsPage {
     fillTimes(this.root);
     this.#fillActive();
     this.#fillPause();
+    if (this.dialog?.update() === false) this.dialog = undefined;
     if (performance.now() >= this.historyAt) this.#askForHistory();
   }
 
@@ -83,11 +87,22 @@ export class AlarmsPage {
     const kindWords = element("span", "dim small", {}, [texts.kinds[kind] ?? kind]);
     const cells = [
       row.mark, row.name, [row.text, kindWords], time, row.lasts, row.times, row.peak, [row.state, row.remark],
-      strip, row.button,
+      strip, [row.button, this.#dismiss(alarm)],
     ];
     row.node = element("tr", "", {}, cells.map((cell, place) =>
       element("td", "", { "data-label": texts.active_columns[place] }, [cell].flat())));
     return row;
+  }
+
+  // A part of Wristlead that was taken away for good says nothing any more, and nobody else can end its alarm.
+  #dismiss({ device, isOwn }) {
+    if (!isOwn) return "";
+    const label = `${texts.dismiss}: ${nameOf(device, this.live)}`;
+    const button = element("button", "plain-button dismiss", { type: "button", "aria-label": label }, [texts.dismiss]);
+    button.addEventListener("click", () => {
+      this.dialog = new DischargeDialog(this.live, device);
+    });
+    return button;
   }
 
   #fill(row, alarm) {

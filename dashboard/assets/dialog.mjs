@@ -1,6 +1,8 @@
 // A dialogue over the page, made when it opens and gone when it closes; Escape closes it, focus returns.
 
-import { element, texts } from "./words.mjs";
+import { element, say, texts } from "./words.mjs";
+
+const ANSWER_WITHIN_MS = 5000;
 
 // `actions`: [words, className, onClick], the last one is what the dialogue is for. Returns the <dialog>.
 export function openDialog(title, body, actions) {
@@ -21,4 +23,24 @@ export function openDialog(title, body, actions) {
   document.body.append(node);
   node.showModal();
   return node;
+}
+
+// Something asked of the alarm service, which alone decides: done, refused, or not answered in time.
+export class Question {
+  // `isDone`: whether the state shows it; `refusal`: the newest refusal of such a request, if there is one.
+  constructor(isDone, refusal) {
+    this.isDone = isDone;
+    this.refusal = refusal;
+    this.refusedUs = refusal()?.at_us;
+    this.askedAt = performance.now();
+  }
+
+  // { isDone, words }: `words` tell why it was not done; null while there is no answer.
+  answer() {
+    if (this.isDone()) return { isDone: true, words: "" };
+    const refusal = this.refusal();
+    if (refusal && refusal.at_us !== this.refusedUs) return { isDone: false, words: say(texts.refused, refusal) };
+    if (performance.now() - this.askedAt > ANSWER_WITHIN_MS) return { isDone: false, words: texts.no_answer };
+    return null;
+  }
 }

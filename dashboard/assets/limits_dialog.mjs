@@ -1,7 +1,7 @@
 // Heart-rate limits of one patient: what is in force, where each comes from, and a form to change them.
 // The alarm service decides; this page asks and shows its answer, or its refusal in words.
 
-import { openDialog } from "./dialog.mjs";
+import { openDialog, Question } from "./dialog.mjs";
 import { bpm } from "./patient_view.mjs";
 import { element, say, setText, texts } from "./words.mjs";
 
@@ -48,14 +48,12 @@ export class LimitsDialog {
   update() {
     const patient = this.#patient();
     if (!this.node.isConnected) return false;
-    if (this.asked === undefined || patient === undefined) return true;
-    if (JSON.stringify(patient.limits) !== this.asked.limits) {
-      this.node.close();
-      return false;
-    }
-    if (patient.refusal?.at_us !== this.asked.refusedUs) this.#tell(say(texts.limits_refused, patient.refusal));
-    else if (performance.now() - this.asked.at > ANSWER_WITHIN_MS) this.#tell(texts.limits_no_answer);
-    return true;
+    const answer = patient === undefined ? null : this.asked?.answer() ?? null;
+    if (answer === null) return true;
+    this.asked = undefined;
+    setText(this.message, answer.words);
+    if (answer.isDone) this.node.close();
+    return !answer.isDone;
   }
 
   #patient() {
@@ -81,19 +79,15 @@ export class LimitsDialog {
   #send(request) {
     const patient = this.#patient();
     if (!this.live.isLive || patient === undefined) {
-      setText(this.message, texts.limits_not_live);
+      setText(this.message, texts.not_asked);
       return;
     }
-    this.asked = {
-      at: performance.now(), limits: JSON.stringify(patient.limits), refusedUs: patient.refusal?.at_us,
-    };
-    setText(this.message, texts.limits_asking);
+    const before = JSON.stringify(patient.limits);
+    this.asked = new Question(
+      () => JSON.stringify(this.#patient()?.limits) !== before, () => this.#patient()?.refusals.limits,
+    );
+    setText(this.message, texts.asking);
     this.live.ask("limits", { device: this.device, ...request });
-  }
-
-  #tell(words) {
-    this.asked = undefined;
-    setText(this.message, words);
   }
 }
 

@@ -1,6 +1,6 @@
 // The patient page: fills what dashboard/pages/patient.py laid out.
 
-import { openDialog } from "./dialog.mjs";
+import { DischargeDialog } from "./discharge_dialog.mjs";
 import { fillIntervals } from "./intervals.mjs";
 import { LimitsDialog } from "./limits_dialog.mjs";
 import { alarmRemark, alarmText, reasonOf, rhythmOf, shapeOf, viewOf } from "./patient_view.mjs";
@@ -30,7 +30,9 @@ export class PatientPage {
     root.querySelector("#edit-limits").addEventListener("click", () => {
       if (live.patients.has(this.device)) this.dialog = new LimitsDialog(live, this.device);
     });
-    root.querySelector("#discharge").addEventListener("click", () => this.#discharge());
+    root.querySelector("#discharge").addEventListener("click", () => {
+      this.dialog = new DischargeDialog(live, this.device, () => navigate("/"));
+    });
     root.querySelector("#acknowledge").addEventListener("click", () => this.#acknowledge());
     live.want([this.device], HISTORY_S);
   }
@@ -42,6 +44,7 @@ export class PatientPage {
   }
 
   update() {
+    if (this.dialog?.update() === false) this.dialog = undefined;
     const patient = this.live.patients.get(this.device);
     if (patient === undefined) {
       this.#fillUnknown();
@@ -49,7 +52,6 @@ export class PatientPage {
     }
     const view = viewOf(patient, this.live);
     const { field } = this;
-    if (this.dialog?.update() === false) this.dialog = undefined;
     setText(field.limits, view.limits);
     setText(field.extreme, say(texts.limits_extreme, { limits: view.extreme }));
     setText(field["limits-source"], view.hasOwnLimits ? texts.limits_own : "");
@@ -119,19 +121,6 @@ export class PatientPage {
     const { device, session, first_sample } = this.verdict;
     const { theme } = document.documentElement.dataset;
     window.dash_clientside.set_props("verdict-seen", { data: { device, session, first_sample, theme } });
-  }
-
-  #discharge() {
-    const name = this.live.patients.get(this.device)?.name ?? this.device;
-    const node = openDialog(say(texts.discharge_title, { name }), [element("p", "", {}, [texts.discharge_help])], [
-      [texts.discharge, "solid-button", () => {
-        if (!this.live.isLive) return;
-        this.live.ask("discharge", { device: this.device });
-        node.close();
-        navigate("/");
-      }],
-    ]);
-    this.dialog = { node, update: () => node.isConnected };
   }
 
   #acknowledge() {

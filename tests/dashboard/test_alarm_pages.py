@@ -148,18 +148,50 @@ def test_a_patient_is_discharged_only_after_a_second_word(
     expect(page.get_by_role("dialog")).to_have_count(0)
     ward.silent.add(BED)
     page.get_by_role("button", name="Discharge").click()
-    page.get_by_role("dialog").get_by_role("button", name="Discharge").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Discharge").click()
     assert ward.wait_for_request(page, f"discharge/{BED}") == {"who": "someone at this screen"}
     expect(page.locator("a.panel")).to_have_count(1)
     ward.silent.discard(BED)
     expect(page.locator("a.panel")).to_have_count(2)  # it goes on sending: a new patient
 
 
+    expect(dialog.get_by_role("alert")).to_have_text("Asking the alarm service.")
+    refusal = {"reason": "the store cannot be read yet: ask again", "request": "{}", "at_us": now_us()}
+    ward.publish(f"wl/v1/refusal/discharge/{BED}", refusal)
+    expect(dialog.get_by_role("alert")).to_contain_text("refused: the store cannot be read yet: ask again")
+    expect(page.locator("[data-field=name]")).to_have_text("Bed one")  # nobody has left
+    dialog.get_by_role("button", name="Discharge").click()
+    ward.wait_for_request(page, f"discharge/{BED}")
+    ward.publish(f"wl/v1/limits_in_force/{BED}", None, retain=True)
+    expect(dialog).to_have_count(0)
 def seconds_of_ecg(since_us: int, seconds: range) -> list[ReceivedChunk]:
     """A chunk for each second around an event, of a session of its own, with 75 beats a minute."""
     chunks = []
     for second in seconds:
         first = (1000 + second) * round(FS)
+def test_a_part_of_wristlead_that_was_taken_away_is_dismissed_from_its_row(
+    ward: Ward, dashboard: Dashboard, page: Page
+) -> None:
+    visit(page, dashboard, "/alarms")
+    ward.raise_alarm("wristlead/explain", "service", "medium", "Service explain silent 12 h")
+    row = page.locator("#active-alarms tr")
+    row.get_by_role("button", name="Dismiss: The explain service").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Dismiss The explain service?")
+    dialog.get_by_role("button", name="Dismiss").click()
+    asked = ward.wait_for_request(page, "discharge/wristlead/explain")
+    assert asked == {"who": "someone at this screen"}
+    refusal = {"reason": "ask again", "request": "{}", "at_us": now_us()}
+    ward.publish("wl/v1/refusal/discharge/wristlead/explain", refusal)
+    expect(dialog.get_by_role("alert")).to_have_text("The alarm service refused: ask again")
+    dialog.get_by_role("button", name="Dismiss").click()
+    ward.wait_for_request(page, "discharge/wristlead/explain")
+    ward.publish("wl/v1/alarm/wristlead/explain/service", None, retain=True)
+    expect(dialog).to_have_count(0)
+    expect(row).to_have_count(0)
+
+
         t = (first + np.arange(round(FS))) / FS
         ecg_mv = np.exp(-(((t % 0.8) - 0.4) ** 2) / 0.0004).astype(np.float32)[:, None]
         chunk = Chunk(BED, since_us // S % 100_000, 1000 + second, first, 1, 0, FS, (Lead.II,), ecg_mv)

@@ -8,7 +8,8 @@ import pytest
 
 from dashboard.frames import StateFrame, encode_samples, encode_state
 from dashboard.house import Pause, ServiceState
-from dashboard.monitor import Segment
+from dashboard.patient_state import Segment
+from inference.alarms.messages import Refusal
 from ingest.chunk import ChunkFlag
 
 GOLDEN = (
@@ -55,6 +56,7 @@ def test_state_is_json_with_unknown_as_null() -> None:
         services=(ServiceState("ingest", is_missing=False, is_unseen=False, since_us=4),),
         channels=(),
         own_alarms=(),
+        own_refusals={"wristlead/phone": Refusal("the store cannot be read yet", "{}", 4)},
         paused=Pause(9, "A. B."),
         devices=("a/b",),
         patients=(),
@@ -70,6 +72,9 @@ def test_state_is_json_with_unknown_as_null() -> None:
         ],
         "channels": [],
         "own_alarms": [],
+        "own_refusals": {
+            "wristlead/phone": {"reason": "the store cannot be read yet", "request": "{}", "at_us": 4}
+        },
         "paused": {"until_us": 9, "who": "A. B."},
         "devices": ["a/b"],
         "patients": [],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.hub import Browser, Hub
-from dashboard.monitor import Segment
+from dashboard.patient_state import Segment
 from dashboard.requests import Acknowledge
 from dashboard.service import run
 from ingest.chunk import ChunkFlag

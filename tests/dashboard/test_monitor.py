@@ -97,20 +97,22 @@ def test_meta_status_vitals_and_verdict_reach_the_patient() -> None:
     assert patient.battery == 55  # what ingest read last wins over the retained status
 
 
+VERDICT = {
+    "device": BED,
+    "session": 7,
+    "first_sample": 0,
+    "wall_time_us": 1,
+    "model": "m",
+    "decided_us": 2,
+    "historic": False,
+    "indeterminate": "noisy",
+}
+
+
 def test_a_late_verdict_of_a_backfill_never_replaces_the_live_one() -> None:
     monitor = filled()
-    verdict = {
-        "device": BED,
-        "session": 7,
-        "first_sample": 0,
-        "wall_time_us": 1,
-        "model": "m",
-        "decided_us": 2,
-        "historic": False,
-        "indeterminate": "noisy",
-    }
-    monitor.push(f"wl/v1/verdict/{BED}", json.dumps(verdict).encode(), S)
-    monitor.push(f"wl/v1/verdict/{BED}", json.dumps(verdict | {"historic": True}).encode(), S)
+    monitor.push(f"wl/v1/verdict/{BED}", json.dumps(VERDICT).encode(), S)
+    monitor.push(f"wl/v1/verdict/{BED}", json.dumps(VERDICT | {"historic": True}).encode(), S)
     (patient,) = monitor.patients()
     assert patient.verdict is not None
     assert not patient.verdict.historic
@@ -204,15 +206,20 @@ def test_memory_is_bounded_in_time_and_in_devices(monkeypatch: pytest.MonkeyPatc
         monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(k * 125), k * S // 4)
     assert len(monitor.history(BED, 1e6)) == int(HISTORY_S * 4) + 1
     monkeypatch.setattr(monitor_module, "MAX_DEVICES", 1)
-    monitor.push("ecg/v1/ward/stranger/status", b"{}", S)
+    monitor.push("ecg/v1/ward/stranger/chunk", chunk_payload(0), S)
     assert monitor.devices() == (BED,)
     assert monitor.refused == 1
+    monitor.push("wl/v1/vitals/ward", json.dumps([vitals("ward/stranger"), vitals()]).encode(), S)
+    assert monitor.patients()[0].vitals is not None  # one too many costs the others nothing
+    for name in ("a", "b"):
+        monitor.push(f"ecg/v1/ward/{name}/status", b'{"battery": 5}', S)
+    assert monitor.refused == 3
 
 
 def test_beds_are_ordered_as_people_count() -> None:
     monitor = Monitor(0)
     for device in ("b/bed-1", "a/bed-10", "a/bed-9", "a/2"):
-        monitor.push(f"ecg/v1/{device}/status", b"{}", S)
+        monitor.push(f"ecg/v1/{device}/chunk", chunk_payload(0), S)
     assert monitor.devices() == ("a/2", "a/bed-9", "a/bed-10", "b/bed-1")
 
 
@@ -356,21 +363,27 @@ def test_limits_and_the_newest_refusal_stand_with_their_patient() -> None:
     (patient,) = monitor.patients()
     assert patient.limits is not None
     assert (patient.limits.rate_low_bpm, patient.limits.sources["rate_low_bpm"]) == (45, "patient")
-    assert patient.refusal is not None
-    assert (patient.refusal.reason, patient.refusal.at_us) == ("limits must rise", 9)
-    monitor.push(f"wl/v1/limits_in_force/{BED}", b"", S)
-    assert monitor.patients()[0].limits is None
+    told = patient.refusals["limits"]
+    assert (told.reason, told.at_us) == ("limits must rise", 9)
+    monitor.push(f"wl/v1/refusal/discharge/{BED}", json.dumps(refusal | {"at_us": 10}).encode(), S)
+    (patient,) = monitor.patients()
+    assert [patient.refusals[what].at_us for what in ("limits", "discharge")] == [9, 10]
+
+
+def discharged(monitor: Monitor) -> None:
+    """As the alarm service says it: alarms are off, then no limits are in force."""
+    for topic in (f"wl/v1/alarm/{BED}/asystole", f"wl/v1/limits_in_force/{BED}"):
+        monitor.push(topic, b"", S)
 
 
 def test_a_discharged_patient_is_gone_and_who_comes_after_is_another() -> None:
     monitor = filled()
+    monitor.push(f"wl/v1/limits_in_force/{BED}", json.dumps(LIMITS).encode(), S)
     monitor.push(f"wl/v1/alarm/{BED}/asystole", alarm("asystole", "high"), S)
     known: Revisions = {}
     monitor.push(f"ecg/v1/{BED}/meta", b'{"name": "Bed two"}', S)
     (before,) = monitor.patients(known)
-    monitor.push(f"wl/v1/discharge/{BED}", b'{"who": "A. B."}', S)
-    for topic in (f"wl/v1/alarm/{BED}/asystole", f"wl/v1/limits_in_force/{BED}"):
-        monitor.push(topic, b"", S)  # taken away by the alarm service
+    discharged(monitor)
     assert monitor.devices() == ()
     assert monitor.alarm(BED, "asystole") is None
     monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(0), S)
@@ -378,3 +391,47 @@ def test_a_discharged_patient_is_gone_and_who_comes_after_is_another() -> None:
     assert after.alarms == ()
     assert after.index != before.index
     assert after.name == "Bed two"  # what a device says of itself, it says once
+
+
+@pytest.mark.parametrize("request_", [b'{"who": "A. B."}', b"garbage"])
+def test_a_request_to_discharge_moves_nobody_before_it_is_answered(request_: bytes) -> None:
+    monitor = filled()
+    monitor.push(f"wl/v1/alarm/{BED}/asystole", alarm("asystole", "high", "latched"), S)
+    monitor.push(f"wl/v1/discharge/{BED}", request_, S, retained=True)
+    refusal = {"reason": "the store cannot be read yet", "request": "{}", "at_us": 9}
+    monitor.push(f"wl/v1/refusal/discharge/{BED}", json.dumps(refusal).encode(), S)
+    (patient,) = monitor.patients()
+    assert [each.kind for each in patient.alarms] == ["asystole"]
+    assert patient.refusals["discharge"].reason == "the store cannot be read yet"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_whatever_order_a_discharge_is_told_nobody_empty_is_left(seed: int) -> None:
+    monitor = filled()
+    monitor.push("wl/v1/vitals/ward", json.dumps([vitals()]).encode(), S)
+    monitor.push(f"wl/v1/alarm/{BED}/asystole", alarm("asystole", "high"), S)
+    told = [
+        (f"wl/v1/limits_in_force/{BED}", b""),
+        (f"wl/v1/alarm/{BED}/asystole", b""),
+        (f"wl/v1/alarm/{BED}/extreme_rate", alarm("extreme_rate", "high", "off")),
+        (f"ecg/v1/{BED}/status", b'{"online": false}'),
+        ("wl/v1/vitals/ward", json.dumps([vitals()]).encode()),  # of the silent device: what was known
+        (f"wl/v1/verdict/{BED}", json.dumps(VERDICT).encode()),
+        (f"ecg/v1/{BED}/chunk", b"\xec\x47 not a chunk"),
+    ]
+    for place in np.random.default_rng(seed).permutation(len(told)):
+        topic, payload = told[place]
+        monitor.push(topic, payload, S)
+    assert monitor.devices() == ()
+    monitor.push("wl/v1/vitals/ward", json.dumps([vitals() | {"last_sample": 501}]).encode(), S)
+    assert monitor.devices() == (BED,)
+
+
+def test_what_a_device_says_of_itself_makes_nobody_a_patient_and_is_known_when_one_comes() -> None:
+    monitor = Monitor(0)
+    monitor.push(f"ecg/v1/{BED}/meta", b'{"name": "Bed 2"}', S, retained=True)
+    monitor.push(f"ecg/v1/{BED}/status", b'{"battery": 81}', S, retained=True)
+    assert (monitor.devices(), monitor.has_patient(BED), monitor.names()) == ((), False, {})
+    monitor.push(f"wl/v1/limits_in_force/{BED}", json.dumps(LIMITS).encode(), S, retained=True)
+    (patient,) = monitor.patients()
+    assert (patient.name, patient.battery) == ("Bed 2", 81)

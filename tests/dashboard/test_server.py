@@ -14,6 +14,17 @@ from ingest.link import Message
 BED = "ward/bed"
 CHUNK = b'{"v":1,"sess":"00000001","seq":0,"i0":0,"t0_us":1,"fs":500,"lead":"I","unit":"uV","y":[1,2,3]}'
 
+OWN_ALARM = {
+    "device": "wristlead/explain",
+    "kind": "service",
+    "queue": "technical",
+    "priority": "medium",
+    "state": "on",
+    "text": "Service explain silent 12 h",
+    "since_us": 1,
+    "at_us": 1,
+}
+
 
 class Socket:
     """A WebSocket whose page sends what it is given, and leaves."""
@@ -37,6 +48,9 @@ def served(*requests: dict[str, Any]) -> tuple[Socket, Hub]:
     hub = Hub(("127.0.0.1", 1), clock_us=lambda: 1)
     topic = f"ecg/v1/{BED}/chunk"
     hub._take(Message(topic, CHUNK, received_us=1, retained=False, _mid=0, _qos=0, _connection=0))
+    own = json.dumps(OWN_ALARM).encode()
+    topic = "wl/v1/alarm/wristlead/explain/service"
+    hub._take(Message(topic, own, received_us=1, retained=True, _mid=0, _qos=0, _connection=0))
     socket = Socket(*requests)
     with contextlib.suppress(StopIteration):  # nothing here ever waits, so one step runs it through
         _read(cast("WebSocket", socket), hub, hub.attach()).__await__().__next__()
@@ -87,6 +101,11 @@ def test_an_alarm_that_is_not_there_is_not_acknowledged() -> None:
             {"who": "A", "reset": True},
         ),
         ({"discharge": {"who": "A", "device": BED}}, f"wl/v1/discharge/{BED}", {"who": "A"}),
+        (
+            {"discharge": {"who": "A", "device": "wristlead/explain"}},
+            "wl/v1/discharge/wristlead/explain",
+            {"who": "A"},
+        ),
     ],
 )
 def test_what_a_person_asks_is_published_as_its_page_says(
@@ -104,6 +123,7 @@ def test_what_a_person_asks_is_published_as_its_page_says(
     [
         {"limits": {"who": "A", "device": "no/body", "reset": True}},
         {"discharge": {"who": "A", "device": "no/body"}},
+        {"discharge": {"who": "A", "device": "wristlead/notify"}},
         {"channel_test": {"who": "A", "name": "unknown"}},
         {"channel_test": {"who": "A", "name": "a/b/#"}},
     ],

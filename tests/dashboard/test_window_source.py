@@ -7,7 +7,7 @@ import pytest
 
 from dashboard import app, texts
 from dashboard.hub import Hub
-from dashboard.monitor import Segment
+from dashboard.patient_state import Segment
 from dashboard.window_source import WindowSource, joined
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.wire import encode_binary

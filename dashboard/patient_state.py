@@ -1,0 +1,137 @@
+"""One patient: what is known of them -> what a page shows; pure."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
+from inference.alarms.limits import LimitsInForce
+from inference.alarms.messages import Refusal
+from inference.verdict import Verdict
+from ingest.chunk import ChunkFlag
+from ingest.vitals import Vitals
+
+_PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
+_STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # eq=False: two arrays have no single truth value
+class Segment:
+    """Consecutive samples of one patient's shown lead, as they came."""
+
+    device: str  # "site/device"
+    index: int  # of the patient in this process, the browser's short name for it
+    session: int
+    first_sample: int
+    fs: float  # Hz
+    flags: ChunkFlag
+    samples_mv: NDArray[np.float32]  # (n_samples,)
+    received_us: int  # wall clock of arrival
+
+
+@dataclass(frozen=True, slots=True)
+class PatientState:
+    """What the page shows of one patient; None is unknown. Times are Unix microseconds of arrival here."""
+
+    device: str  # "site/device"
+    index: int
+    name: str
+    source: str | None  # "replay" or "synthetic"; None for a real device
+    lead: str | None
+    online: bool | None
+    battery: int | None  # per cent
+    data_at_us: int | None  # newest samples
+    vitals_at_us: int | None
+    vitals: Vitals | None
+    verdict: Verdict | None
+    alarms: tuple[Alarm, ...]  # worst first, none that is off
+    limits: LimitsInForce | None
+    refusals: dict[str, Refusal]  # by "limits" or "discharge": of the newest request that was not done
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """The part of a device's retained description that is shown; the rest is the device's own."""
+
+    name: str | None = None
+    source: str | None = None
+    lead: str | list[str] | None = None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The part of a device's retained status that is shown."""
+
+    online: bool | None = None
+    battery: float | None = None
+
+
+@dataclass(slots=True)
+class About:
+    """What a device says of itself, which makes nobody a patient; it stays true when its patient has left."""
+
+    meta: Meta = field(default_factory=Meta)
+    status: Status = field(default_factory=Status)
+    left_at: tuple[int, int] | None = None  # (session, last sample) of the patient who was discharged
+
+
+@dataclass(slots=True)
+class Patient:
+    """Everything known of one patient, as it comes."""
+
+    device: str
+    index: int
+    about: About
+    revision: int = 0  # grows with every change of slow state; samples do not count
+    lead: str | None = None
+    vitals: Vitals | None = None
+    vitals_at_us: int | None = None
+    verdict: Verdict | None = None
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    limits: LimitsInForce | None = None
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    data_at_us: int | None = None
+    segments: deque[Segment] = field(default_factory=deque)
+
+
+def state_of(patient: Patient) -> PatientState:
+    """As the pages show it."""
+    vitals, meta, status = patient.vitals, patient.about.meta, patient.about.status
+    battery = vitals.battery if vitals is not None and vitals.battery is not None else status.battery
+    lead = meta.lead if isinstance(meta.lead, str) else None
+    return PatientState(
+        patient.device,
+        patient.index,
+        name_of(patient),
+        meta.source,
+        patient.lead or lead,
+        status.online,
+        None if battery is None else round(battery),
+        patient.data_at_us,
+        patient.vitals_at_us,
+        vitals,
+        patient.verdict,
+        _worst_first(list(patient.alarms.values())),
+        patient.limits,
+        dict(patient.refusals),
+    )
+
+
+def name_of(patient: Patient) -> str:
+    """What the device calls itself, else its id."""
+    return patient.about.meta.name or patient.device.split("/")[1]
+
+
+def _worst_first(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:
+    """By priority; among equals what is there before what ended, and that before what was seen.
+
+    Of several findings the most probable is first: their peaks are probabilities and can be compared.
+    """
+
+    def place(alarm: Alarm) -> tuple[int, int, float, int]:
+        peak = alarm.peak if alarm.priority is AlarmPriority.ADVISORY and alarm.peak is not None else 0.0
+        return _PRIORITY_ORDER[alarm.priority], _STATE_ORDER[alarm.state], -peak, -alarm.since_us
+
+    return tuple(sorted(alarms, key=place))
