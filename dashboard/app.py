@@ -26,6 +26,7 @@ from dashboard.past import Past
 from dashboard.server import add_live_route
 from dashboard.window_source import WindowSource
 from inference.alarms.alarm import AlarmKind
+from inference.alarms.rules import INSIDE_BPM
 from inference.recurrence import window_plot
 from ingest.settings import Settings
 from ingest.topics import ID_PATTERN
@@ -227,6 +228,7 @@ def _index(settings: Settings) -> str:
     facts = {
         "texts": texts.SCRIPT,
         "hop_s": settings.hop_s,
+        "rate_margin_bpm": INSIDE_BPM,
     }
     shared = json.dumps(facts).replace("<", "\\u003c")
     return f"""<!DOCTYPE html>

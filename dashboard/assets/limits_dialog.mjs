@@ -3,11 +3,11 @@
 
 import { openDialog, Question } from "./dialog.mjs";
 import { bpm } from "./patient_view.mjs";
-import { element, say, setText, texts } from "./words.mjs";
+import { element, facts, say, setText, texts } from "./words.mjs";
 
 const NAMES = ["rate_extreme_low_bpm", "rate_low_bpm", "rate_high_bpm", "rate_extreme_high_bpm"];
 const [LEAST, MOST] = [15, 300]; // bpm, as vitals know rates
-const ANSWER_WITHIN_MS = 5000;
+const APART = 2 * facts.rate_margin_bpm; // between low and high: an alarm ends that much inside both
 
 // Four numbers or null (unknown) -> what is wrong in words, or "".
 export function faultOf(values) {
@@ -20,10 +20,13 @@ export function faultOf(values) {
   const stated = NAMES.filter((name) => values[name] !== null);
   for (let i = 1; i < stated.length; i += 1) {
     const [lower, upper] = [stated[i - 1], stated[i]];
-    const mayMeet = !(lower === "rate_low_bpm" && upper === "rate_high_bpm");
-    if (values[lower] > values[upper] || (values[lower] === values[upper] && !mayMeet)) {
+    if (values[lower] > values[upper]) {
       return say(texts.limits_cross, { lower: texts.limits_names[lower], upper: texts.limits_names[upper] });
     }
+  }
+  const { rate_low_bpm: low, rate_high_bpm: high } = values;
+  if (low !== null && high !== null && high - low < APART) {
+    return say(texts.limits_apart, { apart: APART, margin: APART / 2 });
   }
   return "";
 }

@@ -117,7 +117,12 @@ def test_limits_are_shown_checked_changed_and_a_refusal_is_read(
     low = dialog.locator("#limit-rate_low_bpm")
     expect(low).to_be_disabled()
     dialog.locator("#limit-rate_low_bpm-default").uncheck()
-    for wrong, words in (("130", "Low must be below High"), ("9", "from 15 to 300"), ("", "from 15 to 300")):
+    for wrong, words in (
+        ("130", "Low must be below High"),
+        ("115", "at least 6 bpm apart"),  # at 117.5 an alarm would never end
+        ("9", "from 15 to 300"),
+        ("", "from 15 to 300"),
+    ):
         low.fill(wrong)
         expect(dialog.get_by_role("alert")).to_contain_text(words)
         expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
@@ -151,11 +156,6 @@ def test_a_patient_is_discharged_only_after_a_second_word(
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Discharge").click()
     assert ward.wait_for_request(page, f"discharge/{BED}") == {"who": "someone at this screen"}
-    expect(page.locator("a.panel")).to_have_count(1)
-    ward.silent.discard(BED)
-    expect(page.locator("a.panel")).to_have_count(2)  # it goes on sending: a new patient
-
-
     expect(dialog.get_by_role("alert")).to_have_text("Asking the alarm service.")
     refusal = {"reason": "the store cannot be read yet: ask again", "request": "{}", "at_us": now_us()}
     ward.publish(f"wl/v1/refusal/discharge/{BED}", refusal)
@@ -165,11 +165,11 @@ def test_a_patient_is_discharged_only_after_a_second_word(
     ward.wait_for_request(page, f"discharge/{BED}")
     ward.publish(f"wl/v1/limits_in_force/{BED}", None, retain=True)
     expect(dialog).to_have_count(0)
-def seconds_of_ecg(since_us: int, seconds: range) -> list[ReceivedChunk]:
-    """A chunk for each second around an event, of a session of its own, with 75 beats a minute."""
-    chunks = []
-    for second in seconds:
-        first = (1000 + second) * round(FS)
+    expect(page.locator("a.panel")).to_have_count(1)
+    ward.silent.discard(BED)
+    expect(page.locator("a.panel")).to_have_count(2)  # it goes on sending: a new patient
+
+
 def test_a_part_of_wristlead_that_was_taken_away_is_dismissed_from_its_row(
     ward: Ward, dashboard: Dashboard, page: Page
 ) -> None:
@@ -192,6 +192,11 @@ def test_a_part_of_wristlead_that_was_taken_away_is_dismissed_from_its_row(
     expect(row).to_have_count(0)
 
 
+def seconds_of_ecg(since_us: int, seconds: range) -> list[ReceivedChunk]:
+    """A chunk for each second around an event, of a session of its own, with 75 beats a minute."""
+    chunks = []
+    for second in seconds:
+        first = (1000 + second) * round(FS)
         t = (first + np.arange(round(FS))) / FS
         ecg_mv = np.exp(-(((t % 0.8) - 0.4) ** 2) / 0.0004).astype(np.float32)[:, None]
         chunk = Chunk(BED, since_us // S % 100_000, 1000 + second, first, 1, 0, FS, (Lead.II,), ecg_mv)
@@ -291,6 +296,9 @@ SOUND_LAWS = """async () => {
     isLive: true, nowUs: () => 60e6, patients: new Map([['a', { alarms }]]),
     state: { ...heard, own_alarms: [], ...state },
   });
+  const live = (...alarms) => liveWith({}, ...alarms);
+  const noBroker = (s) => ({ broker: false, broker_since_us: (60 - s) * 1e6 });
+  const noAlarms = (s) => ({ services: [{ name: 'alarms', is_missing: true, since_us: (60 - s) * 1e6 }] });
   const alarm = (priority, sounding = true) => ({ priority, sounding });
   return {
     pulses: Object.entries(BURSTS).map(([priority, { pulses }]) => [priority, pulses.length]),
@@ -305,6 +313,10 @@ SOUND_LAWS = """async () => {
       loudest(live(alarm('high', false), alarm('low'))), loudest(live(alarm('advisory', true))),
       loudest({ isLive: false, silentS: () => 3 }), loudest({ isLive: false, silentS: () => 30 }),
     ],
+    deaf: [noBroker, noAlarms].flatMap((lost) => [
+      loudest(liveWith(lost(9))), loudest(liveWith(lost(11))),
+      loudest(liveWith(lost(11), alarm('high', false))), loudest(liveWith(lost(11), alarm('high'))),
+    ]),
   };
 }"""
 
@@ -319,6 +331,8 @@ def test_sound_is_asked_for_follows_the_most_urgent_alarm_and_is_quiet_when_all_
     assert all(150 <= hz <= 1000 for hz in laws["hz"])
     assert laws["harmonics"] >= 4
     assert laws["loudest"] == [None, "high", "low", None, None, "low"]
+    # Nobody can tell of an alarm without the broker or the alarm service, least of all of its own absence.
+    assert laws["deaf"] == [None, "low", "low", "high"] * 2
 
     sound = page.locator("#sound")
     ward.raise_alarm(BED, "rate_limit", "medium", "HR 134 > 120")
@@ -344,18 +358,9 @@ def test_no_page_is_wider_than_a_phone(ward: Ward, dashboard: Dashboard, page: P
     page.set_viewport_size({"width": 390, "height": 844})
     ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 6 s")
     ward.publish("wl/v1/channel/phone", CHANNEL | {"sent": 3, "last_sent_us": now_us()}, retain=True)
-  const live = (...alarms) => liveWith({}, ...alarms);
-  const noBroker = (s) => ({ broker: false, broker_since_us: (60 - s) * 1e6 });
-  const noAlarms = (s) => ({ services: [{ name: 'alarms', is_missing: true, since_us: (60 - s) * 1e6 }] });
     ward.publish("wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B."}, retain=True)
     for path in ("/", "/alarms", "/channels", f"/patient/{BED}"):
         visit(page, dashboard, path)
         expect(page.locator("#paused")).to_be_visible()
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-    deaf: [noBroker, noAlarms].flatMap((lost) => [
-      loudest(liveWith(lost(9))), loudest(liveWith(lost(11))),
-      loudest(liveWith(lost(11), alarm('high', false))), loudest(liveWith(lost(11), alarm('high'))),
-    ]),
-    # Nobody can tell of an alarm without the broker or the alarm service, least of all of its own absence.
-    assert laws["deaf"] == [None, "low", "low", "high"] * 2
