@@ -6,7 +6,7 @@ import { fillTimes } from "./times.mjs";
 import { age, element, minutesAndSeconds, probability, say, setData, setHidden, setText, texts } from "./words.mjs";
 
 const PRIORITIES = ["high", "medium", "low", "advisory"];
-const HISTORY_AFTER_MS = 700; // the alarm service has stored it by then
+const HISTORY_AFTER_MS = [700, 3000]; // stored by then; in trouble it is shown first, and stored a second later
 const HISTORY_EVERY_MS = 60_000;
 
 export class AlarmsPage {
@@ -21,7 +21,7 @@ export class AlarmsPage {
     this.pause = document.getElementById("pause-all");
     this.pause.addEventListener("click", () => live.ask("pause", { on: live.pausedS() === 0 }));
     document.getElementById("sound-test").addEventListener("click", () => window.wristlead.sound.test());
-    this.historyAt = performance.now() + HISTORY_EVERY_MS;
+    this.historyAt = [performance.now() + HISTORY_EVERY_MS]; // when to ask, the next first
     this.historyCount = 0;
     live.want([], 10);
   }
@@ -39,7 +39,7 @@ export class AlarmsPage {
     this.#fillActive();
     this.#fillPause();
     if (this.dialog?.update() === false) this.dialog = undefined;
-    if (performance.now() >= this.historyAt) this.#askForHistory();
+    if (performance.now() >= this.historyAt[0]) this.#askForHistory();
   }
 
   #fillActive() {
@@ -57,7 +57,9 @@ export class AlarmsPage {
     setHidden(field.none, alarms.length > 0);
     if (live.state !== null) setText(field.none, live.isLive ? texts.active_none : texts.active_unknown);
     const told = alarms.map(({ device, kind, since_us, state }) => [device, kind, since_us, state].join(" ")).join();
-    if (told !== this.told && this.told !== undefined) this.historyAt = performance.now() + HISTORY_AFTER_MS;
+    if (told !== this.told && this.told !== undefined) {
+      this.historyAt = HISTORY_AFTER_MS.map((after) => performance.now() + after);
+    }
     if (live.state !== null) this.told = told;
   }
 
@@ -135,7 +137,8 @@ export class AlarmsPage {
 
   #askForHistory() {
     this.historyCount += 1;
-    this.historyAt = performance.now() + HISTORY_EVERY_MS;
+    this.historyAt = this.historyAt.slice(1);
+    if (this.historyAt.length === 0) this.historyAt = [performance.now() + HISTORY_EVERY_MS];
     window.dash_clientside.set_props("history-changed", { data: this.historyCount });
   }
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.records import save_alarms
@@ -190,6 +190,22 @@ def test_a_part_of_wristlead_that_was_taken_away_is_dismissed_from_its_row(
     ward.publish("wl/v1/alarm/wristlead/explain/service", None, retain=True)
     expect(dialog).to_have_count(0)
     expect(row).to_have_count(0)
+
+
+def test_an_alarm_that_is_stored_after_it_was_shown_reaches_the_past_all_the_same(
+    ward: Ward, dashboard: Dashboard, page: Page, tmp_path: Path
+) -> None:
+    visit(page, dashboard, "/alarms")
+    expect(page.locator("#alarm-history")).to_contain_text("No alarm of this kind")
+    since_us = now_us()
+
+    def is_answer(response: Response) -> bool:
+        return '"output":"alarm-history.children"' in (response.request.post_data or "")
+
+    with page.expect_response(is_answer):
+        ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 4 s", since_us=since_us)
+    log_alarm(f"sqlite:///{tmp_path / 'wristlead.sqlite'}", since_us)  # the first answer was too early
+    expect(page.locator("#alarm-history tbody tr")).to_have_count(1)
 
 
 def seconds_of_ecg(since_us: int, seconds: range) -> list[ReceivedChunk]:
