@@ -60,8 +60,8 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
         index_string=_index(settings),
     )
     app.layout = shell_layout()
-    _register_callbacks(app, hub, WindowSource(settings.store_address, hub))
     past = Past(settings.store_address)
+    _register_callbacks(app, hub, WindowSource(past, hub))
     register_event(app, past, hub, settings.keep_days)
     register_alarms(app, past, hub)
     return app

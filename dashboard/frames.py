@@ -21,10 +21,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.house import Channel, Pause, ServiceState
+from dashboard.house import Channel, ServiceState
 from dashboard.patient_state import PatientState, Segment
 from inference.alarms.alarm import Alarm
 from inference.alarms.messages import Refusal
+from inference.alarms.pause import Pause
 
 MAGIC = b"WL"
 VERSION = 1

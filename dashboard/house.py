@@ -6,6 +6,7 @@ import msgspec
 
 from inference.alarms.alarm import Alarm, AlarmState
 from inference.alarms.messages import Refusal
+from inference.alarms.pause import Pause
 from ingest import topics
 from ingest.store.schema import STORE_OK
 
@@ -25,14 +26,6 @@ class ServiceState:
     is_unseen: bool
     since_us: int
     trouble: str | None = None  # why it cannot use the store, when that has lasted
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """All sounds and notifications are held back until then (Unix microseconds)."""
-
-    until_us: int
-    who: str
 
 
 @dataclass(frozen=True, slots=True)

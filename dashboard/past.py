@@ -1,6 +1,8 @@
-"""The store as the dashboard reads it: opened when it is first asked, and never written."""
+"""The store as the dashboard reads it: opened when it is first asked, and no row of it is written.
 
-import threading
+Where it is missing it is made, empty; bringing an earlier one up to date is ingest's.
+"""
+
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -11,37 +13,44 @@ from dashboard.strip import AFTER_S, BEFORE_S, RUN_IN_S, SECOND_US, Piece, piece
 from ingest.store.archive import Archive
 from ingest.store.schema import open_store, told_by
 from ingest.store.waveforms import as_received
+from ingest.window import Window
 
+OPENING_WAIT_MS = 1000  # for a writer: a person waits, and asks again
 LONGEST_CHUNK_S = 15  # a chunk comes when its last sample was taken: looked for this much around the strip
 
 Answer = TypeVar("Answer")
 
 
 class Past:
-    """What ingest and the alarm service stored. All methods raise StoreError when it cannot be read."""
+    """What ingest and the alarm service stored. All methods raise StoreError when it cannot be read.
+
+    They may be called from many threads, and one that waits for the store holds up none of the others.
+    """
 
     def __init__(self, store_address: str) -> None:
         self._address = store_address
-        self._archive: Archive | None = None
-        self._engine: Engine | None = None
-        self._lock = threading.Lock()  # callbacks come from many threads
+        self._store: tuple[Engine, Archive] | None = None
 
     def ask(self, query: Callable[[Engine], Answer]) -> Answer:
         """The answer of a query of inference/alarms."""
+        engine, _ = self._opened()
         with told_by(make_url(self._address)):
-            with self._lock:
-                self._engine = self._engine or open_store(self._address)
-            return query(self._engine)
+            return query(engine)
+
+    def window(self, device: str, session: int, first_sample: int) -> Window | None:
+        """The stored window that begins there; None when there is none."""
+        _, archive = self._opened()
+        return archive.window(device, session, first_sample)
 
     def extents(self, devices: Iterable[str]) -> dict[str, tuple[int, int]]:
         """When the first and last stored samples of each device came; devices without any are left out."""
-        waveforms = self._opened().waveforms
-        found = ((device, waveforms.extent(device)) for device in devices)
+        _, archive = self._opened()
+        found = ((device, archive.waveforms.extent(device)) for device in devices)
         return {device: extent for device, extent in found if extent is not None}
 
     def strip(self, device: str, moment_us: int) -> list[Piece]:
         """What is stored from BEFORE_S before to AFTER_S after a moment of our clock, one piece a session."""
-        archive = self._opened()
+        _, archive = self._opened()
         from_us = moment_us - round((BEFORE_S + RUN_IN_S + LONGEST_CHUNK_S) * SECOND_US)
         to_us = moment_us + round((AFTER_S + LONGEST_CHUNK_S) * SECOND_US)
         found = archive.waveforms.between_arrivals(device, from_us, to_us)
@@ -56,7 +65,9 @@ class Past:
             )
         ]
 
-    def _opened(self) -> Archive:
-        with self._lock:
-            self._archive = self._archive or Archive.open(self._address)
-            return self._archive
+    def _opened(self) -> tuple[Engine, Archive]:
+        if self._store is None:
+            with told_by(make_url(self._address)):
+                engine = open_store(self._address, busy_wait_ms=OPENING_WAIT_MS)
+                self._store = engine, Archive(engine)  # of two that open at once the later one stays
+        return self._store

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from dashboard.hub import Hub
 from dashboard.monitor import HISTORY_S
+from dashboard.past import Past
 from dashboard.patient_state import Segment
-from ingest.store.archive import Archive, StoreError
+from ingest.store.errors import StoreError
 from ingest.window import WINDOW_S
 
 logger = logging.getLogger(__name__)
@@ -25,18 +26,16 @@ class Stretch:
 
 
 class WindowSource:
-    """Finds the samples behind a verdict; the store is opened when it is first asked."""
+    """Finds the samples behind a verdict."""
 
-    def __init__(self, store_address: str, hub: Hub) -> None:
-        self._store_address = store_address
+    def __init__(self, past: Past, hub: Hub) -> None:
+        self._past = past
         self._hub = hub
-        self._archive: Archive | None = None
 
     def stretch(self, device: str, session: int, first_sample: int) -> Stretch | None:
         """The window that begins at `first_sample`; None when nothing of it is left."""
         try:
-            self._archive = self._archive or Archive.open(self._store_address)
-            window = self._archive.window(device, session, first_sample)
+            window = self._past.window(device, session, first_sample)
         except StoreError as error:  # ingest may run elsewhere, or not at all
             logger.warning("no window from the store: %s", error)
             window = None

@@ -88,7 +88,9 @@ def test_a_pause_counts_down_in_every_browser_and_ends_in_every_browser(
         expect(each.locator("#paused")).to_be_hidden()
     page.get_by_role("button", name="Pause all for 2 min").click()
     assert ward.wait_for_request(page, "pause") == {"who": "someone at this screen", "on": True}
-    ward.publish("wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B."}, retain=True)
+    ward.publish(
+        "wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B.", "loudest": None}, retain=True
+    )
     for each in (page, other):
         expect(each.locator("#paused")).to_contain_text("Paused 1:5")
         expect(each.locator("#paused")).to_contain_text("Paused 1:56")  # it counts
@@ -374,7 +376,9 @@ def test_no_page_is_wider_than_a_phone(ward: Ward, dashboard: Dashboard, page: P
     page.set_viewport_size({"width": 390, "height": 844})
     ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 6 s")
     ward.publish("wl/v1/channel/phone", CHANNEL | {"sent": 3, "last_sent_us": now_us()}, retain=True)
-    ward.publish("wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B."}, retain=True)
+    ward.publish(
+        "wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B.", "loudest": None}, retain=True
+    )
     for path in ("/", "/alarms", "/channels", f"/patient/{BED}"):
         visit(page, dashboard, path)
         expect(page.locator("#paused")).to_be_visible()

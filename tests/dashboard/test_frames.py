@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from dashboard.frames import StateFrame, encode_samples, encode_state
-from dashboard.house import Pause, ServiceState
+from dashboard.house import ServiceState
 from dashboard.patient_state import Segment
 from inference.alarms.messages import Refusal
+from inference.alarms.pause import Pause
 from ingest.chunk import ChunkFlag
 
 GOLDEN = (
@@ -57,7 +58,7 @@ def test_state_is_json_with_unknown_as_null() -> None:
         channels=(),
         own_alarms=(),
         own_refusals={"wristlead/phone": Refusal("the store cannot be read yet", "{}", 4)},
-        paused=Pause(9, "A. B."),
+        paused=Pause(9, "A. B.", None),
         devices=("a/b",),
         patients=(),
         dropped=2,
@@ -75,7 +76,7 @@ def test_state_is_json_with_unknown_as_null() -> None:
         "own_refusals": {
             "wristlead/phone": {"reason": "the store cannot be read yet", "request": "{}", "at_us": 4}
         },
-        "paused": {"until_us": 9, "who": "A. B."},
+        "paused": {"until_us": 9, "who": "A. B.", "loudest": None},
         "devices": ["a/b"],
         "patients": [],
         "dropped": 2,

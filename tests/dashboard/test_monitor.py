@@ -334,7 +334,7 @@ def test_invented_channels_do_not_fill_the_memory() -> None:
 def test_a_pause_stands_until_it_is_taken_away() -> None:
     monitor = Monitor(0)
     assert monitor.house.paused is None
-    monitor.push("wl/v1/paused", b'{"until_us": 120000000, "who": "A. B."}', S)
+    monitor.push("wl/v1/paused", b'{"until_us": 120000000, "who": "A. B.", "loudest": null}', S)
     assert monitor.house.paused is not None
     assert (monitor.house.paused.until_us, monitor.house.paused.who) == (120 * S, "A. B.")
     monitor.push("wl/v1/paused", b"", S)

@@ -7,6 +7,7 @@ import pytest
 
 from dashboard import app, texts
 from dashboard.hub import Hub
+from dashboard.past import Past
 from dashboard.patient_state import Segment
 from dashboard.window_source import WindowSource, joined
 from ingest.chunk import Chunk, ChunkFlag, Lead
@@ -42,7 +43,7 @@ def test_a_plot_is_drawn_only_of_a_whole_window(n_missing: int, tmp_path: Path) 
         samples = np.zeros((100, 1), np.float32)
         chunk = Chunk("a/b", 1, 0, first, 1, 0, FS, (Lead.I,), samples)
         hub._monitor.push("ecg/v1/a/b/chunk", encode_binary(chunk), 1)
-    source = WindowSource(f"sqlite:///{tmp_path}/absent/x.sqlite", hub)
+    source = WindowSource(Past(f"sqlite:///{tmp_path}/absent/x.sqlite"), hub)
     figure, note = app.recurrence_of(source, {"device": "a/b", "session": 1, "first_sample": 0})
     assert bool(figure.data) == (n_missing == 0)
     assert note == (texts.RECURRENCE_LIVE if n_missing == 0 else texts.RECURRENCE_INCOMPLETE)
