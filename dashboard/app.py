@@ -23,6 +23,7 @@ from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.patient import patient_layout
 from dashboard.pages.wall import wall_layout
 from dashboard.past import Past
+from dashboard.script_texts import SCRIPT
 from dashboard.server import add_live_route
 from dashboard.window_source import WindowSource
 from inference.alarms.alarm import AlarmKind
@@ -226,7 +227,7 @@ def recurrence_of(windows: WindowSource, seen: dict[str, Any] | None) -> tuple[A
 def _index(settings: Settings) -> str:
     """The HTML around Dash: tokens, the theme before the first paint, texts and limits for the scripts."""
     facts = {
-        "texts": texts.SCRIPT,
+        "texts": SCRIPT,
         "hop_s": settings.hop_s,
         "rate_margin_bpm": INSIDE_BPM,
     }

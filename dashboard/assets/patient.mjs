@@ -144,6 +144,7 @@ export class PatientPage {
       }, [
         shapeOf(alarm.priority),
         element("span", "strip-text", {}, [alarmText(alarm)]),
+        stripLink(alarm),
         element("span", "alarm-remark", {}, [remarkOf(alarm)]),
       ]));
     this.field.alarms.replaceChildren(
@@ -188,6 +189,17 @@ function fillFinding(row, finding) {
   row.querySelector(".bar-fill").style.width = `${100 * (finding?.probability ?? 0)}%`;
   const mark = row.querySelector(".bar-threshold");
   mark.style.left = `${100 * (finding?.threshold ?? 0)}%`;
+}
+
+function stripLink({ device, kind, since_us: since, text }) {
+  const href = `/event/${device}/${kind}/${since}`;
+  const link = element("a", "alarm-strip", { href, "aria-label": `${texts.strip_link}: ${text}` }, [texts.strip_link]);
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+    event.preventDefault();
+    navigate(href);
+  });
+  return link;
 }
 
 function remarkOf(alarm) {

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, dcc, html
@@ -135,18 +135,24 @@ def register_alarms(app: Dash, past: Past, hub: Hub, clock_us: Callable[[], int]
         state: str | None,
         _changed: int | None,
     ) -> Component:
-        wanted = Wanted(
-            from_us=now_us() - round(float(span_h or DEFAULT_SPAN_H) * HOUR_US),
-            device=device,
-            kind=AlarmKind(kind) if kind else None,
-            priority=AlarmPriority(priority) if priority else None,
-            state=AlarmState(state) if state else None,
-        )
+        wanted = wanted_of((span_h, device, kind, priority, state), now_us())
         return history_of(past, hub.names(), wanted)
 
     @app.callback(Output(ids.NOISIEST, "children"), Input(ids.HISTORY_CHANGED, "data"))
     def show_noisiest(_changed: int | None) -> Component:
         return noisiest_of(past, hub.names(), now_us())
+
+
+def wanted_of(filters: Sequence[str | None], now_us: int) -> Wanted:
+    """The values of the five filters, in the order of the page; None is any."""
+    span_h, device, kind, priority, state = filters
+    return Wanted(
+        from_us=now_us - round(float(span_h or DEFAULT_SPAN_H) * HOUR_US),
+        device=device,
+        kind=AlarmKind(kind) if kind else None,
+        priority=AlarmPriority(priority) if priority else None,
+        state=AlarmState(state) if state else None,
+    )
 
 
 def history_of(past: Past, names: Mapping[str, str], wanted: Wanted) -> Component:

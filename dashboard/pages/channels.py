@@ -21,17 +21,7 @@ def channels_layout() -> Component:
                         role="status",
                         **attributes(data_field="loading"),
                     ),
-                    html.Table(
-                        [
-                            html.Thead(
-                                html.Tr([html.Th(name, scope="col") for name in texts.CHANNEL_COLUMNS])
-                            ),
-                            html.Tbody(id=ids.CHANNEL_ROWS),
-                        ],
-                        className="table channels",
-                        hidden=True,
-                        **attributes(data_field="table"),
-                    ),
+                    _table(),
                     _none(),
                 ],
                 className="card",
@@ -41,6 +31,16 @@ def channels_layout() -> Component:
         id=ids.CHANNELS,
         className="alarms-page",
         **attributes(data_page="channels"),
+    )
+
+
+def _table() -> Component:
+    head = html.Thead(html.Tr([html.Th(name, scope="col") for name in texts.CHANNEL_COLUMNS]))
+    return html.Table(
+        [head, html.Tbody(id=ids.CHANNEL_ROWS)],
+        className="table channels",
+        hidden=True,
+        **attributes(data_field="table"),
     )
 
 

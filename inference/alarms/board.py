@@ -3,7 +3,6 @@
 Nothing is queued while the broker is away, and everything is said again on its return.
 """
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from ingest.link import Message
@@ -67,8 +66,3 @@ class Board:
         for topic in self._found - self._shown.keys():
             self._link.publish(topic, b"", retain=True)
         self._found.clear()
-
-    @property
-    def shown(self) -> Mapping[str, bytes]:
-        """What should stand on each topic."""
-        return self._shown

@@ -180,7 +180,7 @@ def test_a_part_of_wristlead_that_was_taken_away_is_dismissed_from_its_row(
     row = page.locator("#active-alarms tr")
     row.get_by_role("button", name="Dismiss: The explain service").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Dismiss The explain service?")
+    expect(dialog).to_contain_text("The explain service: dismiss its alarms?")
     dialog.get_by_role("button", name="Dismiss").click()
     asked = ward.wait_for_request(page, "discharge/wristlead/explain")
     assert asked == {"who": "someone at this screen"}
@@ -208,6 +208,22 @@ def test_an_alarm_that_is_stored_after_it_was_shown_reaches_the_past_all_the_sam
         ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 4 s", since_us=since_us)
     log_alarm(f"sqlite:///{tmp_path / 'wristlead.sqlite'}", since_us)  # the first answer was too early
     expect(page.locator("#alarm-history tbody tr")).to_have_count(1)
+
+
+def test_each_alarm_on_the_page_of_a_patient_leads_to_its_strip(
+    ward: Ward, dashboard: Dashboard, page: Page
+) -> None:
+    visit(page, dashboard, f"/patient/{BED}")
+    since_us = now_us()
+    ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 6 s", since_us=since_us)
+    ward.raise_alarm(BED, "lead_off", "low", "Lead off 5 s", since_us=since_us)
+    alarms = page.locator("[data-field=alarms]")
+    expect(alarms.get_by_role("link")).to_have_count(2)
+    page.evaluate("window.isSamePage = true")
+    alarms.get_by_role("link", name="Strip: ASYSTOLE 6 s").click()
+    page.wait_for_url(f"{dashboard.url}/event/{BED}/asystole/{since_us}")
+    expect(page.locator("[data-field=now]")).to_contain_text("*** ASYSTOLE 6 s")
+    assert page.evaluate("window.isSamePage")  # nothing was loaded again, and the sound goes on
 
 
 def seconds_of_ecg(since_us: int, seconds: range) -> list[ReceivedChunk]:

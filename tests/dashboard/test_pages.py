@@ -11,6 +11,7 @@ from dashboard import app as app_module
 from dashboard import figures, ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
+from dashboard.script_texts import SCRIPT
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import Indeterminate, Superclass
 from ingest import plausibility
@@ -116,7 +117,7 @@ def test_every_text_a_script_uses_exists() -> None:
     used = {name for text in SCRIPTS.values() for name in re.findall(r"texts\.(\w+)", text)} - {"mjs"}
     used.discard("py")
     assert len(used) > 30
-    assert used <= set(texts.SCRIPT)
+    assert used <= set(SCRIPT)
 
 
 @pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
@@ -146,12 +147,12 @@ def test_the_recurrence_figure_has_seconds_on_both_axes_and_a_symmetric_scale() 
 
 
 def test_every_state_of_the_signal_has_its_words() -> None:
-    assert set(texts.SCRIPT["signal"]) == {str(state) for state in SignalState} - {"good"}
+    assert set(SCRIPT["signal"]) == {str(state) for state in SignalState} - {"good"}
 
 
 def test_every_reason_that_the_model_cannot_tell_says_what_to_do() -> None:
-    assert set(texts.SCRIPT["remedy"]) == {str(reason) for reason in Indeterminate}
-    assert set(texts.SCRIPT["question"]) <= set(texts.SCRIPT["remedy"])
+    assert set(SCRIPT["remedy"]) == {str(reason) for reason in Indeterminate}
+    assert set(SCRIPT["question"]) <= set(SCRIPT["remedy"])
 
 
 def test_every_doubt_of_ingest_begins_with_what_a_panel_shows_of_it() -> None:
