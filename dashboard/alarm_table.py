@@ -9,9 +9,10 @@ from dash.development.base_component import Component
 from dashboard import texts
 from dashboard.attributes import attributes
 from dashboard.moments import moment
-from inference.alarms.alarm import AlarmPriority
+from inference.alarms.alarm import AlarmPriority, AlarmState
 from inference.alarms.history import MOST, PastEpisode
 from inference.alarms.noisiest import PatientLoad
+from inference.alarms.retrospective import RetrospectiveEvent
 from inference.alarms.rules import in_words
 from ingest.topics import OWN_SITE
 
@@ -25,22 +26,48 @@ def event_link(episode: PastEpisode) -> str:
     return f"/event/{episode.device}/{episode.kind}/{episode.since_us}"
 
 
-def history_table(episodes: Sequence[PastEpisode], names: Mapping[str, str]) -> Component:
-    """A table with one row an episode, newest first; a sentence where there is none."""
-    if not episodes:
+def late_episode(event: RetrospectiveEvent) -> PastEpisode:
+    """What late data hold, as a row of the past; its times are the device's clock."""
+    return PastEpisode(
+        device=event.device,
+        kind=event.kind,
+        priority=AlarmPriority.ADVISORY,
+        state=AlarmState.OFF,
+        text=event.text,
+        since_us=event.from_us,
+        ended_us=event.to_us,
+        count=1,
+        peak=event.peak,
+        escalation=0,
+        who=None,
+    )
+
+
+def history_table(
+    episodes: Sequence[PastEpisode], names: Mapping[str, str], late: Sequence[PastEpisode] = ()
+) -> Component:
+    """A table with one row an episode, newest first; a sentence where there is none.
+
+    `late` are of data that came late: they were never alarms, and their rows say so.
+    """
+    rows = [(each, False) for each in episodes] + [(each, True) for each in late]
+    rows.sort(key=lambda row: -row[0].since_us)
+    if not rows:
         return html.P(texts.HISTORY_EMPTY, className="dim table-empty")
     head = html.Thead(html.Tr([html.Th(name, scope="col") for name in texts.HISTORY_COLUMNS]))
-    body = html.Tbody([_row(each, names) for each in episodes])
+    body = html.Tbody([_row(each, names, is_late=is_late) for each, is_late in rows])
     parts: list[Component] = [html.Table([head, body], className="table history")]
     if len(episodes) >= MOST:
         parts.append(html.P(texts.HISTORY_CUT.format(most=MOST), className="dim small"))
     return html.Div(parts)
 
 
-def _row(each: PastEpisode, names: Mapping[str, str]) -> Component:
+def _row(each: PastEpisode, names: Mapping[str, str], *, is_late: bool) -> Component:
     columns = texts.HISTORY_COLUMNS
     is_own = each.device.startswith(f"{OWN_SITE}/")
-    lasted = in_words((each.ended_us - each.since_us) / 1e6) if each.ended_us else texts.HISTORY_LASTS
+    still = texts.UNKNOWN if is_late else texts.HISTORY_LASTS
+    lasted = in_words((each.ended_us - each.since_us) / 1e6) if each.ended_us else still
+    state = texts.HISTORY_LATE if is_late else texts.STATES[each.state]
     cells: tuple[Component | list[Component], ...] = (
         priority_mark(each.priority),
         _whose(each.device, names),
@@ -49,8 +76,10 @@ def _row(each: PastEpisode, names: Mapping[str, str]) -> Component:
         html.Span(lasted, className="num"),
         html.Span(str(each.count), className="num"),
         html.Span(peak_words(each), className="num"),
-        [html.Span(texts.STATES[each.state]), html.Span(_remark(each), className="dim small")],
-        html.Span() if is_own else dcc.Link(texts.STRIP_LINK, href=event_link(each), className="row-link"),
+        [html.Span(state), html.Span(_remark(each), className="dim small")],
+        html.Span()
+        if is_own or is_late
+        else dcc.Link(texts.STRIP_LINK, href=event_link(each), className="row-link"),
     )
     return html.Tr(
         [html.Td(cell, **attributes(data_label=label)) for cell, label in zip(cells, columns, strict=True)]

@@ -9,17 +9,20 @@ from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, texts
-from dashboard.alarm_table import HOUR_US, history_table, noisiest, noisiest_list
+from dashboard.alarm_table import HOUR_US, history_table, late_episode, noisiest, noisiest_list
 from dashboard.attributes import attributes
 from dashboard.hub import Hub
 from dashboard.monitor import MAX_DEVICES
 from dashboard.past import Past
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
-from inference.alarms.history import Wanted, past_episodes
+from inference.alarms.history import PastEpisode, Wanted, past_episodes
 from inference.alarms.noisiest import noisiest_patients
+from inference.alarms.retrospective import retrospective_events
 from ingest.store.errors import StoreError
+from ingest.wire import END_OF_TIME_US
 
 NOISE_HOURS = 24
+LATE_HOURS = 24
 DEFAULT_SPAN_H = "24"
 
 logger = logging.getLogger(__name__)
@@ -136,7 +139,7 @@ def register_alarms(app: Dash, past: Past, hub: Hub, clock_us: Callable[[], int]
         _changed: int | None,
     ) -> Component:
         wanted = wanted_of((span_h, device, kind, priority, state), now_us())
-        return history_of(past, hub.names(), wanted)
+        return history_of(past, hub.names(), wanted, now_us())
 
     @app.callback(Output(ids.NOISIEST, "children"), Input(ids.HISTORY_CHANGED, "data"))
     def show_noisiest(_changed: int | None) -> Component:
@@ -155,12 +158,26 @@ def wanted_of(filters: Sequence[str | None], now_us: int) -> Wanted:
     )
 
 
-def history_of(past: Past, names: Mapping[str, str], wanted: Wanted) -> Component:
+def history_of(past: Past, names: Mapping[str, str], wanted: Wanted, now_us: int) -> Component:
     """The table of the past, or why there is none."""
     try:
-        return history_table(past.ask(lambda engine: past_episodes(engine, wanted)), names)
+        episodes = past.ask(lambda engine: past_episodes(engine, wanted))
+        return history_table(episodes, names, late_of(past, wanted, now_us))
     except StoreError as error:
         return _unreadable(error)
+
+
+def late_of(past: Past, wanted: Wanted, now_us: int) -> list[PastEpisode]:
+    """What data that came late hold of one patient's newest LATE_HOURS; none of a priority or a state.
+
+    Every window of that time is read and judged again, too many for all patients or for a month.
+    """
+    device = wanted.device
+    if device is None or wanted.state is not None or wanted.priority not in {None, AlarmPriority.ADVISORY}:
+        return []
+    from_us = max(wanted.from_us, now_us - LATE_HOURS * HOUR_US)
+    found = past.ask(lambda engine: retrospective_events(engine, device, from_us, END_OF_TIME_US))
+    return [late_episode(each) for each in found if wanted.kind in {None, each.kind}]
 
 
 def noisiest_of(past: Past, names: Mapping[str, str], now_us: int) -> Component:

@@ -1,15 +1,21 @@
 """The past of alarms as a table, and who has most of them an hour."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dashboard import texts
 from dashboard.alarm_table import event_link, history_table, noisiest, noisiest_list
+from dashboard.pages.alarms import history_of, late_of
+from dashboard.past import Past
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
-from inference.alarms.history import MOST, PastEpisode
+from inference.alarms.history import MOST, PastEpisode, Wanted
 from inference.alarms.noisiest import PatientLoad
+from inference.records import save_verdicts
+from inference.verdict import Finding, Presence, Superclass, Verdict
+from ingest.store.schema import open_store
 
 H = 3_600_000_000
 EPISODE = PastEpisode(
@@ -86,3 +92,39 @@ def test_who_has_most_an_hour_is_first_and_minutes_make_no_rate() -> None:
     ]
     assert "-- an hour" in words(noisiest_list(told, {}))
     assert texts.NOISIEST_EMPTY in words(noisiest_list([], {}))
+
+
+HOP_US = 10_000_000
+
+
+def late_store(folder: Path, windows: int = 6) -> Past:
+    """Windows that came late to one patient and all show MI."""
+    url = f"sqlite:///{folder / 'store.sqlite'}"
+    found = (Finding(Superclass.MI, 0.9, 0.62, Presence.PRESENT),)
+    save_verdicts(
+        open_store(url),
+        [
+            Verdict("w/a", 7, k * 5000, H + k * HOP_US, "m1", H, historic=True, findings=found)
+            for k in range(windows)
+        ],
+    )
+    return Past(url)
+
+
+def test_what_late_data_hold_of_a_patient_stands_in_the_past_and_is_marked(tmp_path: Path) -> None:
+    past = late_store(tmp_path)
+    wanted = Wanted(device="w/a")
+    told = words(history_of(past, {"w/a": "Bed one"}, wanted, 2 * H))
+    for part in ("Late data", "Bed one", "MI 3 of 3 windows", ".90", "Model: MI"):
+        assert part in told, part
+    assert "/event/" not in told  # it was never an alarm, and has no log
+    for other in (
+        Wanted(),  # of all patients that is too much to read
+        replace(wanted, device="w/b"),
+        replace(wanted, kind=AlarmKind.AF),
+        replace(wanted, priority=AlarmPriority.HIGH),
+        replace(wanted, state=AlarmState.ON),
+        replace(wanted, from_us=2 * H),
+    ):
+        assert late_of(past, other, 2 * H) == []
+    assert late_of(past, wanted, 26 * H) == []  # older than a day
