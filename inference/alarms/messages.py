@@ -17,11 +17,10 @@ from inference.alarms.events import (
     SetPause,
 )
 from inference.alarms.limits import OwnLimits, SetLimits
+from inference.alarms.person import Who, decode_who, name_of, printable
 from inference.verdict import Verdict
 from ingest.topics import ID_PATTERN, device_of
 from ingest.vitals import Vitals
-
-MAX_WHO = 64  # characters, as stored
 
 MessageEvent = DeviceEvent | SetPause | SetLimits
 
@@ -61,22 +60,15 @@ class _Presence(msgspec.Struct, frozen=True):
     online: bool
 
 
-class _Who(msgspec.Struct, frozen=True):
-    who: str
-
-
-class _Acknowledge(msgspec.Struct, frozen=True):
-    who: str
+class _Acknowledge(Who, frozen=True):
     since_us: int | None = None
 
 
-class _Pause(msgspec.Struct, frozen=True):
-    who: str
+class _Pause(Who, frozen=True):
     on: bool
 
 
-class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # a misspelt limit must not be lost
-    who: str
+class _Limits(Who, frozen=True, forbid_unknown_fields=True):  # a misspelt limit must not be lost
     reset: bool = False
     rate_low_bpm: float | None = None
     rate_high_bpm: float | None = None
@@ -90,7 +82,6 @@ _verdict_decoder = msgspec.json.Decoder(Verdict)
 _status_decoder = msgspec.json.Decoder(_Status)
 _channel_decoder = msgspec.json.Decoder(_Channel)
 _presence_decoder = msgspec.json.Decoder(_Presence)
-_who_decoder = msgspec.json.Decoder(_Who)
 _acknowledge_decoder = msgspec.json.Decoder(_Acknowledge)
 _pause_decoder = msgspec.json.Decoder(_Pause)
 _limits_decoder = msgspec.json.Decoder(_Limits)
@@ -127,16 +118,16 @@ def _decode_verdict(_topic: str, payload: bytes, _at_us: int) -> list[MessageEve
 def _decode_acknowledge(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
     request = _acknowledge_decoder.decode(payload)
     kind = AlarmKind(topic.rsplit("/", 1)[1])
-    return [Acknowledge(device_of(topic), kind, _name_of(request.who), at_us, request.since_us)]
+    return [Acknowledge(device_of(topic), kind, name_of(request.who), at_us, request.since_us)]
 
 
 def _decode_pause(_topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
     request = _pause_decoder.decode(payload)
-    return [SetPause(request.on, _name_of(request.who), at_us)]
+    return [SetPause(request.on, name_of(request.who), at_us)]
 
 
 def _decode_discharge(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
-    who = _name_of(_who_decoder.decode(payload).who)
+    who = decode_who(payload)
     if topic.count("/") != 4:
         raise ValueError(f"topic {topic!r} names no device: want wl/v1/discharge/site/device")
     return [Discharge(device_of(topic), who, at_us)]
@@ -157,7 +148,7 @@ def _decode_limits(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]
     )
     if request.reset and limits.stated():
         raise ValueError("reset takes all limits away: want reset or limits, not both")
-    return [SetLimits(scope, limits if limits.stated() else None, _name_of(request.who), at_us)]
+    return [SetLimits(scope, limits if limits.stated() else None, name_of(request.who), at_us)]
 
 
 def _decode_status(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
@@ -171,7 +162,7 @@ def _decode_status(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]
 def _decode_channel(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
     """An empty payload takes a channel away: nothing of it can fail any more."""
     channel = _channel_decoder.decode(payload) if payload else _Channel(ok=True)
-    reason = None if channel.reason is None else _printable(channel.reason, MAX_REASON)
+    reason = None if channel.reason is None else printable(channel.reason, MAX_REASON)
     return [ChannelStatus(_own_name(topic), channel.ok, reason or None, at_us)]
 
 
@@ -182,24 +173,12 @@ def _decode_presence(topic: str, payload: bytes, at_us: int) -> list[MessageEven
     return [ServiceStatus(name, _presence_decoder.decode(payload).online, at_us)]
 
 
-def _name_of(who: str) -> str:
-    name = _printable(who, MAX_WHO)
-    if not name:
-        raise ValueError("a request needs a name in who")
-    return name
-
-
 def _own_name(topic: str) -> str:
     """The name of a channel or service, the last part of its topic."""
     name = topic.removeprefix("wl/v1/").partition("/")[2]
     if not ID_PATTERN.fullmatch(name):
         raise ValueError(f"topic {topic!r} ends in no name: want 1 to 64 of [A-Za-z0-9_-]")
     return name
-
-
-def _printable(text: str, most: int) -> str:
-    """What can be shown and stored: a zero character would block a store."""
-    return "".join(each for each in text if each.isprintable()).strip()[:most]
 
 
 _DECODERS: dict[str, Callable[[str, bytes, int], list[MessageEvent]]] = {
