@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from inference.alarms.alarm import AlarmKind
+from inference.alarms.credible import check_patient, check_verdict, check_vitals
 from inference.alarms.events import (
     Acknowledge,
     ChannelStatus,
@@ -105,14 +106,14 @@ def _decode_vitals(payload: bytes) -> Decoded:
     decoded = Decoded()
     for raw in _raw_list_decoder.decode(payload):
         try:
-            decoded.events.append(_vitals_decoder.decode(raw))
+            decoded.events.append(check_vitals(_vitals_decoder.decode(raw)))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             decoded.refused.append(str(error))
     return decoded
 
 
 def _decode_verdict(_topic: str, payload: bytes, _at_us: int) -> list[MessageEvent]:
-    return [_verdict_decoder.decode(payload)]
+    return [check_verdict(_verdict_decoder.decode(payload))]
 
 
 def _decode_acknowledge(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
@@ -156,7 +157,9 @@ def _decode_status(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]
         return []
     status = _status_decoder.decode(payload)
     battery = None if status.battery is None else round(status.battery)
-    return [DeviceStatus(device_of(topic), status.online, battery, at_us)]
+    device = device_of(topic)
+    check_patient(device)
+    return [DeviceStatus(device, status.online, battery, at_us)]
 
 
 def _decode_channel(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:

@@ -59,6 +59,7 @@ FIRST_TICK_S = NO_DATA_S  # after the start: nobody was watched before, so no si
 BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must not wait for a stuck one
 POLL_S = 0.1
 MAX_ECHO = 500  # bytes of a refused request that are said back
+MAX_TOPIC = 500  # characters of a topic that is answered: three ids of 64, and MQTT's own end is 65,535 bytes
 HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, DISCHARGE)
 OWN = (ALARMS, LIMITS_IN_FORCE, PAUSED)  # for what is retained, which comes at every connection
 OWN_PREFIXES = tuple(topic.removesuffix("#") for topic in OWN)
@@ -187,7 +188,8 @@ class AlarmService:
         """Count and log it; who asked for something is told why it was not done."""
         self._counts["refused"] += 1
         logger.warning("refused a message on %s: %s", message.topic, reason)
-        if message.topic.startswith(REQUESTS) and not message.retained:
+        is_request = message.topic.startswith(REQUESTS) and len(message.topic) <= MAX_TOPIC
+        if is_request and not message.retained:
             request = message.payload[:MAX_ECHO].decode(errors="replace")
             refusal = Refusal(reason, request, message.received_us)
             self._link.publish(refusal_topic(message.topic), msgspec.json.encode(refusal), retain=False)
