@@ -15,7 +15,7 @@ from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
 from ingest.roster import IDLE_US, CrowdedError, KnownDevice, Roster, RosterCounters
 from ingest.store.rows import ReceivedChunk, Refused
-from ingest.topics import device_of
+from ingest.topics import check_site, device_of
 from ingest.vitals import Vitals
 from ingest.vitals_together import advance_together
 from ingest.window import NextWindow, Window
@@ -264,12 +264,14 @@ class Intake:
 
 
 def _sender(topic: str) -> str:
-    """The device of a topic of wire v1; raises ValueError."""
+    """The device of a topic of wire v1, of a site that devices may have; raises ValueError."""
     if not topic.startswith("ecg/v1/"):
         raise ValueError(
             f"no mapper reads {topic!r}: the broker remembers that an earlier --mappers named it"
         )
-    return device_of(topic)
+    device = device_of(topic)
+    check_site(device)
+    return device
 
 
 def _wrong_with(error: Exception, device: str, kind: str) -> str:

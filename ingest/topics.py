@@ -47,6 +47,14 @@ def device_of(topic: str) -> str:
     return "/".join(ids)
 
 
+def check_site(device: str) -> None:
+    """Raise ValueError for a device of the reserved site, whose alarms are those of Wristlead itself."""
+    if device.startswith(f"{OWN_SITE}/"):
+        raise ValueError(
+            f"device is {device}, want another site: {OWN_SITE} is that of Wristlead's own parts"
+        )
+
+
 def mapped_chunk_topic(device: str) -> str:
     """Where ingest publishes, as wire v1, the live chunks that it made of foreign payloads."""
     return f"wl/v1/chunk/{device}"

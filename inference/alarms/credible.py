@@ -5,7 +5,7 @@ published; what they refuse no ingest and no inference of ours would say.
 """
 
 from inference.verdict import Finding, RhythmFinding, Verdict
-from ingest.topics import ID_PATTERN, OWN_SITE
+from ingest.topics import ID_PATTERN, check_site
 from ingest.vitals import RATE_RANGE_BPM, Vitals
 
 END_OF_TIME_US = 253_402_214_400_000_000  # a day before the year 10000: calendars of every time zone hold it
@@ -53,8 +53,7 @@ def check_patient(device: str) -> None:
         raise ValueError(
             f"device is {device[:140]!r}, want site/device, two ids of [A-Za-z0-9_-], 1 to 64 long"
         )
-    if site == OWN_SITE:
-        raise ValueError(f"the site {OWN_SITE} is reserved for Wristlead's own parts: want another site")
+    check_site(device)
 
 
 def check_moment(name: str, at_us: int) -> None:

@@ -16,6 +16,7 @@ from ingest.mappers.identity import id_of
 from ingest.mappers.loss import LossRules
 from ingest.mappers.reading import Place, Reading
 from ingest.mappers.stream import Stream, session_of
+from ingest.topics import check_site
 from ingest.wire import MAX_SAMPLES
 
 MAX_STREAMS = 4096  # devices that one mapper follows; the longest silent is forgotten first
@@ -104,7 +105,12 @@ class Mapper:
     def _device(self, topic: str, document: Any) -> str:
         levels = topic.split("/")
         ids = [_id(source, levels, document) for source in (self.config.site, self.config.device)]
-        return "/".join(ids)
+        device = "/".join(ids)
+        try:
+            check_site(device)
+        except ValueError as error:
+            raise WireError(str(error)) from None
+        return device
 
     def _chunks(self, device: str, reading: Reading, received_us: int) -> list[Chunk]:
         stream = self._stream(device)

@@ -79,6 +79,9 @@ def test_a_chunk_and_the_windows_it_closes_go_into_the_same_batch() -> None:
         ("ecg/v1/a/b/status", b'{"nested":' + b"[" * 2_000, "a/b", "status"),
         ("ecg/v1/a b/c/chunk", payload(0), UNKNOWN_DEVICE, "topic"),
         (f"ecg/v1/a/{'b' * 65}/chunk", payload(0), UNKNOWN_DEVICE, "topic"),
+        ("ecg/v1/wristlead/ingest/chunk", payload(0), UNKNOWN_DEVICE, "topic"),
+        ("ecg/v1/wristlead/ingest/backfill", payload(0), UNKNOWN_DEVICE, "topic"),
+        ("ecg/v1/wristlead/ingest/status", b'{"online":true,"battery":4}', UNKNOWN_DEVICE, "topic"),
         ("earlier/mapper/of/a/b", payload(0), UNKNOWN_DEVICE, "topic"),
     ],
 )

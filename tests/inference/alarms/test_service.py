@@ -121,6 +121,7 @@ def test_an_acknowledgement_names_who_in_the_log(bench: Bench) -> None:
         (device_topic(DEVICE, "status"), b'{"online":"perhaps"}'),
         (device_topic(DEVICE, "status"), b'{"online":true,"battery":-5}'),
         (device_topic(DEVICE, "status"), b'{"online":true,"battery":1e300}'),
+        (device_topic("wristlead/ingest", "status"), b'{"online":true,"battery":4}'),
     ],
 )
 def test_what_cannot_be_understood_is_counted_and_harms_no_other_device(

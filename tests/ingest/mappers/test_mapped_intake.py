@@ -44,6 +44,17 @@ def test_a_refused_payload_that_names_no_device_tells_its_topic() -> None:
     assert refused.reason.startswith(f"on '{PHONE}': ")
 
 
+def test_a_mapper_makes_no_device_of_the_site_that_is_wristlead_s_own() -> None:
+    configs = parse_mappers(
+        TABLES.replace("device = { level = 1 }", 'site = "wristlead"\n device = { level = 1 }'), "test"
+    )
+    one = Intake(DevicePipeline, Mappers(configs, lambda _device: ()))
+    one.receive(HOBBY, batch(0), NOW_US)
+    (refused,) = one.batch.refused
+    assert (refused.device, one.batch.chunks) == (UNKNOWN_DEVICE, [])
+    assert "device is wristlead/one, want another site" in refused.reason
+
+
 def places(one: Intake) -> list[tuple[int, int, int]]:
     return [(c.chunk.session, c.chunk.first_sample, c.chunk.n_samples) for c in one.batch.chunks]
 
