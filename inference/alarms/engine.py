@@ -34,8 +34,6 @@ from inference.alarms.observed import (
 from inference.alarms.pause import Pause, begin_pause, is_sounding
 from inference.alarms.rules import (
     ADVISORY,
-    BLINDING,
-    TECHNICAL,
     Limits,
     Present,
     Reading,
@@ -126,6 +124,19 @@ class AlarmEngine:
                 self._memory[device] = msgspec.json.decode(memory, type=DeviceMemory)
         self._sound_changes()  # a device's memory may be older than the pause
 
+    def resume(self, listening_since_us: int, at_us: int) -> None:
+        """Let time pass over what was restored: nobody heard a heartbeat before this process listened."""
+        self.pass_pause(at_us)
+        for memory in self._memory.values():
+            seen = memory.seen
+            if seen.service_us is not None and AlarmKind.SERVICE not in memory.episodes:
+                seen.service_us = max(seen.service_us, listening_since_us)
+
+    def pass_pause(self, at_us: int) -> list[Alarm]:
+        """End the pause when its time is over; the alarms that may be heard again."""
+        self._pause = None if self._pause is None else self._pause.at(at_us)
+        return self._sound_changes()
+
     def adopt(self, alarm: Alarm) -> None:
         """Continue an alarm of which nothing but its newest state is known; none that is off."""
         memory = self._memory.setdefault(alarm.device, DeviceMemory())
@@ -155,7 +166,7 @@ class AlarmEngine:
 
     def _on_verdict(self, verdict: Verdict) -> list[Alarm]:
         memory = self._memory.setdefault(verdict.device, DeviceMemory())
-        if not _is_of_this_patient(memory, verdict) or not observe_verdict(memory.seen, verdict):
+        if not memory.is_of_this_patient(verdict) or not observe_verdict(memory.seen, verdict):
             return []
         at_us = verdict.decided_us
         changes: list[Alarm] = []
@@ -221,8 +232,7 @@ class AlarmEngine:
         return off
 
     def _on_tick(self, tick: Tick) -> list[Alarm]:
-        self._pause = None if self._pause is None else self._pause.at(tick.at_us)
-        changes = self._sound_changes()
+        changes = self.pass_pause(tick.at_us)
         return changes + [a for device in self.devices for a in self._let_pass(device, tick.at_us)]
 
     def _let_pass(self, device: str, at_us: int) -> list[Alarm]:
@@ -237,8 +247,8 @@ class AlarmEngine:
 
     def _advance(self, device: str, kind: AlarmKind, reading: Reading, at_us: int) -> list[Alarm]:
         """Bring one rule's reading to its alarm, under the suppression of rule 1."""
-        episodes = self._memory[device].episodes
-        is_suppressed = _is_suppressed(kind, episodes)
+        memory = self._memory[device]
+        episodes, is_suppressed = memory.episodes, memory.is_suppressed(kind)
         if is_suppressed and kind is not AlarmKind.ASYSTOLE:
             reading = None
         episode = episodes.get(kind)
@@ -287,26 +297,3 @@ class AlarmEngine:
                     episode.alarm = replace(episode.alarm, sounding=sounding)
                     changes.append(episode.alarm)
         return changes
-
-
-def _is_of_this_patient(memory: DeviceMemory, verdict: Verdict) -> bool:
-    """False while nobody is there, and for a window that holds samples of whom was discharged."""
-    if memory.former is None:
-        return not memory.is_discharged
-    session, sample = memory.former
-    is_earlier = verdict.session == session and verdict.first_sample < sample
-    return verdict.session == memory.seen.session and not is_earlier
-
-
-def _is_suppressed(kind: AlarmKind, episodes: Mapping[AlarmKind, Episode]) -> bool:
-    """Rule 1: a technical alarm of the lead suppresses the rate and model alarms; asystole suppresses rates.
-
-    Asystole itself is suppressed only while it cannot be seen: its reading asks for a good signal.
-    """
-    if kind in TECHNICAL:
-        return False
-    if any(other in episodes for other in BLINDING):
-        return True
-    asystole = episodes.get(AlarmKind.ASYSTOLE)
-    is_silent = asystole is not None and asystole.alarm.state is not AlarmState.LATCHED
-    return is_silent and kind in {AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT}

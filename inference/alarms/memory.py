@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from inference.alarms.alarm import AlarmKind
+from inference.alarms.alarm import AlarmKind, AlarmState
 from inference.alarms.episode import Episode
 from inference.alarms.limits import LimitsEntry
 from inference.alarms.observed import Observed
 from inference.alarms.pause import Pause
+from inference.alarms.rules import BLINDING, TECHNICAL
+from inference.verdict import Verdict
 
 HOUSE = "*"  # in a snapshot, beside the devices: what concerns all of them
 
@@ -19,6 +21,27 @@ class DeviceMemory:
     episodes: dict[AlarmKind, Episode] = field(default_factory=dict)  # those that are not off
     is_discharged: bool = False  # nothing but the place in its stream is known, until new data comes
     former: tuple[int, int] | None = None  # session and sample up to which it was another patient's
+
+    def is_of_this_patient(self, verdict: Verdict) -> bool:
+        """False while nobody is there, and for a window that holds samples of whom was discharged."""
+        if self.former is None:
+            return not self.is_discharged
+        session, sample = self.former
+        is_earlier = verdict.session == session and verdict.first_sample < sample
+        return verdict.session == self.seen.session and not is_earlier
+
+    def is_suppressed(self, kind: AlarmKind) -> bool:
+        """Rule 1: a technical alarm of the lead suppresses rate and model alarms; asystole suppresses rates.
+
+        Asystole itself is suppressed only while it cannot be seen: its reading asks for a good signal.
+        """
+        if kind in TECHNICAL:
+            return False
+        if any(other in self.episodes for other in BLINDING):
+            return True
+        asystole = self.episodes.get(AlarmKind.ASYSTOLE)
+        is_silent = asystole is not None and asystole.alarm.state is not AlarmState.LATCHED
+        return is_silent and kind in {AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT}
 
 
 @dataclass(slots=True)

@@ -92,13 +92,15 @@ class AlarmService:
         self._limited: set[str] = set()  # devices whose limits are shown
         self._has_new_limits = False
         self._paused: bytes = b""  # as shown
-        self._tick_at_s = 0.0
+        self._tick_at_s = self._watch_from_s = 0.0
+        self._listening_since_us = 0
         self._counts: Counter[str] = Counter()
         self._changes: Counter[tuple[AlarmKind, AlarmState]] = Counter()
 
     def start(self) -> None:
         """Continue from the store and show every alarm again."""
-        self._tick_at_s = self._monotonic_s() + FIRST_TICK_S
+        self._watch_from_s = self._monotonic_s() + FIRST_TICK_S
+        self._listening_since_us = self._clock_us()
         self._journal.save()
         self._board.publish()
 
@@ -108,8 +110,9 @@ class AlarmService:
         changes = [alarm for message in messages for alarm in self._take(message)]
         now_s = self._monotonic_s()
         if now_s >= self._tick_at_s:
-            self._tick_at_s = now_s + TICK_S
-            changes += self._alarms.push(Tick(self._clock_us()))
+            self._tick_at_s, at_us = now_s + TICK_S, self._clock_us()
+            is_watching = now_s >= self._watch_from_s
+            changes += self._alarms.push(Tick(at_us)) if is_watching else self._alarms.pass_pause(at_us)
         self._note(changes)
         self._show_settings()
         was_well = self._journal.is_well
@@ -245,6 +248,7 @@ class AlarmService:
                 logger.warning("the memory of %s is not readable (%s); its alarms continue", name, error)
         for alarm in active_alarms(engine):
             self._alarms.adopt(alarm)
+        self._alarms.resume(self._listening_since_us, self._clock_us())
         for alarm in self._alarms.active():
             key = (alarm.device, alarm.kind)
             self._known[key] = alarm

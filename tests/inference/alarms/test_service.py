@@ -428,6 +428,19 @@ def test_a_pause_is_retained_for_120_s_and_its_alarms_say_that_they_are_quiet(be
     assert changes == [("pause", "off", "on")]
 
 
+@pytest.mark.parametrize("down_s", [200.0, 117.0])
+def test_a_pause_that_ended_while_we_were_down_or_just_after_holds_nothing_back(
+    bench: Bench, down_s: float
+) -> None:
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0))
+    ask(bench, "wl/v1/pause", who="Ada", on=True)
+    bench.second += down_s
+    bench.start()
+    bench.second += 3.0
+    bench.watch(replace(GOOD, device=OTHER, heart_rate_bpm=134.0))
+    assert [(alarm.device, alarm.sounding) for alarm in bench.alarms()] == [(DEVICE, True), (OTHER, True)]
+
+
 def test_a_pause_can_be_ended(bench: Bench) -> None:
     bench.watch(replace(GOOD, heart_rate_bpm=134.0))
     ask(bench, "wl/v1/pause", who="Ada", on=True)
@@ -494,6 +507,26 @@ def test_a_channel_that_fails_and_a_service_that_dies_are_alarms_of_wristlead(be
     bench.service.step()
     (silent,) = bench.alarms()
     assert (silent.device, silent.kind) == ("wristlead/ingest", AlarmKind.SERVICE)
+
+
+def test_a_start_on_the_next_day_misses_no_service_before_it_could_be_heard(bench: Bench) -> None:
+    bench.link.bring("wl/v1/service/explain", b'{"online":true}')
+    bench.service.step()
+    bench.service.stop()
+    bench.second += 12 * 3600
+    bench.start()
+    bench.second += FIRST_TICK_S - 1.0
+    bench.service.step()
+    assert bench.alarms() == []
+    bench.second += 1.5
+    bench.service.step()
+    (silent,) = bench.alarms()
+    assert (silent.text, silent.priority) == ("Service explain silent 10 s", AlarmPriority.LOW)
+    bench.start()  # one that was missed already is missed all the time
+    bench.second += 60
+    bench.service.step()
+    (silent,) = bench.alarms()
+    assert silent.text == "Service explain silent 1 min"
 
 
 def test_patients_that_are_simulated_and_we_ourselves_are_not_missed(bench: Bench) -> None:
