@@ -91,12 +91,12 @@ class Journal:
         """One transaction; what it does not take is kept."""
         now_s = self._monotonic_s()
         is_checkpoint = now_s >= self._checkpoint_at_s
-        names = self._changed | self._heard if is_checkpoint else self._changed
         try:
             if self._engine is None:
                 engine = self._open_engine()
                 self._recover(engine)
                 self._engine = engine
+            names = self._changed | self._heard if is_checkpoint else self._changed
             memory = self._alarms.snapshot(names)
             save_alarms(self._engine, list(self._transitions), memory, list(self._settings))
         except SQLAlchemyError as error:

@@ -20,12 +20,33 @@ from inference.alarms.events import (
 from inference.alarms.limits import OwnLimits, SetLimits
 from inference.alarms.person import Who, decode_who, name_of, printable
 from inference.verdict import Verdict
-from ingest.topics import ID_PATTERN, device_of
+from ingest.topics import (
+    ACKNOWLEDGE,
+    ALARMS,
+    CHANNELS,
+    DEVICE_STATUS,
+    DISCHARGE,
+    ID_PATTERN,
+    LIMITS,
+    LIMITS_IN_FORCE,
+    PAUSE,
+    PAUSED,
+    SERVICES,
+    VERDICTS,
+    VITALS,
+    device_of,
+)
 from ingest.vitals import Vitals
 
 MessageEvent = DeviceEvent | SetPause | SetLimits
 
 MAX_REASON = 200  # characters of a channel's reason
+HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, DISCHARGE)
+OWN = (ALARMS, LIMITS_IN_FORCE, PAUSED)  # for what is retained, which comes at every connection
+OWN_PREFIXES = tuple(topic.removesuffix("#") for topic in OWN)
+SERVICE_PREFIX = SERVICES.removesuffix("+")
+MAY_BE_RETAINED = ("ecg/", CHANNELS.removesuffix("+"))  # all else counts when it is said, and only then
+REQUESTS = tuple(topic.removesuffix("#") for topic in (ACKNOWLEDGE, PAUSE, LIMITS, DISCHARGE))
 # Ourselves, whom we cannot miss; and simulated patients, whose end is no fault.
 UNWATCHED = frozenset({"alarms", "simulators"})
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,8 +25,19 @@ from inference.alarms.events import Discharge, SetPause, Tick
 from inference.alarms.journal import CHECKPOINT_S, Journal
 from inference.alarms.limits import LimitsError, SetLimits
 from inference.alarms.memory import HOUSE
-from inference.alarms.messages import Decoded, MessageEvent, Refusal, decode_message
-from inference.alarms.records import active_alarms, load_memory
+from inference.alarms.messages import (
+    HEARD,
+    MAY_BE_RETAINED,
+    OWN,
+    OWN_PREFIXES,
+    REQUESTS,
+    SERVICE_PREFIX,
+    Decoded,
+    MessageEvent,
+    Refusal,
+    decode_message,
+)
+from inference.alarms.recovery import recover
 from inference.alarms.rules import Limits
 from inference.alarms.setting import Setting, apply_setting, scope_of
 from inference.alarms.technical import NO_DATA_S
@@ -34,19 +46,9 @@ from ingest.metrics import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import open_store
 from ingest.topics import (
-    ACKNOWLEDGE,
-    ALARMS,
-    CHANNELS,
-    DEVICE_STATUS,
-    DISCHARGE,
-    LIMITS,
-    LIMITS_IN_FORCE,
     OWN_SITE,
-    PAUSE,
     PAUSED,
     SERVICES,
-    VERDICTS,
-    VITALS,
     alarm_topic,
     limits_in_force_topic,
     refusal_topic,
@@ -60,12 +62,6 @@ BUSY_WAIT_MS = 500  # another service's commit takes milliseconds; an alarm must
 POLL_S = 0.1
 MAX_ECHO = 500  # bytes of a refused request that are said back
 MAX_TOPIC = 500  # characters of a topic that is answered: three ids of 64, and MQTT's own end is 65,535 bytes
-HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, DISCHARGE)
-OWN = (ALARMS, LIMITS_IN_FORCE, PAUSED)  # for what is retained, which comes at every connection
-OWN_PREFIXES = tuple(topic.removesuffix("#") for topic in OWN)
-SERVICE_PREFIX = SERVICES.removesuffix("+")
-MAY_BE_RETAINED = ("ecg/", CHANNELS.removesuffix("+"))  # all else counts when it is said, and only then
-REQUESTS = tuple(topic.removesuffix("#") for topic in (ACKNOWLEDGE, PAUSE, LIMITS, DISCHARGE))
 
 logger = logging.getLogger(__name__)
 
@@ -237,18 +233,13 @@ class AlarmService:
         return {device for device in self._alarms.devices if not device.startswith(own)}
 
     def _recover(self, engine: Engine) -> None:
-        """Bring in what the store knows; devices already heard of keep their newer memory."""
-        known = set(self._alarms.devices)
-        for name, memory in sorted(load_memory(engine).items()):  # the house first
-            if name in known:
-                continue
-            try:
-                self._alarms.restore({name: memory})
-            except msgspec.DecodeError as error:
-                logger.warning("the memory of %s is not readable (%s); its alarms continue", name, error)
-        for alarm in active_alarms(engine):
-            self._alarms.adopt(alarm)
-        self._alarms.resume(self._listening_since_us, self._clock_us())
+        """Continue from the store, and show every alarm."""
+        ended, lines = recover(self._alarms, engine, self._listening_since_us, self._clock_us())
+        for alarm in ended:
+            self._journal.note(alarm)
+        for line in lines:
+            self._journal.note_setting(line)
+            self._journal.changed(line.scope)
         for alarm in self._alarms.active():
             key = (alarm.device, alarm.kind)
             self._known[key] = alarm
@@ -281,23 +272,24 @@ def run(settings: Settings) -> None:
         manual_ack=True,
         counters=lambda: service.counters(),  # noqa: PLW0108 - the service comes after its link
     )
-
-    def open_engine() -> Engine:
-        return open_store(settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
-
     link.on_beat = serve_metrics("alarms", settings.metrics_port)
-    service = AlarmService(link, open_engine, alarms)
-    for topic in HEARD:
-        link.subscribe(topic)
-    for topic in (SERVICES, *OWN):  # a heartbeat that waited says nothing
-        link.subscribe(topic, qos=0)
+    opened = partial(open_store, settings.store_address, busy_wait_ms=BUSY_WAIT_MS)
+    service = AlarmService(link, opened, alarms)
     try:
-        link.connect()
-        service.start()
-        while not stop.is_set():
-            service.step()
-        service.stop()
+        _serve(link, service, stop)
     except LinkError as error:
         raise SystemExit(f"Alarms cannot start: {error}") from None
     finally:
         link.close()
+
+
+def _serve(link: MqttLink, service: AlarmService, stop: threading.Event) -> None:
+    for topic in HEARD:
+        link.subscribe(topic)
+    for topic in (SERVICES, *OWN):  # a heartbeat that waited says nothing
+        link.subscribe(topic, qos=0)
+    link.connect()
+    service.start()
+    while not stop.is_set():
+        service.step()
+    service.stop()

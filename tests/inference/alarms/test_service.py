@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from inference.alarms import messages
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.limits import LimitsInForce
 from inference.alarms.messages import Refusal, decode_message
@@ -285,7 +286,7 @@ def test_a_store_that_fails_while_it_is_read_at_the_start_is_read_again(
     bench.watch(replace(GOOD, heart_rate_bpm=134.0))
     with monkeypatch.context() as patched:
         error = OperationalError("select", None, Exception("disk I/O error"))
-        patched.setattr("inference.alarms.service.load_memory", Mock(side_effect=error))
+        patched.setattr("inference.alarms.recovery.load_memory", Mock(side_effect=error))
         bench.start()
     bench.second += 2
     bench.service.step()
@@ -536,6 +537,53 @@ def test_patients_that_are_simulated_and_we_ourselves_are_not_missed(bench: Benc
     bench.second += 12
     bench.service.step()
     assert bench.alarms() == []
+
+
+def test_the_alarm_of_a_service_that_is_watched_no_more_ends_at_the_next_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(messages, "UNWATCHED", frozenset({"alarms"}))
+        bench.link.bring(f"wl/v1/service/{SIMULATORS}", b'{"online":true}')
+        bench.service.step()
+        bench.second += 12
+        bench.service.step()
+        bench.service.stop()
+    assert [alarm.device for alarm in bench.alarms()] == [f"wristlead/{SIMULATORS}"]
+    for _ in range(2):
+        bench.second += CHECKPOINT_S + 300
+        bench.start()
+        bench.subscribed()
+        bench.second += FIRST_TICK_S
+        bench.service.step()
+        assert bench.alarms() == []
+        assert active_alarms(bench.open_engine()) == []
+    newest = alarm_history(bench.open_engine())[0]
+    assert (newest.state, newest.who, newest.kind) == (AlarmState.OFF, "Wristlead", AlarmKind.SERVICE)
+    assert [c.what for c in setting_changes(bench.open_engine())] == ["discharge"]
+
+
+def test_a_part_that_was_switched_off_for_good_is_discharged_until_it_is_heard_again(bench: Bench) -> None:
+    bench.link.bring(channel_topic("ntfy"), b'{"ok":false,"reason":"no route"}')
+    bench.link.bring("wl/v1/service/explain", b'{"online":true}')
+    bench.service.step()
+    bench.second += 70
+    bench.service.step()
+    assert len(bench.alarms()) == 2
+    for name in ("ntfy", "explain"):
+        ask(bench, discharge_topic(f"wristlead/{name}"), who="Ada")
+    for _ in range(2):
+        assert bench.alarms() == []
+        assert refusals(bench) == []
+        bench.start()
+        bench.second += 300
+        bench.service.step()
+    bench.link.bring("wl/v1/service/explain", b'{"online":true}')
+    bench.service.step()
+    bench.service.step()
+    bench.second += 1
+    bench.service.step()
+    assert [alarm.device for alarm in bench.alarms()] == ["wristlead/explain"]  # heard at START_US
 
 
 def test_the_log_holds_limits_count_peak_escalation_and_the_place_in_the_stream(bench: Bench) -> None:
