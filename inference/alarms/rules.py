@@ -47,11 +47,16 @@ class Limits:
     rate_extreme_high_bpm: float = 150.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless extreme low <= low < high <= extreme high."""
+        """Raise ValueError unless extreme low <= low < high <= extreme high, and an alarm can end between."""
         if list(self.ordered) != sorted(self.ordered) or self.rate_low_bpm == self.rate_high_bpm:
             raise ValueError(
                 "heart-rate limits must rise from extreme low over low and high to extreme high: "
                 f"got {', '.join(f'{limit:g}' for limit in self.ordered)} bpm"
+            )
+        if self.rate_high_bpm - self.rate_low_bpm < 2 * INSIDE_BPM:
+            raise ValueError(
+                f"the limits {self.rate_low_bpm:g} and {self.rate_high_bpm:g} bpm are too near: want at least "
+                f"{2 * INSIDE_BPM:g} bpm between them, as an alarm ends {INSIDE_BPM:g} bpm inside of both"
             )
 
     @property

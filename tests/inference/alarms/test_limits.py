@@ -6,8 +6,10 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from inference.alarms.alarm import AlarmKind, AlarmState
 from inference.alarms.limits import LimitsBook, LimitsEntry, LimitsError, LimitsSource, OwnLimits, SetLimits
 from inference.alarms.rules import Limits
+from tests.inference.alarms.ward import DEVICE, Ward, at, rate
 
 BED, SITE = "ward/bed-1", "ward"
 
@@ -89,3 +91,22 @@ def test_whatever_people_ask_for_nobodys_limits_ever_cross_and_a_refusal_changes
             assert again.in_force(device) == book.in_force(device)
             stated = book.entries[device].limits.stated() if device in book.entries else {}
             assert stated.items() <= {n: getattr(book.of(device), n) for n in stated}.items()
+
+
+def test_limits_between_which_no_alarm_could_end_are_refused() -> None:
+    with pytest.raises(LimitsError, match="70 and 75 bpm are too near: want at least 6 bpm"):
+        give(LimitsBook(Limits()), BED, OwnLimits(rate_low_bpm=70.0, rate_high_bpm=75.0))
+
+
+@pytest.mark.parametrize("apart_bpm", [1.0, 5.9, 6.0, 6.5, 20.0])
+def test_an_alarm_ends_amid_whatever_limits_are_accepted(apart_bpm: float) -> None:
+    ward = Ward()
+    limits = OwnLimits(rate_low_bpm=70.0, rate_high_bpm=70.0 + apart_bpm)
+    try:
+        ward.push(SetLimits(DEVICE, limits, "Ada", at(0)))
+    except LimitsError:
+        assert apart_bpm < 6.0
+    ward.watch(2, rate(125.0))
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.ON
+    ward.watch(5, rate(70.0 + apart_bpm / 2))
+    assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.OFF
