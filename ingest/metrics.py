@@ -165,6 +165,7 @@ ALARMS = (
     _gauge(_ALARMS, "unsaved", "Changes that wait for the store."),
     _counter(_ALARMS, "unsaved_dropped", "Changes never stored, as too many waited."),
     _counter(_ALARMS, "refused", "Messages that could not be understood."),
+    _counter(_ALARMS, "crowded", "Messages of devices that are too many to be watched."),
     _gauge(_ALARMS, "devices", "Devices that are watched."),
 )
 

@@ -22,7 +22,7 @@ from inference.alarms.events import (
     Tick,
 )
 from inference.alarms.limits import LimitsBook, SetLimits
-from inference.alarms.memory import HOUSE, DeviceMemory, HouseMemory
+from inference.alarms.memory import HOUSE, DeviceMemory, HouseMemory, welcome
 from inference.alarms.observed import (
     Observed,
     has_new_data,
@@ -83,7 +83,7 @@ class AlarmEngine:
     def push(self, event: Event) -> list[Alarm]:
         """Take in one event; every alarm that a person must see changed, oldest first, OFF included.
 
-        Raises LimitsError, and changes nothing, for limits that cannot be.
+        Changes nothing and raises LimitsError for limits that cannot be, CrowdedError for too many devices.
         """
         return self._handlers[type(event)](event)
 
@@ -95,6 +95,10 @@ class AlarmEngine:
     def devices(self) -> list[str]:
         """Every device that was ever heard of and not discharged since."""
         return [device for device, memory in self._memory.items() if not memory.is_discharged]
+
+    def knows(self, device: str) -> bool:
+        """True when anything is remembered of it."""
+        return device in self._memory
 
     @property
     def pause(self) -> Pause | None:
@@ -146,7 +150,7 @@ class AlarmEngine:
             memory.episodes[alarm.kind] = Episode(alarm, 0.0, alarm.at_us, acknowledged_us)
 
     def _on_vitals(self, vitals: Vitals) -> list[Alarm]:
-        memory = self._memory.setdefault(vitals.device, DeviceMemory())
+        memory = welcome(self._memory, vitals.device)
         if memory.is_discharged and has_new_data(memory.seen, vitals):
             former = None if memory.seen.session is None else (memory.seen.session, memory.seen.last_sample)
             memory = self._memory[vitals.device] = DeviceMemory(former=former)
@@ -165,7 +169,7 @@ class AlarmEngine:
         return changes + self._remind(vitals.device, at_us)
 
     def _on_verdict(self, verdict: Verdict) -> list[Alarm]:
-        memory = self._memory.setdefault(verdict.device, DeviceMemory())
+        memory = welcome(self._memory, verdict.device)
         if not memory.is_of_this_patient(verdict) or not observe_verdict(memory.seen, verdict):
             return []
         at_us = verdict.decided_us
@@ -175,8 +179,8 @@ class AlarmEngine:
         return changes
 
     def _on_status(self, status: DeviceStatus) -> list[Alarm]:
-        memory = self._memory.setdefault(status.device, DeviceMemory())
-        if memory.is_discharged:
+        memory = self._memory.get(status.device)
+        if memory is None or memory.is_discharged:  # anybody can say one; vitals bring the battery too
             return []
         seen = memory.seen
         seen.online = status.online
@@ -185,11 +189,11 @@ class AlarmEngine:
         return self._advance(status.device, AlarmKind.BATTERY, reading, status.at_us)
 
     def _on_channel(self, channel: ChannelStatus) -> list[Alarm]:
-        self._memory.setdefault(channel.device, DeviceMemory()).is_discharged = False
+        welcome(self._memory, channel.device).is_discharged = False
         return self._advance(channel.device, AlarmKind.NOTIFIER, read_channel(channel), channel.at_us)
 
     def _on_service(self, service: ServiceStatus) -> list[Alarm]:
-        memory = self._memory.setdefault(service.device, DeviceMemory())
+        memory = welcome(self._memory, service.device)
         memory.is_discharged = memory.is_discharged and not service.is_online
         if memory.is_discharged:
             return []
@@ -218,10 +222,9 @@ class AlarmEngine:
             self._limits.set(SetLimits(event.device, None, event.who, event.at_us))
         if memory is None or memory.is_discharged:
             return []
-        episodes = list(memory.episodes.values())
         off = [
             change
-            for episode in episodes
+            for episode in list(memory.episodes.values())
             for change in self._settled(event.device, episode, episode.discharge(event.who, event.at_us))
         ]
         seen = memory.seen
@@ -247,8 +250,7 @@ class AlarmEngine:
 
     def _advance(self, device: str, kind: AlarmKind, reading: Reading, at_us: int) -> list[Alarm]:
         """Bring one rule's reading to its alarm, under the suppression of rule 1."""
-        memory = self._memory[device]
-        episodes, is_suppressed = memory.episodes, memory.is_suppressed(kind)
+        episodes, is_suppressed = self._memory[device].episodes, self._memory[device].is_suppressed(kind)
         if is_suppressed and kind is not AlarmKind.ASYSTOLE:
             reading = None
         episode = episodes.get(kind)
@@ -290,10 +292,9 @@ class AlarmEngine:
     def _sound_changes(self) -> list[Alarm]:
         """The alarms whose sound was paused, or may be heard again."""
         changes: list[Alarm] = []
-        for memory in self._memory.values():
-            for episode in memory.episodes.values():
-                sounding = is_sounding(episode.alarm, self._pause)
-                if sounding != episode.alarm.sounding:
-                    episode.alarm = replace(episode.alarm, sounding=sounding)
-                    changes.append(episode.alarm)
+        for episode in (each for memory in self._memory.values() for each in memory.episodes.values()):
+            sounding = is_sounding(episode.alarm, self._pause)
+            if sounding != episode.alarm.sounding:
+                episode.alarm = replace(episode.alarm, sounding=sounding)
+                changes.append(episode.alarm)
         return changes

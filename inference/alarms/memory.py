@@ -9,8 +9,15 @@ from inference.alarms.observed import Observed
 from inference.alarms.pause import Pause
 from inference.alarms.rules import BLINDING, TECHNICAL
 from inference.verdict import Verdict
+from ingest.topics import OWN_SITE
 
+MAX_DEVICES = 10_000  # as ingest knows at most; a stranger who invents devices must not fill the memory
+MAX_PARTS = 250  # of them, channels and services of Wristlead itself
 HOUSE = "*"  # in a snapshot, beside the devices: what concerns all of them
+
+
+class CrowdedError(ValueError):
+    """There are too many devices to know one more."""
 
 
 @dataclass(slots=True)
@@ -50,3 +57,23 @@ class HouseMemory:
 
     pause: Pause | None = None
     limits: dict[str, LimitsEntry] = field(default_factory=dict)  # by scope, see limits.py
+
+
+def welcome(known: dict[str, DeviceMemory], device: str) -> DeviceMemory:
+    """The device's memory, a new one if need be; raises CrowdedError when too many are known.
+
+    Who was discharged makes room for a patient.
+    """
+    if device in known:
+        return known[device]
+    own = f"{OWN_SITE}/"
+    n_parts = sum(name.startswith(own) for name in known) if device.startswith(own) else 0
+    if n_parts >= MAX_PARTS:
+        raise CrowdedError(f"{n_parts} channels and services are known, want at most {MAX_PARTS}")
+    if len(known) >= MAX_DEVICES:
+        gone = next((name for name, memory in known.items() if memory.is_discharged), None)
+        if gone is None:
+            raise CrowdedError(f"{len(known)} devices are known, want at most {MAX_DEVICES}: discharge some")
+        del known[gone]
+    memory = known[device] = DeviceMemory()
+    return memory

@@ -55,8 +55,8 @@ class Limits:
             )
         if self.rate_high_bpm - self.rate_low_bpm < 2 * INSIDE_BPM:
             raise ValueError(
-                f"the limits {self.rate_low_bpm:g} and {self.rate_high_bpm:g} bpm are too near: want at least "
-                f"{2 * INSIDE_BPM:g} bpm between them, as an alarm ends {INSIDE_BPM:g} bpm inside of both"
+                f"the limits {self.rate_low_bpm:g} and {self.rate_high_bpm:g} bpm are too near: want "
+                f"at least {2 * INSIDE_BPM:g} bpm between, as an alarm ends {INSIDE_BPM:g} bpm inside of both"
             )
 
     @property

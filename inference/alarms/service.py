@@ -22,9 +22,9 @@ from inference.alarms.board import AlarmLink, Board
 from inference.alarms.engine import AlarmEngine
 from inference.alarms.episode import is_transition
 from inference.alarms.events import Discharge, SetPause, Tick
-from inference.alarms.journal import CHECKPOINT_S, Journal
+from inference.alarms.journal import Journal
 from inference.alarms.limits import LimitsError, SetLimits
-from inference.alarms.memory import HOUSE
+from inference.alarms.memory import HOUSE, CrowdedError
 from inference.alarms.messages import (
     HEARD,
     MAY_BE_RETAINED,
@@ -53,8 +53,6 @@ from ingest.topics import (
     limits_in_force_topic,
     refusal_topic,
 )
-
-__all__ = ["CHECKPOINT_S", "FIRST_TICK_S", "AlarmService", "run"]
 
 TICK_S = 0.5
 FIRST_TICK_S = NO_DATA_S  # after the start: nobody was watched before, so no silence is old enough yet
@@ -137,6 +135,7 @@ class AlarmService:
             "unsaved": self._journal.n_unsaved,
             "unsaved_dropped": self._journal.dropped,
             "refused": self._counts["refused"],
+            "crowded": self._counts["crowded"],
             "devices": len(self._patients()),
             "store": self._journal.state,
         }
@@ -160,14 +159,22 @@ class AlarmService:
     def _push(self, event: MessageEvent, message: Message) -> list[Alarm]:
         match event:
             case SetLimits() | Discharge() if not self._journal.has_read:
-                self._refuse(
-                    message, "the store cannot be read yet, and with it who has which limits: ask again"
-                )
+                self._refuse(message, "the store cannot be read yet, nor who has which limits: ask again")
                 return []
             case SetLimits() | Discharge() | SetPause():
                 return self._set(event, message)
-        self._journal.heard(event.device)
-        return self._alarms.push(event)
+        try:
+            changes = self._alarms.push(event)
+        except CrowdedError as error:
+            self._counts["crowded"] += 1
+            if str(self._counts["crowded"]).strip("0") == "1":  # a flood must not fill the log
+                logger.warning(
+                    "%s is not watched (%d times): %s", event.device, self._counts["crowded"], error
+                )
+            return []
+        if self._alarms.knows(event.device):
+            self._journal.heard(event.device)
+        return changes
 
     def _set(self, event: Setting, message: Message) -> list[Alarm]:
         """What a person sets: taken and logged, or refused."""
@@ -187,8 +194,7 @@ class AlarmService:
         """Count and log it; who asked for something is told why it was not done."""
         self._counts["refused"] += 1
         logger.warning("refused a message on %s: %s", message.topic, reason)
-        is_request = message.topic.startswith(REQUESTS) and len(message.topic) <= MAX_TOPIC
-        if is_request and not message.retained:
+        if message.topic.startswith(REQUESTS) and len(message.topic) <= MAX_TOPIC and not message.retained:
             request = message.payload[:MAX_ECHO].decode(errors="replace")
             refusal = Refusal(reason, request, message.received_us)
             self._link.publish(refusal_topic(message.topic), msgspec.json.encode(refusal), retain=False)
@@ -241,9 +247,8 @@ class AlarmService:
             self._journal.note_setting(line)
             self._journal.changed(line.scope)
         for alarm in self._alarms.active():
-            key = (alarm.device, alarm.kind)
-            self._known[key] = alarm
-            self._board.show(alarm_topic(*key), msgspec.json.encode(alarm))
+            self._known[alarm.device, alarm.kind] = alarm
+            self._board.show(alarm_topic(alarm.device, alarm.kind), msgspec.json.encode(alarm))
         self._has_new_limits = True
 
 

@@ -17,12 +17,13 @@ import msgspec
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from inference.alarms import messages
+from inference.alarms import memory, messages
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
+from inference.alarms.journal import CHECKPOINT_S
 from inference.alarms.limits import LimitsInForce
 from inference.alarms.messages import Refusal, decode_message
 from inference.alarms.records import active_alarms, alarm_history, load_memory, setting_changes
-from inference.alarms.service import CHECKPOINT_S, FIRST_TICK_S
+from inference.alarms.service import FIRST_TICK_S
 from ingest.link import Message, MqttLink
 from ingest.store.schema import open_store
 from ingest.topics import (
@@ -584,6 +585,33 @@ def test_a_part_that_was_switched_off_for_good_is_discharged_until_it_is_heard_a
     bench.second += 1
     bench.service.step()
     assert [alarm.device for alarm in bench.alarms()] == ["wristlead/explain"]  # heard at START_US
+
+
+def test_a_status_of_a_device_that_nobody_heard_leaves_no_trace(bench: Bench) -> None:
+    for number in range(50):
+        bench.link.bring(device_topic(f"x/{number}", "status"), b'{"online":true,"battery":1}')
+    bench.watch(GOOD)
+    assert list(bench.link.retained) == [limits_in_force_topic(DEVICE)]
+    assert bench.service.counters()["devices"] == 1
+    bench.service.stop()
+    assert set(load_memory(bench.open_engine())) == {DEVICE, "*"}
+
+
+def test_devices_beyond_all_measure_are_counted_and_said_and_cost_none_that_is_known(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(memory, "MAX_DEVICES", 3)
+    monkeypatch.setattr(memory, "MAX_PARTS", 1)
+    bench.link.bring("wl/v1/service/ingest", b'{"online":true}')
+    bench.link.bring("wl/v1/service/ingest2", b'{"online":true}')
+    bench.watch(GOOD, *(replace(GOOD, device=f"x/{number}") for number in range(11)))
+    counters = bench.service.counters()
+    assert (counters["crowded"], counters["devices"]) == (11, 2)
+    said = [r.getMessage() for r in caplog.records if " is not watched " in r.getMessage()]
+    assert [line.partition(" is not watched ")[0] for line in said] == ["wristlead/ingest2", "x/9"]
+    ask(bench, discharge_topic("x/0"), who="Ada")
+    bench.watch(replace(GOOD, heart_rate_bpm=134.0), replace(GOOD, device=OTHER, heart_rate_bpm=134.0))
+    assert {alarm.device for alarm in bench.alarms()} == {DEVICE, OTHER}
 
 
 def test_the_log_holds_limits_count_peak_escalation_and_the_place_in_the_stream(bench: Bench) -> None:
