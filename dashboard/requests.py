@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import msgspec
 
 from dashboard.monitor import Monitor
+from inference.alarms.person import MAX_WHO
 from ingest import topics
 from ingest.topics import ID_PATTERN
-
-MAX_WHO = 64  # the column it is stored in
 
 
 class Request(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from inference.alarms.alarm import Alarm, AlarmPriority
+from inference.alarms.person import MAX_WHO, decode_who, printable
 from inference.notify.notice import Ended
 from inference.notify.outbox import Outbox
 from inference.notify.texts import MAX_NAME
@@ -12,7 +13,6 @@ from ingest.topics import ID_PATTERN, device_of
 from ingest.vitals import RATE_RANGE_BPM, Vitals
 from ingest.wire import END_OF_TIME_US
 
-MAX_WHO = 64  # characters
 MAX_TEXT = 200  # characters of an alarm's words
 MAX_COUNT = 2**31  # of retriggers, and of passing on: no life has as many
 
@@ -39,16 +39,11 @@ class Second:
     refused: list[str] = field(default_factory=list)  # reasons
 
 
-class _Who(msgspec.Struct, frozen=True):
-    who: str
-
-
 class _Meta(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
 _alarm_decoder = msgspec.json.Decoder(Alarm)
-_who_decoder = msgspec.json.Decoder(_Who)
 _meta_decoder = msgspec.json.Decoder(_Meta)
 _raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _vitals_decoder = msgspec.json.Decoder(Vitals)
@@ -65,8 +60,8 @@ def decode_alarm(topic: str, payload: bytes) -> Alarm | Ended:
     if (alarm.device, alarm.kind.value) != (device, kind):
         raise ValueError(f"the alarm is {alarm.kind} of {alarm.device}, its topic says {kind} of {device}")
     check_numbers(alarm)
-    who = None if alarm.who is None else _printable(alarm.who, MAX_WHO)
-    return replace(alarm, text=_printable(alarm.text, MAX_TEXT), who=who or None)
+    who = None if alarm.who is None else printable(alarm.who, MAX_WHO)
+    return replace(alarm, text=printable(alarm.text, MAX_TEXT), who=who or None)
 
 
 def check_numbers(alarm: Alarm) -> None:
@@ -81,16 +76,13 @@ def check_numbers(alarm: Alarm) -> None:
 
 def decode_test(payload: bytes) -> str:
     """Who asks for a test. Raises ValueError."""
-    who = _printable(_who_decoder.decode(payload).who, MAX_WHO)
-    if not who:
-        raise ValueError("a test needs a name in who")
-    return who
+    return decode_who(payload)
 
 
 def decode_name(payload: bytes) -> str | None:
     """The name that a device gives itself; None where it has none. Raises ValueError."""
     name = _meta_decoder.decode(payload).name if payload else None
-    return _printable(name or "", MAX_NAME) or None
+    return printable(name or "", MAX_NAME) or None
 
 
 def decode_vitals(payload: bytes) -> Second:
@@ -136,7 +128,3 @@ def _check_vitals(vitals: Vitals) -> None:
         )
     if vitals.battery is not None and not 0 <= vitals.battery <= 100:
         raise ValueError(f"battery of {vitals.device} is {vitals.battery}, want 0 to 100 or null")
-
-
-def _printable(text: str, most: int) -> str:
-    return "".join(each for each in text if each.isprintable()).strip()[:most]
