@@ -28,6 +28,7 @@ __all__ = ["MIN_FS_HZ", "BeatDetector", "find_together"]
 FLOOR_MV = 0.1  # smallest complex believed, peak to peak; EC13 asks none below 0.15 mV to count
 REFRACTORY_S = 0.17  # 340 bpm: what is faster than 300 must be known to be, or half of it would be shown
 NOISY_LOGIT = -1.5  # added where beats are told wrongly anyway: a missed one there makes a false asystole
+EARLY_S = 0.5  # no T wave is later
 EARLY_SHARE, EARLY_LOGIT = 0.6, 0.7  # sooner than this share of the usual RR a beat must be surer ...
 LATE_SHARE, LATE_LOGIT = 1.1, -0.7  # ... and later it may be less sure; between them logit 0
 REMEMBERED = 8  # intervals
@@ -140,7 +141,7 @@ class BeatDetector:
         if not self._usual_rr_s:
             return 0.0
         share = since_s / self._usual_rr_s
-        if share < EARLY_SHARE:
+        if share < EARLY_SHARE and since_s < EARLY_S:
             return EARLY_LOGIT
         return LATE_LOGIT if share > LATE_SHARE else 0.0
 

@@ -20,6 +20,8 @@ FLAT_UV = 5.0  # one step of most wearables' converters; asystole still wanders 
 RAIL_SHARE = 0.05  # share of samples at one extreme value that only a saturated input shows ...
 RAIL_RANGE_MV = 1.0  # ... when it swings this far; a quiet lead repeats its few values too
 UNREADABLE = -0.5  # mean logit of 2 s above which beats are not believed (`python -m benchmarks.quality`)
+BEATLESS_S = 2.0  # without a beat; if meanwhile means of ...
+SWING_S, SWING_MV = 0.5, 1.0  # ... half a second differ by so much, an overdriven input recovers, blind
 ABSURD_MV = 1e3  # a volt from peak to peak is no signal of a heart
 
 
@@ -60,9 +62,10 @@ class SignalQuality:
         self._held = 0
         self._is_off = False
         self._unreadable: float | None = None
+        self._is_beatless = False
         self._since_clipped = self._span  # samples since the device last flagged it
         self._judged: SignalState | None = None  # of what is held now
-        self._range_mv = 0.0
+        self._range_mv = self._swing_mv = 0.0
         self.judged = 0  # judgements so far, each with samples that were not there before
 
     def push(self, samples_mv: NDArray[np.float32], *, lead_off: bool, clipped: bool) -> None:
@@ -76,9 +79,15 @@ class SignalQuality:
         while self._held - len(self._stretches[0]) >= self._span:
             self._held -= len(self._stretches.popleft())
 
-    def read(self, unreadable: float | None) -> None:
-        """Take what the beat detector says of its newest 2 s: logit that beats are wrong, None: too short."""
+    def read(self, unreadable: float | None, since_beat_s: float | None = None) -> None:
+        """Take what the beat detector says, None where it cannot yet.
+
+        Args:
+            unreadable: logit that beats are told wrongly, of the newest 2 s.
+            since_beat_s: seconds of signal since the newest beat.
+        """
         self._unreadable = unreadable
+        self._is_beatless = since_beat_s is not None and since_beat_s >= BEATLESS_S
 
     def gap(self) -> None:
         """Samples are missing: judge only what comes after."""
@@ -99,7 +108,8 @@ class SignalQuality:
         if self._judged is not None and self._judged is not SignalState.GOOD:
             return self._judged
         is_noisy = self._unreadable is not None and self._unreadable > UNREADABLE
-        return SignalState.NOISY if is_noisy else SignalState.GOOD
+        is_recovering = self._is_beatless and self._swing_mv > SWING_MV
+        return SignalState.NOISY if is_noisy or is_recovering else SignalState.GOOD
 
     def noise(self) -> Noise:
         """The name of the noise in the newest 3 s, for a state that is noisy."""
@@ -122,9 +132,9 @@ class SignalQuality:
             return None
         return self.newest_mv()
 
-    def judge(self, state: SignalState, range_mv: float) -> None:
+    def judge(self, state: SignalState, range_mv: float, swing_mv: float) -> None:
         """Note what `unjudged_mv` was found to be; it holds until more samples come."""
-        self._judged, self._range_mv = state, range_mv
+        self._judged, self._range_mv, self._swing_mv = state, range_mv, swing_mv
         self.judged += 1
 
 
@@ -137,12 +147,12 @@ def judge_together(qualities: Sequence[SignalQuality]) -> None:
             by_fs.setdefault(quality.fs, []).append((quality, newest_mv))
     for fs, several in by_fs.items():
         states = _states_of(np.array([newest_mv for _, newest_mv in several]), fs)
-        for (quality, _), (state, range_mv) in zip(several, states, strict=True):
-            quality.judge(state, range_mv)
+        for (quality, _), judged in zip(several, states, strict=True):
+            quality.judge(*judged)
 
 
-def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[SignalState, float]]:
-    """Flat, saturated, absurd or good, and mV from peak to peak, for each of (n_stretches, n_samples)."""
+def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[SignalState, float, float]]:
+    """Flat, saturated, absurd or good; mV from peak to peak, and of slow swing; for each (n_stretches, n)."""
     low_mv, high_mv = np.minimum.reduce(stretches_mv, 1), np.maximum.reduce(stretches_mv, 1)
     range_mv = high_mv - low_mv
     at_low = np.add.reduce(stretches_mv == low_mv[:, None], 1, np.intp)
@@ -153,7 +163,11 @@ def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[Signa
     is_flat = np.ptp(newest_mv, axis=1) * 1000.0 <= FLAT_UV
     of_each = zip(is_flat, is_saturated, ~(range_mv < ABSURD_MV), strict=True)
     states = [_state_of(*flags) for flags in of_each]
-    return list(zip(states, range_mv.tolist(), strict=True))
+    n_parts = round(BEATLESS_S / SWING_S)
+    part = round(BEATLESS_S * fs) // n_parts
+    parts_mv = stretches_mv[:, -n_parts * part :].reshape(-1, n_parts, part)
+    swing_mv = np.ptp(np.add.reduce(parts_mv, 2) / np.float32(part), axis=1)
+    return list(zip(states, range_mv.tolist(), swing_mv.tolist(), strict=True))
 
 
 def _state_of(is_flat: np.bool_, is_saturated: np.bool_, is_absurd: np.bool_) -> SignalState:

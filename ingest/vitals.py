@@ -142,7 +142,7 @@ class VitalsMonitor:
         self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
         age_s = now_s - self._heard_s
         if self.beats is not None:
-            self.quality.read(self.beats.unreadable)
+            self.quality.read(self.beats.unreadable, self._since_beat_s())
         signal = SignalState.NO_DATA if age_s > NO_DATA_S else self.quality.state()
         if self.beats is None and signal is SignalState.GOOD:
             signal = SignalState.SLOW_SAMPLING

@@ -76,6 +76,22 @@ def test_beats_that_end_in_a_constant_are_flat_after_two_seconds() -> None:
     assert state_of(x[: round(8.05 * 360)], 360.0) is SignalState.FLAT
 
 
+@pytest.mark.parametrize("fs", RATES_HZ)
+def test_an_input_that_recovers_from_a_blow_is_noisy_only_where_no_beat_shows(fs: float) -> None:
+    t = np.arange(round(6 * fs)) / fs
+    quiet_mv = np.random.default_rng(0).normal(0, 0.01, len(t))
+    decay_mv = (quiet_mv + np.where(t > 2, 4.0 * np.exp(-(t - 2) / 1.5), 0.0)).astype(np.float32)
+    for since_beat_s, expected in (
+        (None, SignalState.GOOD),
+        (0.4, SignalState.GOOD),
+        (2.5, SignalState.NOISY),
+    ):
+        quality = SignalQuality(fs)
+        quality.push(decay_mv[: round(4.5 * fs)], lead_off=False, clipped=False)
+        quality.read(-3.0, since_beat_s)
+        assert quality.state() is expected
+
+
 @pytest.mark.parametrize("noise", Noise)
 @pytest.mark.parametrize("fs", [250.0, 512.0])
 @pytest.mark.parametrize("seed", range(5))
