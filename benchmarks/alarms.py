@@ -186,7 +186,7 @@ def on_recordings(data: Path, noise: Path | None) -> dict[str, dict[str, object]
 
 def without_gate() -> AbstractContextManager[Any]:
     """Nothing is called noisy while this is open."""
-    return patch("ingest.quality.UNREADABLE", np.inf)
+    return patch.multiple("ingest.quality", UNREADABLE=np.inf, SWING_MV=np.inf)
 
 
 def count_alarms(data: Path, noise: recorded.Noise | None) -> dict[str, object]:

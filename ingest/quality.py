@@ -163,11 +163,17 @@ def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[Signa
     is_flat = np.ptp(newest_mv, axis=1) * 1000.0 <= FLAT_UV
     of_each = zip(is_flat, is_saturated, ~(range_mv < ABSURD_MV), strict=True)
     states = [_state_of(*flags) for flags in of_each]
+    return list(zip(states, range_mv.tolist(), _swings_mv(stretches_mv, fs), strict=True))
+
+
+def _swings_mv(stretches_mv: NDArray[np.float32], fs: float) -> list[float]:
+    """How far means of half seconds of the newest 2 s lie apart; 0 at rates at which no beats are told."""
+    if fs < MIN_FS_HZ:
+        return [0.0] * len(stretches_mv)
     n_parts = round(BEATLESS_S / SWING_S)
     part = round(BEATLESS_S * fs) // n_parts
     parts_mv = stretches_mv[:, -n_parts * part :].reshape(-1, n_parts, part)
-    swing_mv = np.ptp(np.add.reduce(parts_mv, 2) / np.float32(part), axis=1)
-    return list(zip(states, range_mv.tolist(), swing_mv.tolist(), strict=True))
+    return (np.ptp(np.add.reduce(parts_mv, 2), axis=1) / part).tolist()
 
 
 def _state_of(is_flat: np.bool_, is_saturated: np.bool_, is_absurd: np.bool_) -> SignalState:

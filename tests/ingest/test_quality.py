@@ -165,6 +165,14 @@ def test_few_good_and_many_bad_recorded_stretches_are_refused() -> None:
     assert refused["~"] >= 0.3
 
 
+@pytest.mark.parametrize("fs", [0.5, 1.0, 2.0, 7.3, 50.0])
+def test_any_lower_rate_has_a_state_too(fs: float) -> None:
+    quality = SignalQuality(fs)
+    quality.push(np.arange(40, dtype=np.float32) % 7, lead_off=False, clipped=False)
+    quality.read(None, 5.0)
+    assert quality.state() in {SignalState.GOOD, SignalState.SATURATED}
+
+
 @pytest.mark.parametrize("size_mv", [1e3, 1e10, 1e18, 1e25, 1e37])
 def test_noise_of_absurd_size_is_noisy_however_large(size_mv: float) -> None:
     samples_mv = (np.random.default_rng(0).normal(0.0, 1.0, 1500) * size_mv).astype(np.float32)
