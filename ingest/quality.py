@@ -173,7 +173,8 @@ def _swings_mv(stretches_mv: NDArray[np.float32], fs: float) -> list[float]:
     n_parts = round(BEATLESS_S / SWING_S)
     part = round(BEATLESS_S * fs) // n_parts
     parts_mv = stretches_mv[:, -n_parts * part :].reshape(-1, n_parts, part)
-    return (np.ptp(np.add.reduce(parts_mv, 2), axis=1) / part).tolist()
+    swings_mv: list[float] = (np.ptp(np.add.reduce(parts_mv, 2), axis=1) / part).tolist()
+    return swings_mv
 
 
 def _state_of(is_flat: np.bool_, is_saturated: np.bool_, is_absurd: np.bool_) -> SignalState:
