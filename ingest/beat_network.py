@@ -133,4 +133,5 @@ def _convolved(whole: Floats, layer: tuple[Floats, Floats], apart: int, rows: in
 def _steps_of(total: Floats) -> Floats:
     """Rounded to whole steps, none below 0 or above LARGEST."""
     np.rint(total, out=total)
-    return np.clip(total, 0, LARGEST, out=total)
+    np.maximum(total, 0, out=total)
+    return np.minimum(total, LARGEST, out=total)

@@ -119,16 +119,17 @@ class BeatDetector:
 
     def _decide(self, top: Top) -> int | None:
         """The R peak of a top, in order; None where it is no beat."""
-        size_mv = top.above_mv + top.below_mv
+        logit, unreadable, highest, lowest, above_mv, below_mv = top
+        size_mv = above_mv + below_mv
         self._n_leans += 1
-        weight = max(POLARITY_WEIGHT, 1 / self._n_leans)
-        self._lean_mv += weight * (top.above_mv - top.below_mv - self._lean_mv)
+        weight = POLARITY_WEIGHT if self._n_leans > 1 / POLARITY_WEIGHT else 1 / self._n_leans
+        self._lean_mv += weight * (above_mv - below_mv - self._lean_mv)
         if abs(self._lean_mv) > TURN_SHARE * size_mv:
             self._is_upright = self._lean_mv > 0
-        r_peak = top.highest if self._is_upright else top.lowest
+        r_peak = highest if self._is_upright else lowest
         since_s = LONGEST_RR_S if self._last is None else (r_peak - self._last) / self.fs
-        asked = self._asked(since_s) + (NOISY_LOGIT if top.unreadable > 0.0 else 0.0)
-        if size_mv < FLOOR_MV or since_s < REFRACTORY_S or top.logit < asked:
+        asked = self._asked(since_s) + (NOISY_LOGIT if unreadable > 0.0 else 0.0)
+        if size_mv < FLOOR_MV or since_s < REFRACTORY_S or logit < asked:
             return None
         if self._is_chained and since_s < LONGEST_RR_S:
             self._rr_s.append(since_s)

@@ -21,18 +21,29 @@ def reach_of(fs: float) -> int:
 def without_spikes(samples_mv: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
     """Samples with `reach` others on both sides (n_streams, n_samples - 2 * reach), freed of spikes."""
     inner = samples_mv[:, reach : samples_mv.shape[1] - reach]
-    rows, places = np.nonzero(np.abs(np.diff(samples_mv)) > STEP_MV)
-    if not len(rows):
-        return inner
+    steps_mv = samples_mv[:, 1:] - samples_mv[:, :-1]
+    is_up, is_down = steps_mv > STEP_MV, steps_mv < -STEP_MV
     is_near = np.zeros(inner.shape, bool)
-    for shift in range(-2 * reach, 2):  # both samples of the step, and what is as near as a spike is wide
-        at = places + shift
-        is_inside = (at >= 0) & (at < inner.shape[1])
-        is_near[rows[is_inside], at[is_inside]] = True
+    for width in range(1, reach + 1):  # up and down again, or down and up
+        back, forth = is_down[:, width:], is_up[:, width:]
+        is_spike = (is_up[:, :-width] & back) | (is_down[:, :-width] & forth)
+        if is_spike.any():
+            rows, places = np.nonzero(is_spike)
+            for place in range(1, width + 1):  # the samples between the two steps
+                at = places + place - reach
+                is_inside = (at >= 0) & (at < inner.shape[1])
+                is_near[rows[is_inside], at[is_inside]] = True
+    return _with_medians(samples_mv, is_near, reach) if is_near.any() else inner
+
+
+def _with_medians(
+    samples_mv: NDArray[np.float32], is_near: NDArray[np.bool_], reach: int
+) -> NDArray[np.float32]:
+    """Where `is_near`, the median of the `reach` samples on both sides, if the sample stands out from it."""
+    cleaned = samples_mv[:, reach : samples_mv.shape[1] - reach].copy()
     rows, places = np.nonzero(is_near)
     around_mv = np.sort(samples_mv[rows[:, None], places[:, None] + np.arange(2 * reach + 1)], axis=1)
     usual_mv = around_mv[:, reach]
-    cleaned = inner.copy()
-    is_spike = np.abs(inner[rows, places] - usual_mv) > STANDS_OUT_MV
-    cleaned[rows[is_spike], places[is_spike]] = usual_mv[is_spike]
+    stands_out = np.abs(cleaned[rows, places] - usual_mv) > STANDS_OUT_MV
+    cleaned[rows[stands_out], places[stands_out]] = usual_mv[stands_out]
     return cleaned
