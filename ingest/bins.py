@@ -49,7 +49,9 @@ def bin_together(
     """
     width, to_edge = binners[0].width, binners[0].to_edge
     n = samples_mv.shape[1]
-    steps = np.rint(np.clip(samples_mv, -LARGEST_MV, LARGEST_MV) * np.float64(STEPS_PER_MV)).astype(np.int64)
+    scaled = samples_mv * np.float64(STEPS_PER_MV)
+    np.clip(scaled, -LARGEST_MV * STEPS_PER_MV, LARGEST_MV * STEPS_PER_MV, out=scaled)
+    steps = np.rint(scaled, out=scaled).astype(np.int64)
     sums = np.zeros((len(binners), n + 1), np.int64)
     np.cumsum(steps, axis=1, out=sums[:, 1:])
     n_bins = max(0, (n * _EDGE - to_edge) // width + 1)
