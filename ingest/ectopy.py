@@ -12,6 +12,8 @@ and an early beat of the sinus node is.
 
 from collections import deque
 
+from ingest.median import median_of
+
 KEPT = 8  # means of two intervals
 FEWEST = 4  # fewer say nothing about what is usual
 EARLY_SHARE = 0.8
@@ -35,7 +37,7 @@ class EctopyDetector:
         The second may be true where the answer to the interval before was false: its pause shows it.
         """
         before, usual_before = self._before, self._usual_before
-        self.usual = usual = _median(self._means) if len(self._means) >= FEWEST else None
+        self.usual = usual = median_of(self._means) if len(self._means) >= FEWEST else None
         is_early = usual is not None and rr < EARLY_SHARE * usual
         was_early = (
             before is not None
@@ -61,8 +63,3 @@ class EctopyDetector:
         self.gap()
         self._means.clear()
         self.usual = None
-
-
-def _median(values: deque[float]) -> float:
-    ordered, half = sorted(values), len(values) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
