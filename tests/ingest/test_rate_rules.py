@@ -85,6 +85,7 @@ def assert_right_where_shown(seen: list[Vitals], rate_bpm: float, within_bpm: fl
     Which of these signals count as good is a rule of its own, at the end.
     """
     shown = [rate for rate in rates(seen) if rate is not None]
+    assert shown
     assert shown == [pytest.approx(rate_bpm, abs=within_bpm)] * len(shown)
     assert all(each.heart_rate_bpm is not None for each in seen) or not are_good(seen)
 
