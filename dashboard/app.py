@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -23,8 +23,8 @@ from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.patient import patient_layout
 from dashboard.pages.wall import wall_layout
 from dashboard.past import Past
-from dashboard.script_texts import SCRIPT
 from dashboard.server import add_live_route
+from dashboard.texts.scripts import SCRIPT
 from dashboard.window_source import WindowSource
 from inference.alarms.alarm import AlarmKind
 from inference.alarms.rules import INSIDE_BPM
@@ -33,8 +33,19 @@ from ingest.settings import Settings
 from ingest.topics import ID_PATTERN
 
 DEVICE = rf"({ID_PATTERN.pattern}/{ID_PATTERN.pattern})"
-PATIENT_PATH = re.compile(rf"/patient/{DEVICE}/?")
-EVENT_PATH = re.compile(rf"/event/{DEVICE}/({'|'.join(AlarmKind)})/([0-9]{{1,16}})/?")
+# What stands at which path; a layout takes the names of all devices, and what its path says.
+PAGES: tuple[tuple[re.Pattern[str], Callable[..., Component]], ...] = (
+    (re.compile(r"/?"), lambda _: wall_layout()),
+    (re.compile(r"/alarms/?"), alarms_layout),
+    (re.compile(r"/channels/?"), lambda _: channels_layout()),
+    (re.compile(rf"/patient/{DEVICE}/?"), lambda _, device: patient_layout(device)),
+    (
+        re.compile(rf"/event/{DEVICE}/({'|'.join(AlarmKind)})/([0-9]{{1,16}})/?"),
+        lambda _, device, kind, since_us: event_layout(device, AlarmKind(kind), int(since_us)),
+    ),
+)
+# In the header, beside the wall itself.
+NAVIGATION = ((texts.NAV_ALARMS, "/alarms"), (texts.NAV_CHANNELS, "/channels"))
 # Dash puts only main.mjs into the page: early.js stands in the head, and a module that is both put there and
 # imported by another would run twice.
 OTHER_SCRIPTS = r"^(?!main\.mjs$).*\.m?js$"
@@ -70,16 +81,9 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
 
 def page_layout(path: str, names: Mapping[str, str]) -> Component:
     """The page at `path`; `names` of all devices that are known."""
-    if path in ("", "/"):
-        return wall_layout()
-    if path.rstrip("/") == "/alarms":
-        return alarms_layout(names)
-    if path.rstrip("/") == "/channels":
-        return channels_layout()
-    if patient := PATIENT_PATH.fullmatch(path):
-        return patient_layout(patient[1])
-    if event := EVENT_PATH.fullmatch(path):
-        return event_layout(event[1], AlarmKind(event[2]), int(event[3]))
+    for pattern, layout in PAGES:
+        if found := pattern.fullmatch(path):
+            return layout(names, *found.groups())
     return html.Section([html.H2(texts.NOT_FOUND), dcc.Link(texts.BACK, href="/")], className="empty")
 
 
@@ -108,7 +112,7 @@ def _header() -> Component:
         [
             dcc.Link(texts.PRODUCT, href="/", className="brand"),
             html.Nav(
-                [dcc.Link(texts.NAV_ALARMS, href="/alarms"), dcc.Link(texts.NAV_CHANNELS, href="/channels")],
+                [dcc.Link(word, href=href) for word, href in NAVIGATION],
                 **attributes(aria_label=texts.NAV_LABEL),
             ),
             html.A(id=ids.WORST_ALARM, className="worst", href="/", hidden=True),

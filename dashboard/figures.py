@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from dashboard import texts
 from dashboard.theme import figure_layout
 
-HEIGHT_PX = 300  # of every still figure; style.css reserves it, so that nothing jumps
+HEIGHT_PX = 300  # of every still figure; base.css reserves it, so that nothing jumps
 SPAN_MV = 1.0  # colours end here: an R wave against the baseline of lead I
 # Diverging, colour-blind safe, and none of the alarm colours: a plot must never look like an alarm.
 DIVERGING_DARK = ((0.0, "#c77d3a"), (0.5, "#10161d"), (1.0, "#5f8fd6"))

@@ -60,7 +60,7 @@ def css_variables() -> str:
 
 
 def mantine_theme() -> dict[str, Any]:
-    """Mantine's theme: our font and radius; its colours are taken from the variables in style.css."""
+    """Mantine's theme: our font and radius; its colours are taken from the variables in base.css."""
     return {"fontFamily": FONT, "defaultRadius": "8px", "primaryColor": "gray"}
 
 

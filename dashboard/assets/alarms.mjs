@@ -9,7 +9,7 @@ const PRIORITIES = ["high", "medium", "low", "advisory"];
 const HISTORY_AFTER_MS = [700, 3000]; // stored by then; in trouble it is shown first, and stored a second later
 const HISTORY_EVERY_MS = 60_000;
 
-export class AlarmsPage {
+export default class AlarmsPage {
   constructor(root, live) {
     this.root = root;
     this.live = live;

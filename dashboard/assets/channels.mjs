@@ -6,7 +6,7 @@ import { element, say, setData, setHidden, setText, texts } from "./words.mjs";
 
 const ANSWER_WITHIN_MS = 30_000; // the notifier gives an attempt up after 20 s
 
-export class ChannelsPage {
+export default class ChannelsPage {
   constructor(root, live) {
     this.live = live;
     this.rows = new Map(); // by name

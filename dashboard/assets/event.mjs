@@ -8,7 +8,7 @@ import { element, setData, setHidden, setText, texts } from "./words.mjs";
 const ASK_EVERY_MS = 2000;
 const ASK_AGAIN_MS = 10_000; // for an answer that never came
 
-export class EventPage {
+export default class EventPage {
   constructor(root, live) {
     this.root = root;
     this.live = live;

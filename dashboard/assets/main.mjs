@@ -1,15 +1,9 @@
 // Joins the connection, the shell and the page that Dash has put on screen; one animation loop for all traces.
 
-import { AlarmsPage } from "./alarms.mjs";
-import { ChannelsPage } from "./channels.mjs";
-import { EventPage } from "./event.mjs";
 import { Live } from "./live.mjs";
-import { PatientPage } from "./patient.mjs";
 import { Shell } from "./shell.mjs";
 import { Sound } from "./sound.mjs";
-import { Wall } from "./wall.mjs";
 
-const PAGES = { wall: Wall, patient: PatientPage, event: EventPage, alarms: AlarmsPage, channels: ChannelsPage };
 const UPDATE_MS = 250; // ages and staleness move on even when nothing arrives
 
 const live = new Live();
@@ -17,13 +11,18 @@ let shell = null;
 let page = null;
 let root = null;
 
-// Dash mounts and replaces pages; each frame looks whether another one stands there.
-function follow() {
+// Dash mounts and replaces pages; each frame looks whether another one stands there. A page is filled by the
+// default export of the script of its name: constructor(root, live), update(), draw(now), repaint(), remove().
+async function follow() {
   const found = document.querySelector("[data-page]");
   if (found === root) return;
   page?.remove();
+  page = null;
   root = found;
-  page = root === null ? null : new PAGES[root.dataset.page](root, live);
+  if (root === null) return;
+  const { default: Page } = await import(`./${root.dataset.page}.mjs`);
+  if (root !== found) return; // another page came meanwhile
+  page = new Page(root, live);
   update();
 }
 

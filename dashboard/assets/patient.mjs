@@ -13,7 +13,7 @@ const HISTORY_S = 60;
 const LIVE = { mmPerS: 25, mmPerMv: 10, pulse: 5, paper: true, lineWidth: 1.8 };
 const MINUTE = { spanS: 60, mmPerMv: 5, pulse: 0, lineWidth: 1, stepPx: 2 };
 
-export class PatientPage {
+export default class PatientPage {
   constructor(root, live) {
     this.root = root;
     this.live = live;

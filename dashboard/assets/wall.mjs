@@ -9,7 +9,7 @@ const HISTORY_S = 10;
 const PANEL_MIN = { width: 360, height: 180 }; // CSS px; below it a panel is no longer read from a distance
 const GAP = 8;
 
-export class Wall {
+export default class Wall {
   constructor(root, live) {
     this.live = live;
     this.grid = root.querySelector("#wall");

@@ -1,4 +1,4 @@
-// The page's words and numbers as people read them; the words themselves come from dashboard/script_texts.py.
+// The page's words and numbers as people read them; the words themselves come from dashboard/texts/.
 
 export const facts = JSON.parse(document.getElementById("facts").textContent);
 export const texts = facts.texts;

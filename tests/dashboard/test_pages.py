@@ -11,7 +11,7 @@ from dashboard import app as app_module
 from dashboard import figures, ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
-from dashboard.script_texts import SCRIPT
+from dashboard.texts.scripts import SCRIPT
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import Indeterminate, Superclass
 from ingest import plausibility

@@ -1,4 +1,4 @@
-"""Every English word on the pages as the server writes them; those of the scripts are in script_texts.py."""
+"""Every English word on the pages as the server writes them; those of the scripts are in scripts.py."""
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmState
 from inference.verdict import Indeterminate

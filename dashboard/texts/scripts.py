@@ -1,4 +1,7 @@
-"""Every English word that the scripts of the pages say; `{...}` is filled in there."""
+"""Every English word that the scripts of the pages say; `{...}` is filled in there.
+
+A page of its own module (review.py and so on) joins its SCRIPT under its name.
+"""
 
 from dashboard import texts
 from inference.alarms.alarm import AlarmState
