@@ -84,7 +84,7 @@ def page_layout(path: str, names: Mapping[str, str]) -> Component:
     for pattern, layout in PAGES:
         if found := pattern.fullmatch(path):
             return layout(names, *found.groups())
-    return html.Section([html.H2(texts.NOT_FOUND), dcc.Link(texts.BACK, href="/")], className="empty")
+    return html.Section([html.H1(texts.NOT_FOUND), dcc.Link(texts.BACK, href="/")], className="empty")
 
 
 def shell_layout() -> Component:
@@ -151,32 +151,31 @@ def _footer() -> Component:
                 size="xs",
                 **attributes(aria_label=texts.THEME_LABEL),
             ),
-            dmc.Button(texts.NOTICE_OPEN, id=ids.NOTICE_OPEN, variant="subtle", size="compact-xs"),
+            html.Button(texts.NOTICE_OPEN, id=ids.NOTICE_OPEN, type="button", className="quiet-button"),
         ],
         className="bottom",
     )
 
 
 def _notice() -> Component:
-    notice: Component = dmc.Modal(
+    """Opened by assets/notice.mjs, at first use and when it is asked for."""
+    notice: Component = html.Dialog(
         [
+            html.H2(texts.NOTICE_TITLE, id=ids.NOTICE_TITLE),
             html.P(texts.NOTICE_TEXT),
-            dmc.TextInput(
-                id=ids.NOTICE_WHO,
-                label=texts.NOTICE_WHO,
-                description=texts.NOTICE_WHO_HELP,
-                persistence=True,
-                mt=16,
+            html.Label(texts.NOTICE_WHO, htmlFor=ids.NOTICE_WHO, className="field-label"),
+            dcc.Input(id=ids.NOTICE_WHO, type="text", maxLength=64, className="field"),
+            html.P(texts.NOTICE_WHO_HELP, className="dim small"),
+            html.Div(
+                html.Button(
+                    texts.NOTICE_ACCEPT, id=ids.NOTICE_ACCEPT, type="button", className="solid-button"
+                ),
+                className="dialog-buttons",
             ),
-            dmc.Button(texts.NOTICE_ACCEPT, id=ids.NOTICE_ACCEPT, className="primary", fullWidth=True, mt=16),
         ],
         id=ids.NOTICE,
-        title=texts.NOTICE_TITLE,
-        opened=False,
-        centered=True,
-        closeOnClickOutside=False,
-        closeOnEscape=False,
-        withCloseButton=False,
+        className="dialog",
+        **attributes(aria_labelledby=ids.NOTICE_TITLE),
     )
     return notice
 
@@ -204,13 +203,6 @@ def _register_in_browser(app: Dash) -> None:
         "(value) => window.wristlead.chooseTheme(value)",
         Output(ids.PROVIDER, "forceColorScheme"),
         Input(ids.THEME, "value"),
-    )
-    in_browser(
-        "(opens, accepts, who) => window.wristlead.notice(who)",
-        Output(ids.NOTICE, "opened"),
-        Input(ids.NOTICE_OPEN, "n_clicks"),
-        Input(ids.NOTICE_ACCEPT, "n_clicks"),
-        Input(ids.NOTICE_WHO, "value"),
     )
 
 
@@ -251,6 +243,6 @@ def _index(settings: Settings) -> str:
   <body>
     <noscript>{texts.NO_SCRIPT}</noscript>
     {{%app_entry%}}
-    <footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
+    <div>{{%config%}}{{%scripts%}}{{%renderer%}}</div>
   </body>
 </html>"""

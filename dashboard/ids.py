@@ -14,6 +14,7 @@ ANNOUNCE_URGENT = "announce-urgent"
 ANNOUNCE_QUIET = "announce-quiet"
 
 NOTICE = "notice"
+NOTICE_TITLE = "notice-title"
 NOTICE_WHO = "notice-who"
 NOTICE_ACCEPT = "notice-accept"
 NOTICE_OPEN = "notice-open"

@@ -30,13 +30,6 @@
     keepStrip(strip) {
       window.wristlead.eventStrip = strip; // event.mjs draws it
     },
-    notice(who) {
-      if (who) write("wristlead-who", who);
-      const cause = window.dash_clientside.callback_context.triggered_id;
-      if (cause === "notice-accept") { write("wristlead-notice", "1"); return false; }
-      if (cause === "notice-open") return true;
-      return read("wristlead-notice") === null;
-    },
   };
   system.addEventListener("change", () => show(read("wristlead-theme") ?? "dark"));
   show(read("wristlead-theme") ?? "dark");

@@ -1,6 +1,7 @@
 // Joins the connection, the shell and the page that Dash has put on screen; one animation loop for all traces.
 
 import { Live } from "./live.mjs";
+import { Notice } from "./notice.mjs";
 import { Shell } from "./shell.mjs";
 import { Sound } from "./sound.mjs";
 
@@ -29,6 +30,7 @@ async function follow() {
 function update() {
   if (shell === null && document.getElementById("connection") !== null) {
     shell = new Shell(live);
+    new Notice();
     window.wristlead.sound = new Sound(live);
   }
   shell?.update();

@@ -90,7 +90,7 @@ export default class Wall {
       lead: part("span", "dim push"),
       complete: element("span", "dim num panel-complete", { title: texts.complete_title }),
       strip: part("div", "strip"),
-      trace: element("div", "trace", { role: "img" }),
+      trace: element("div", "trace", { "aria-hidden": "true" }),
       note: part("div", "trace-note"),
       rate: part("span", "rate-value num"),
       doubt: element("span", "chip doubt-chip", { role: "note" }),

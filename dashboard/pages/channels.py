@@ -49,9 +49,9 @@ def _none() -> Component:
         [
             html.H2(texts.CHANNELS_NONE),
             html.P(texts.CHANNELS_NONE_HOW),
-            html.Pre(texts.CHANNELS_NONE_FILE),
+            html.Pre(texts.CHANNELS_NONE_FILE, tabIndex=0),
             html.P(texts.CHANNELS_NONE_RUN),
-            html.Pre(texts.CHANNELS_NONE_COMMAND),
+            html.Pre(texts.CHANNELS_NONE_COMMAND, tabIndex=0),
             html.P(texts.CHANNELS_NONE_MORE, className="dim"),
         ],
         className="empty",

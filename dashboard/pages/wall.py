@@ -34,9 +34,9 @@ def empty_layout() -> Component:
         [
             html.H2(texts.EMPTY_TITLE),
             html.P(texts.EMPTY_DEVICE),
-            html.Pre(texts.EMPTY_TOPIC),
+            html.Pre(texts.EMPTY_TOPIC, tabIndex=0),
             html.P(texts.EMPTY_DEMO),
-            html.Pre(texts.EMPTY_COMMAND),
+            html.Pre(texts.EMPTY_COMMAND, tabIndex=0),
         ],
         id=ids.WALL_EMPTY,
         className="empty",

@@ -135,7 +135,18 @@ SERVICES = {
 }
 CHANNEL_NAME = "Notification channel {name}"
 ACTIVE_TITLE = "Now"
-ACTIVE_COLUMNS = ("Priority", "Patient", "Alarm", "Since", "Lasts", "Times", "Peak", "State", "Strip", "")
+ACTIVE_COLUMNS = (
+    "Priority",
+    "Patient",
+    "Alarm",
+    "Since",
+    "Lasts",
+    "Times",
+    "Peak",
+    "State",
+    "Strip",
+    "To do",
+)
 LOADING_ALARMS = "Looking for alarms."
 PAUSE = "Pause all for 2 min"
 HISTORY_TITLE = "Past and present"

@@ -1,0 +1,69 @@
+"""Every page against the axe-core rules of WCAG A and AA: wide, narrow, dark and light, with alarms on it."""
+
+import time
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.dashboard.ward import BED, OTHER, Dashboard, Ward
+
+pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
+
+EVENT = f"/event/{BED}/asystole"
+PATHS = ("/", f"/patient/{BED}", EVENT, "/alarms", "/channels", "/elsewhere")
+READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
+AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture
+def busy_ward(ward: Ward) -> Ward:
+    """One bed with an alarm of each look, a finding and a doubt; the other one silent."""
+    ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 6 s")
+    ward.raise_alarm(BED, "lead_off", "low", "LEAD OFF 12 s")
+    ward.raise_alarm(BED, "finding_MI", "advisory", "Model: MI likely")
+    ward.raise_alarm(OTHER, "rate_limit", "medium", "HR 134 > 120", state="ack", who="A. B.")
+    ward.doubts = ["unit in doubt: 1240 mV, too large"]
+    return ward
+
+
+def troubles(page: Page) -> list[str]:
+    """What axe-core finds, as one line each."""
+    found: list[dict[str, Any]] = Axe().run(page, options=AA).response["violations"]
+    return [
+        f"{page.url} {each['impact']} {each['id']}: {node['target']} {node['failureSummary']}"
+        for each in found
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_page_breaks_a_rule_of_accessibility(
+    busy_ward: Ward, dashboard: Dashboard, page: Page, theme: str
+) -> None:
+    page.add_init_script(f"localStorage.setItem('wristlead-theme', '{theme}')")
+    page.emulate_media(reduced_motion="reduce")  # axe reads colours of one moment
+    found: list[str] = []
+    for path in PATHS:
+        address = f"{path}/{time.time_ns() // 1000}" if path == EVENT else path
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(f"{dashboard.url}{address}")
+        page.wait_for_function(READY)
+        expect(page.locator("#page > *").first).to_be_visible()
+        busy_ward.decide(BED)
+        page.wait_for_timeout(700)
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            found += troubles(page)
+    assert not found, "\n".join(found)
+
+
+def test_the_notice_breaks_no_rule_of_accessibility(dashboard: Dashboard, chromium: Browser) -> None:
+    page = chromium.new_page()
+    page.goto(dashboard.url)
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=20_000)
+    page.wait_for_timeout(500)  # it fades in
+    found = troubles(page)
+    assert not found, "\n".join(found)
+    page.close()
