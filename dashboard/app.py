@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from dashboard import ids, texts, theme
 from dashboard.attributes import attributes
+from dashboard.data_routes import add_data_routes
 from dashboard.figures import recurrence_figure, waiting_figure
 from dashboard.guard import Guard, own_names
 from dashboard.hub import Hub
@@ -54,12 +55,14 @@ OTHER_SCRIPTS = r"^(?!main\.mjs$).*\.m?js$"
 def create_server(settings: Settings, hub: Hub) -> ASGIApp:
     """The whole web server: pages, callbacks and `/live`, behind the guard."""
     server = FastAPI(title=texts.PRODUCT, docs_url=None, redoc_url=None, openapi_url=None)
+    past = Past(settings.store_address)
     add_live_route(server, hub)
-    create_app(settings, hub, server)
+    add_data_routes(server, past)  # before Dash, which answers every path that is left
+    create_app(settings, hub, server, past)
     return Guard(server, own_names(settings.dashboard_host))
 
 
-def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
+def create_app(settings: Settings, hub: Hub, server: FastAPI, past: Past) -> Dash:
     """The Dash application on `server`, with its callbacks."""
     app = Dash(
         "dashboard",
@@ -72,10 +75,11 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI) -> Dash:
         index_string=_index(settings),
     )
     app.layout = shell_layout()
-    past = Past(settings.store_address)
     _register_callbacks(app, hub, WindowSource(past, hub))
     register_event(app, past, hub, settings.keep_days)
     register_alarms(app, past, hub)
+    setup: Any = app._setup_server  # noqa: SLF001 - else Dash looks for assets at the first visit of "/" alone
+    setup()
     return app
 
 

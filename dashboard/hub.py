@@ -27,6 +27,7 @@ KEPT = (  # by the broker, or said once
     topics.LIMITS_IN_FORCE,
     topics.CHANNELS,
     topics.REFUSALS,
+    topics.ANNOTATIONS,
 )
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,17 @@ import msgspec
 import numpy as np
 
 from dashboard.house import House
-from dashboard.patient_state import About, Meta, Patient, PatientState, Segment, Status, name_of, state_of
+from dashboard.patient_state import (
+    REFUSED,
+    About,
+    Meta,
+    Patient,
+    PatientState,
+    Segment,
+    Status,
+    name_of,
+    state_of,
+)
 from inference.alarms.alarm import Alarm, AlarmState
 from inference.alarms.limits import LimitsInForce
 from inference.alarms.messages import Refusal
@@ -121,6 +131,8 @@ class Monitor:
                 self._take_limits(device, payload)
             case "alarm":
                 self._take_alarm(device, topic.rsplit("/", 1)[1], payload)
+            case "annotation":
+                self._take_annotation(device)
             case _:
                 raise ValueError(f"nothing here listens to {topic!r}")
         return None
@@ -188,10 +200,16 @@ class Monitor:
             return
         self._patients[device].revision += 1
 
+    def _take_annotation(self, device: str) -> None:
+        """Whoever shows them reads them from the store; of a patient who has left no page waits for it."""
+        if device in self._patients:
+            self._patients[device].annotations += 1
+            self._patients[device].revision += 1
+
     def _take_refusal(self, topic: str, payload: bytes) -> None:
         what, *ids = topic.removeprefix("wl/v1/refusal/").split("/")
         patient = self._patients.get("/".join(ids))
-        if what in {"limits", "discharge"} and patient is not None:
+        if what in REFUSED and patient is not None:
             patient.refusals[what] = _refusal_decoder.decode(payload)
             patient.revision += 1
 

@@ -4,8 +4,9 @@ Where it is missing it is made, empty; bringing an earlier one up to date is ing
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
@@ -48,6 +49,11 @@ class Past:
         found = ((device, archive.waveforms.extent(device)) for device in devices)
         return {device: extent for device, extent in found if extent is not None}
 
+    def vitals_rows(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """Vitals of each second in from_us <= at_us < to_us, oldest first, (n,) of VITALS_ROW."""
+        _, archive = self._opened()
+        return archive.waveforms.vitals_rows(device, from_us, to_us)
+
     def strip(self, device: str, moment_us: int) -> list[Piece]:
         """What is stored from BEFORE_S before to AFTER_S after a moment of our clock, one piece a session."""
         _, archive = self._opened()
@@ -64,6 +70,14 @@ class Past:
                 )
             )
         ]
+
+    def close(self) -> None:
+        """Let go of files and connections; the next question opens them again."""
+        if self._store is not None:
+            engine, archive = self._store
+            self._store = None
+            archive.waveforms.close()
+            engine.dispose()
 
     def _opened(self) -> tuple[Engine, Archive]:
         if self._store is None:

@@ -15,6 +15,7 @@ from inference.verdict import Verdict
 from ingest.chunk import ChunkFlag
 from ingest.vitals import Vitals
 
+REFUSED = frozenset({"limits", "discharge", "annotate"})  # requests of whose refusal a page is told
 _PRIORITY_ORDER = {priority: place for place, priority in enumerate(AlarmPriority)}
 _STATE_ORDER = {AlarmState.ON: 0, AlarmState.LATCHED: 1, AlarmState.ACK: 2, AlarmState.OFF: 3}
 
@@ -50,7 +51,8 @@ class PatientState:
     verdict: Verdict | None
     alarms: tuple[Alarm, ...]  # worst first, none that is off
     limits: LimitsInForce | None
-    refusals: dict[str, Refusal]  # by "limits" or "discharge": of the newest request that was not done
+    refusals: dict[str, Refusal]  # by REFUSED: of the newest request that was not done
+    annotations: int = 0  # changes said since this process began: the list is to be read again at another
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -92,6 +94,7 @@ class Patient:
     alarms: dict[str, Alarm] = field(default_factory=dict)
     limits: LimitsInForce | None = None
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    annotations: int = 0
     data_at_us: int | None = None
     segments: deque[Segment] = field(default_factory=deque)
 
@@ -116,6 +119,7 @@ def state_of(patient: Patient) -> PatientState:
         _worst_first(list(patient.alarms.values())),
         patient.limits,
         dict(patient.refusals),
+        patient.annotations,
     )
 
 

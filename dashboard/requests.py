@@ -128,6 +128,32 @@ class Discharge(_Named, frozen=True):
         return topics.discharge_topic(self.device)
 
 
+class Annotate(_Named, frozen=True):
+    """Write, change or remove words at a moment or a span of a recording; the alarm service keeps them."""
+
+    device: str
+    id: str
+    from_us: int | None = None
+    to_us: int | None = None  # null: a moment
+    text: str | None = None
+    remove: bool = False
+
+    def concerns(self, monitor: Monitor) -> bool:  # noqa: ARG002 - one signature for all
+        """Of any device: what is stored of a patient who has left can be annotated too."""
+        site, _, name = self.device.partition("/")
+        return ID_PATTERN.fullmatch(site) is not None and ID_PATTERN.fullmatch(name) is not None
+
+    def topic(self) -> str:
+        """Where the alarm service listens."""
+        return topics.annotate_topic(self.device)
+
+    def more(self) -> dict[str, Any]:
+        """The annotation, or that it is to go."""
+        if self.remove:
+            return {"id": self.id, "remove": True}
+        return {"id": self.id, "from_us": self.from_us, "to_us": self.to_us, "text": self.text}
+
+
 class ChannelTest(_Named, frozen=True):
     """Send a test on one notification channel."""
 

@@ -1,8 +1,8 @@
 """The `/live` WebSocket: samples of the patients a page looks at, slow state, and what its person asks for.
 
 A page sends JSON text: `{"subscribe": ["site/device", ...], "history_s": 10}` replaces what it looks at (the
-history of newly named patients comes at once); `acknowledge`, `pause`, `limits`, `discharge` and
-`channel_test` ask what requests.py describes. Anything else closes the connection.
+history of newly named patients comes at once); `acknowledge`, `pause`, `limits`, `discharge`,
+`annotate` and `channel_test` ask what requests.py describes. Anything else closes the connection.
 It receives the messages of frames.py: samples at most 20 times a second, state when it changed and at least
 each half second, so that silence for longer means that this server is gone.
 """
@@ -35,10 +35,13 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: requests.SetLimits | None = None
     discharge: requests.Discharge | None = None
     channel_test: requests.ChannelTest | None = None
+    annotate: requests.Annotate | None = None
 
     def asked(self) -> list[requests.Request]:
         """What it asks of other services."""
-        found = (self.acknowledge, self.pause, self.limits, self.discharge, self.channel_test)
+        found = (
+            self.acknowledge, self.pause, self.limits, self.discharge, self.channel_test, self.annotate,
+        )  # fmt: skip
         return [each for each in found if each is not None]
 
 

@@ -22,6 +22,8 @@ PAUSED = "wl/v1/paused"
 LIMITS = "wl/v1/limits/#"
 LIMITS_IN_FORCE = "wl/v1/limits_in_force/#"
 DISCHARGE = "wl/v1/discharge/#"
+ANNOTATE = "wl/v1/annotate/#"
+ANNOTATIONS = "wl/v1/annotation/#"
 CHANNELS = "wl/v1/channel/+"
 CHANNEL_TESTS = "wl/v1/channel_test/+"
 REFUSALS = "wl/v1/refusal/#"
@@ -98,6 +100,16 @@ def limits_in_force_topic(device: str) -> str:
 def discharge_topic(device: str) -> str:
     """Where a dashboard says that a patient has left; JSON `{"who": ...}`."""
     return f"wl/v1/discharge/{device}"
+
+
+def annotate_topic(device: str) -> str:
+    """Where anybody asks to write, change or remove an annotation of a device."""
+    return f"wl/v1/annotate/{device}"
+
+
+def annotation_topic(device: str) -> str:
+    """Where the alarm service says a JSON `Annotation` once it is stored."""
+    return f"wl/v1/annotation/{device}"
 
 
 def channel_topic(name: str) -> str:

@@ -4,12 +4,14 @@ A page of its own module (review.py and so on) joins its SCRIPT under its name.
 """
 
 from dashboard import texts
+from dashboard.texts import trend
 from inference.alarms.alarm import AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 from ingest.quality import Noise
 from ingest.topics import OWN_SITE
 
 SCRIPT = {
+    "trend": trend.SCRIPT,
     "unknown": texts.UNKNOWN,
     "product": texts.PRODUCT,
     "bpm": texts.BPM,

@@ -49,6 +49,11 @@ class Journal:
         return self._engine is not None
 
     @property
+    def engine(self) -> Engine | None:
+        """The store, once it has told what it knows."""
+        return self._engine
+
+    @property
     def is_well(self) -> bool:
         """False while the store is in trouble."""
         return self.state == STORE_OK

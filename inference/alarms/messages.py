@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from inference.alarms.alarm import AlarmKind
+from inference.alarms.annotations import Annotate, decode_annotate
 from inference.alarms.credible import check_patient, check_verdict, check_vitals
 from inference.alarms.events import (
     Acknowledge,
@@ -23,6 +24,7 @@ from inference.verdict import Verdict
 from ingest.topics import (
     ACKNOWLEDGE,
     ALARMS,
+    ANNOTATE,
     CHANNELS,
     DEVICE_STATUS,
     DISCHARGE,
@@ -38,15 +40,15 @@ from ingest.topics import (
 )
 from ingest.vitals import Vitals
 
-MessageEvent = DeviceEvent | SetPause | SetLimits
+MessageEvent = DeviceEvent | SetPause | SetLimits | Annotate
 
 MAX_REASON = 200  # characters of a channel's reason
-HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, DISCHARGE)
+HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, DISCHARGE, ANNOTATE)
 OWN = (ALARMS, LIMITS_IN_FORCE, PAUSED)  # for what is retained, which comes at every connection
 OWN_PREFIXES = tuple(topic.removesuffix("#") for topic in OWN)
 SERVICE_PREFIX = SERVICES.removesuffix("+")
 MAY_BE_RETAINED = ("ecg/", CHANNELS.removesuffix("+"))  # all else counts when it is said, and only then
-REQUESTS = tuple(topic.removesuffix("#") for topic in (ACKNOWLEDGE, PAUSE, LIMITS, DISCHARGE))
+REQUESTS = tuple(topic.removesuffix("#") for topic in (ACKNOWLEDGE, PAUSE, LIMITS, DISCHARGE, ANNOTATE))
 # Ourselves, whom we cannot miss; and simulated patients, whose end is no fault.
 UNWATCHED = frozenset({"alarms", "simulators"})
 
@@ -155,6 +157,12 @@ def _decode_discharge(topic: str, payload: bytes, at_us: int) -> list[MessageEve
     return [Discharge(device_of(topic), who, at_us)]
 
 
+def _decode_annotate(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    if topic.count("/") != 4:
+        raise ValueError(f"topic {topic!r} names no device: want wl/v1/annotate/site/device")
+    return [decode_annotate(device_of(topic), payload, at_us)]
+
+
 def _decode_limits(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
     request = _limits_decoder.decode(payload)
     scope = topic.removeprefix("wl/v1/limits/")
@@ -212,6 +220,7 @@ _DECODERS: dict[str, Callable[[str, bytes, int], list[MessageEvent]]] = {
     "pause": _decode_pause,
     "limits": _decode_limits,
     "discharge": _decode_discharge,
+    "annotate": _decode_annotate,
     "channel": _decode_channel,
     "service": _decode_presence,
 }

@@ -51,9 +51,9 @@ class SettingChange:
 
     at_us: int
     who: str
-    what: str  # "limits", "pause" or "discharge"
+    what: str  # "limits", "pause", "discharge" or "annotation"
     scope: str  # "site/device", "site", or "*" for everything
-    before: str | None  # JSON of the limits, "on" or "off"; None where there was nothing
+    before: str | None  # JSON of the limits or the annotation, "on" or "off"; None where there was nothing
     after: str | None
 
 

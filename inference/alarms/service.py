@@ -18,6 +18,8 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
+from inference.alarms.annotation_desk import AnnotationDesk
+from inference.alarms.annotations import Annotate
 from inference.alarms.board import AlarmLink, Board
 from inference.alarms.engine import AlarmEngine
 from inference.alarms.episode import is_transition
@@ -82,6 +84,7 @@ class AlarmService:
         self._monotonic_s = monotonic_s
         self._board = Board(link)
         self._journal = Journal(open_engine, self._recover, alarms, monotonic_s)
+        self._annotations = AnnotationDesk(self._journal, link, self._refuse)
         self._known: dict[tuple[str, AlarmKind], Alarm] = {}  # as last noted; none that is off
         self._limited: set[str] = set()  # devices whose limits are shown
         self._has_new_limits = False
@@ -112,6 +115,7 @@ class AlarmService:
         was_well = self._journal.is_well
         self._journal.save_if_due()
         self._board.publish()
+        self._annotations.write()
         if self._journal.has_read:  # before, nobody knows which of them are on
             self._board.clear_leftovers()
         for message in messages:
@@ -160,6 +164,9 @@ class AlarmService:
         match event:
             case SetLimits() | Discharge() if not self._journal.has_read:
                 self._refuse(message, "the store cannot be read yet, nor who has which limits: ask again")
+                return []
+            case Annotate():
+                self._annotations.ask(event, message)
                 return []
             case SetLimits() | Discharge() | SetPause():
                 return self._set(event, message)

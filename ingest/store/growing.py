@@ -23,9 +23,8 @@ from ingest.store.blocks import (
     is_whole,
     read_block,
 )
-from ingest.store.vitals_rows import VITALS_ROW, as_vitals, with_rhythm
+from ingest.store.vitals_rows import VITALS_ROW, with_rhythm
 from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
-from ingest.vitals import Vitals
 
 # An entry as it is kept in memory: device is a number in the file, offset one from its begin.
 HELD = np.dtype([(name, "<i8" if name == "offset" else ENTRY[name]) for name in ENTRY.names or ()])
@@ -148,16 +147,17 @@ class GrowingSegment:
         held = held[np.argsort(held["n_samples"])]  # of one place the last counts
         return dict(zip(held["first_sample"].tolist(), held["n_samples"].tolist(), strict=True))
 
-    def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
-        """Vitals of the span, in the order in which they were written."""
-        found = []
+    def vitals_rows(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """Vitals of the span, (n,) of VITALS_ROW, in the order in which they were written."""
+        found = [np.empty(0, VITALS_ROW)]
         for first_us, last_us, start in self._vitals:
             if first_us < to_us and last_us >= from_us:
                 names, rows = self._vitals_rows(start)
                 if device in names:
-                    rows = rows[rows["device"] == names.index(device)]
-                    found += as_vitals(device, rows[(rows["at_us"] >= from_us) & (rows["at_us"] < to_us)])
-        return found
+                    found.append(rows[rows["device"] == names.index(device)])
+        kept = np.concatenate(found)
+        in_span: NDArray[Any] = kept[(kept["at_us"] >= from_us) & (kept["at_us"] < to_us)]
+        return in_span
 
     def arrivals(self) -> Iterator[Arrivals]:
         """Everything in the file."""

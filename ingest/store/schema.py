@@ -149,6 +149,22 @@ alarm_setting_table = Table(  # what people set: limits, pauses, discharges
     Index("alarm_setting_by_scope", "scope", "id"),
 )
 
+annotation_table = Table(  # what people wrote at a moment or a span of a device
+    "annotation",
+    metadata,
+    Column("device", String(129), nullable=False),
+    Column("id", String(64), nullable=False),  # chosen by whoever wrote it
+    Column("from_us", BigInteger, nullable=False),
+    Column("to_us", BigInteger),  # null: a moment
+    Column("text", String, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("written_us", BigInteger, nullable=False),
+    Column("removed_us", BigInteger),
+    Column("removed_by", String(64)),
+    PrimaryKeyConstraint("device", "id"),
+    Index("annotation_by_time", "device", "from_us"),
+)
+
 notify_memory_table = Table(  # what the notifier told, so that a restart tells nothing twice
     "notify_memory",
     metadata,

@@ -31,9 +31,8 @@ from ingest.store.blocks import (
 )
 from ingest.store.growing import GrowingSegment
 from ingest.store.packing import pack, unpack
-from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, as_vitals, with_rhythm
+from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, with_rhythm
 from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
-from ingest.vitals import Vitals
 
 PACKED_TOGETHER_BYTES = 1 << 20  # of one device; unpacked as a whole to read any of it, in about 5 ms
 REST = 4.0  # pauses for so many times as long as each device took: a fifth of one core at most
@@ -201,16 +200,16 @@ class SealedSegment:
                 found[first] = max(n, found.get(first, 0))
         return found
 
-    def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
-        """Vitals of the span."""
-        found = []
+    def vitals_rows(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """Vitals of the span, (n,) of VITALS_ROW."""
+        found = [np.empty(0, VITALS_ROW)]
         for kind, dtype in VITALS_KINDS.items():
             rows = self._of(device, kind)
             for block in self._blocks(rows[(rows["first_us"] < to_us) & (rows["last_us"] >= from_us)]):
                 packed = _unpacked(self.path, block.payload_start, block.end)
                 kept = with_rhythm(np.frombuffer(packed, dtype))
-                found += as_vitals(device, kept[(kept["at_us"] >= from_us) & (kept["at_us"] < to_us)])
-        return found
+                found.append(kept[(kept["at_us"] >= from_us) & (kept["at_us"] < to_us)])
+        return np.concatenate(found)
 
     def arrivals(self) -> Iterator[Arrivals]:
         """Everything in the file."""

@@ -11,7 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from ingest.chunk import Place
@@ -21,6 +24,7 @@ from ingest.store.errors import told
 from ingest.store.growing import GrowingSegment
 from ingest.store.rows import ReceivedChunk
 from ingest.store.sealed import SealedSegment, finish_seals, seal
+from ingest.store.vitals_rows import VITALS_ROW, as_vitals
 from ingest.store.waveforms import Arrivals, NewPlaces, Stored, longest_of_each_place
 from ingest.vitals import Vitals
 
@@ -112,12 +116,16 @@ class SegmentStore:
 
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """See Waveforms."""
-        found: dict[int, Vitals] = {}
+        return as_vitals(device, self.vitals_rows(device, from_us, to_us))
+
+    def vitals_rows(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """See Waveforms; of two at the same moment the one that was written first."""
         with self._reading() as segments:
-            for segment in segments:
-                for each in segment.vitals(device, from_us, to_us):
-                    found.setdefault(each.at_us, each)
-        return [found[at_us] for at_us in sorted(found)]
+            parts = [each.vitals_rows(device, from_us, to_us) for each in segments]
+        rows = np.concatenate([np.empty(0, VITALS_ROW), *parts])
+        _, firsts = np.unique(rows["at_us"], return_index=True)
+        found: NDArray[Any] = rows[firsts]
+        return found
 
     def devices(self, since_us: int = 0) -> dict[str, int]:
         """See Waveforms."""

@@ -77,6 +77,9 @@ class Waveforms(Protocol):
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Vitals with from_us <= at_us < to_us, oldest first."""
 
+    def vitals_rows(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """The same as rows, (n,) of VITALS_ROW: a day has 86,400, too many for records."""
+
     def devices(self, since_us: int = 0) -> dict[str, int]:
         """Every device that has chunks, and when its last one came, Unix microseconds.
 

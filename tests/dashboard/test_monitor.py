@@ -97,6 +97,19 @@ def test_meta_status_vitals_and_verdict_reach_the_patient() -> None:
     assert patient.battery == 55  # what ingest read last wins over the retained status
 
 
+def test_an_annotation_tells_the_page_to_read_the_list_again_and_makes_nobody_a_patient() -> None:
+    monitor, known = filled(), Revisions()
+    (before,) = monitor.patients(known)
+    monitor.push(f"wl/v1/annotation/{BED}", b"{}", 2 * S)
+    (after,) = monitor.patients(known)
+    assert (before.annotations, after.annotations) == (0, 1)
+    monitor.push(f"wl/v1/refusal/annotate/{BED}", b'{"reason":"r","request":"{}","at_us":5}', 3 * S)
+    (refused,) = monitor.patients(known)
+    assert refused.refusals["annotate"].reason == "r"
+    monitor.push("wl/v1/annotation/ward/gone", b"{}", 4 * S)
+    assert monitor.devices() == (BED,)
+
+
 VERDICT = {
     "device": BED,
     "session": 7,

@@ -100,6 +100,16 @@ def test_an_alarm_that_is_not_there_is_not_acknowledged() -> None:
             f"wl/v1/limits/{BED}",
             {"who": "A", "reset": True},
         ),
+        (
+            {"annotate": {"who": "A", "device": "no/body", "id": "n1", "from_us": 5, "text": "walks"}},
+            "wl/v1/annotate/no/body",
+            {"who": "A", "id": "n1", "from_us": 5, "to_us": None, "text": "walks"},
+        ),
+        (
+            {"annotate": {"who": "A", "device": BED, "id": "n1", "remove": True}},
+            f"wl/v1/annotate/{BED}",
+            {"who": "A", "id": "n1", "remove": True},
+        ),
         ({"discharge": {"who": "A", "device": BED}}, f"wl/v1/discharge/{BED}", {"who": "A"}),
         (
             {"discharge": {"who": "A", "device": "wristlead/explain"}},
@@ -125,6 +135,7 @@ def test_what_a_person_asks_is_published_as_its_page_says(
         {"discharge": {"who": "A", "device": "no/body"}},
         {"discharge": {"who": "A", "device": "wristlead/notify"}},
         {"channel_test": {"who": "A", "name": "unknown"}},
+        {"annotate": {"who": "A", "device": "no/body/#", "id": "n1", "remove": True}},
         {"channel_test": {"who": "A", "name": "a/b/#"}},
     ],
 )

@@ -61,6 +61,24 @@ def test_what_is_beyond_the_row_is_stored_as_its_largest() -> None:
     assert (found.rmssd_ms, found.sdnn_ms, found.ectopic_per_min) == (6553.4, 6553.4, 254)
 
 
+def test_both_stores_give_the_same_rows_once_each_and_oldest_first(store_url: str) -> None:
+    engine = open_store(store_url)
+    archive = Archive(engine)
+    told = [
+        replace(BARE, at_us=START_US + 2, heart_rate_bpm=61.5, rmssd_ms=31.4, irregular=False),
+        replace(BARE, at_us=START_US + 1, signal=SignalState.NO_DATA, sdnn_ms=1e5, ectopic_per_min=300),
+    ]
+    for each in told:
+        archive.commit(vitals=[each, replace(each, device="a/c")])
+    archive.commit(vitals=[told[0]])
+    rows = archive.waveforms.vitals_rows("a/b", START_US, START_US + 3)
+    assert rows.dtype == VITALS_ROW
+    assert as_vitals("a/b", rows) == [replace(told[1], sdnn_ms=6553.4, ectopic_per_min=254), told[0]]
+    assert len(archive.waveforms.vitals_rows("a/b", START_US, START_US + 2)) == 1
+    assert len(archive.waveforms.vitals_rows("a/d", 0, 1 << 62)) == 0
+    engine.dispose()
+
+
 @pytest.mark.parametrize("suffix", [".seg", ".sealed"])
 def test_files_of_before_are_read_without_rhythm(tmp_path: Path, suffix: str) -> None:
     shutil.copy(HERE / f"vitals_of_before{suffix}", tmp_path / f"20261125T01-1-00000001-0000{suffix}")
