@@ -51,9 +51,9 @@ class SettingChange:
 
     at_us: int
     who: str
-    what: str  # "limits", "pause" or "discharge"
+    what: str  # "limits", "name", "pause" or "discharge"; "retention" is ingest's
     scope: str  # "site/device", "site", or "*" for everything
-    before: str | None  # JSON of the limits, "on" or "off"; None where there was nothing
+    before: str | None  # JSON of limits or retention, a name, "on" or "off"; None where there was nothing
     after: str | None
 
 
