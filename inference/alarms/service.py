@@ -44,7 +44,7 @@ from inference.alarms.setting import Setting, apply_setting, scope_of
 from inference.alarms.shown_settings import ShownSettings
 from inference.alarms.technical import NO_DATA_S
 from ingest.link import LinkError, Message, MqttLink
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import open_store
 from ingest.topics import (

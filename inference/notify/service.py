@@ -15,7 +15,7 @@ from inference.notify.home_assistant import DISCOVERY, HomeState
 from inference.notify.notifier import Notifier
 from inference.notify.planner import NotificationPlanner
 from ingest.link import MqttLink
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import open_store
 from ingest.topics import ALARMS, CHANNEL_TESTS, CHANNELS, DEVICE_META, DISCHARGE, NAMES_IN_FORCE, VITALS
