@@ -15,7 +15,7 @@ import uvicorn
 from dashboard.app import create_server
 from dashboard.hub import Hub
 from dashboard.server import MAX_REQUEST_BYTES
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 
 CLOSE_WITHIN_S = 1.0

@@ -24,7 +24,7 @@ from ingest.backfill import best_windows
 from ingest.chunk import Place
 from ingest.gauges import DurationHistogram
 from ingest.link import LinkError, Message, MqttLink
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
 from ingest.store.schema import STORE_OK, open_store

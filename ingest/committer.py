@@ -5,8 +5,10 @@ An fsync takes 0.3 ms on an idle disk, and was seen to take 1.6 s beside a progr
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ingest.backfill import Slot, cut_again
 from ingest.batch import Batch
@@ -19,6 +21,8 @@ PORTION = 4  # windows cut again after a commit: 40 a second, a day of one devic
 PORTION_S = 0.05  # ... and none is begun later: a window of a thousand tiny chunks takes that long alone
 SLOW_MS = 1000.0  # a commit takes 2 to 50 ms; from here on devices notice that acknowledgements are late
 SLOW_AGAIN_US = 60_000_000  # a slow disk is said once a minute
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +74,10 @@ class Committer:
         outcome = self._writing.result()
         self._writing, self.n_messages, self.n_bytes = None, 0, 0
         return outcome
+
+    def ask(self, question: Callable[[Archive], Answer]) -> Future[Answer]:
+        """Ask the store something behind what is being written; the answer may be a StoreError."""
+        return self._pool.submit(question, self._archive)
 
     def close(self) -> None:
         """End the thread."""

@@ -19,6 +19,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.process_facts import ProcessFacts
 from ingest.topics import service_topic
 
 HEARTBEAT_S = 1.0  # the dashboard must name a missing service within 3 s
@@ -80,6 +81,7 @@ class MqttLink:
         self._beat_at = 0.0
         self._misc_at = 0.0
         self._started_us = time.time_ns() // 1000
+        self._facts = ProcessFacts()
         self._unsent = 0
         self._is_subscribed = False
         self.on_beat: Callable[[Mapping[str, Any]], None] | None = None
@@ -244,6 +246,7 @@ class MqttLink:
             "pid": os.getpid(),
             "started_us": self._started_us,
             "at_us": time.time_ns() // 1000,
+            **self._facts.now(),
             "unsent": self._unsent,  # publications dropped because too many waited for the broker
             "reconnects": max(0, self._connection - 1),
             "counters": dict(self._counters()),

@@ -24,9 +24,11 @@ from ingest.limits import in_words
 from ingest.link import LinkError, Message, MqttLink
 from ingest.mappers.configuration import MapperConfig, MappersError, load_mappers
 from ingest.mappers.switch import Mappers
-from ingest.metrics import Observe, serve_metrics
+from ingest.metrics import Observe
+from ingest.metrics_port import serve_metrics
 from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
+from ingest.retention_desk import RetentionDesk, keeping_of
 from ingest.settings import Settings
 from ingest.standing_session import CLIENT_ID
 from ingest.store.archive import Archive, StoreError
@@ -35,6 +37,7 @@ from ingest.topics import (
     DEVICE_BACKFILL,
     DEVICE_CHUNKS,
     DEVICE_STATUS,
+    RETENTION,
     mapped_chunk_topic,
     vitals_topic,
     window_topic,
@@ -95,7 +98,8 @@ class IngestService:
     ) -> None:
         self._settings = settings
         self._archive = archive
-        self._committer = Committer(archive, settings.keep_days)
+        keeping = keeping_of(archive, settings.keep_days)
+        self._committer = Committer(archive, keeping.keep_days)
         self._mappers = Mappers(mappers, self._newest_chunks)
         self._intake = Intake(self._new_pipeline, self._mappers, self._publish_mapped)
         self._bodies = Bodies(self._parts)
@@ -118,6 +122,7 @@ class IngestService:
             counters=self.counters,
         )
         self._link.on_beat = observe
+        self._desk = RetentionDesk(keeping, self._committer, self._link)
 
     def stop(self) -> None:
         """End after the present turn: commit, acknowledge, say goodbye."""
@@ -129,7 +134,7 @@ class IngestService:
         Raises StoreError when the store cannot be read, LinkError when no broker answers.
         """
         restore_devices(self._archive, self._intake, self._settings.hop_s, _now_us())
-        for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS, *self._mappers.topics):
+        for topic in (DEVICE_CHUNKS, DEVICE_BACKFILL, DEVICE_STATUS, RETENTION, *self._mappers.topics):
             self._link.subscribe(topic)  # before connecting: our presence then says that we are subscribed
         self._link.connect(CONNECT_WITHIN_S)
 
@@ -155,6 +160,7 @@ class IngestService:
             self._take(message)
         self._take_part()
         self._conclude(self._committer.poll())
+        self._desk.turn(_now_us())
         now_s = time.monotonic()
         if now_s >= self._vitals_at_s:
             self._vitals_at_s = now_s + VITALS_EVERY_S
@@ -214,6 +220,10 @@ class IngestService:
         return len(self._unacknowledged) + self._committer.n_messages
 
     def _take(self, message: Message) -> None:
+        if message.topic == RETENTION:
+            self._desk.take(message)
+            self._link.acknowledge(message)
+            return
         if self._turned_away or not self._has_room:
             self._turned_away += 1  # in order: once one is left to the broker, all later ones are
             return

@@ -21,6 +21,10 @@ PAUSE = "wl/v1/pause"
 PAUSED = "wl/v1/paused"
 LIMITS = "wl/v1/limits/#"
 LIMITS_IN_FORCE = "wl/v1/limits_in_force/#"
+NAMES = "wl/v1/name/#"
+NAMES_IN_FORCE = "wl/v1/name_in_force/#"
+RETENTION = "wl/v1/retention"
+RETENTION_IN_FORCE = "wl/v1/retention_in_force"
 DISCHARGE = "wl/v1/discharge/#"
 ANNOTATE = "wl/v1/annotate/#"
 ANNOTATIONS = "wl/v1/annotation/#"
@@ -92,9 +96,27 @@ def limits_topic(scope: str) -> str:
     return f"wl/v1/limits/{scope}"
 
 
-def limits_in_force_topic(device: str) -> str:
-    """Where the limits that count for a patient are retained, and where each comes from."""
-    return f"wl/v1/limits_in_force/{device}"
+def limits_in_force_topic(scope: str) -> str:
+    """Where the limits that count for a patient, or for who has none at a site, are retained."""
+    return f"wl/v1/limits_in_force/{scope}"
+
+
+def name_topic(scope: str) -> str:
+    """Where a dashboard asks for a name of a patient "site/device", or of a whole "site"."""
+    return f"wl/v1/name/{scope}"
+
+
+def name_in_force_topic(scope: str) -> str:
+    """Where the name that people gave to a patient or site is retained; empty when they gave none."""
+    return f"wl/v1/name_in_force/{scope}"
+
+
+def scope_of_name(topic: str) -> str:
+    """The patient or site of a `wl/v1/name_in_force/...` topic; raises ValueError where it is none."""
+    scope = topic.removeprefix("wl/v1/name_in_force/")
+    if not 1 <= len(ids := scope.split("/")) <= 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
+        raise ValueError(f"topic {topic!r} names no patient and no site")
+    return scope
 
 
 def discharge_topic(device: str) -> str:

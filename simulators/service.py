@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.chunk import Lead
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from simulators.device import Device
 from simulators.faults import parse_faults

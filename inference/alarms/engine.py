@@ -23,6 +23,7 @@ from inference.alarms.events import (
 )
 from inference.alarms.limits import LimitsBook, SetLimits
 from inference.alarms.memory import HOUSE, DeviceMemory, HouseMemory, welcome
+from inference.alarms.names import NamesBook, SetName
 from inference.alarms.observed import (
     Observed,
     has_new_data,
@@ -56,7 +57,7 @@ from ingest.vitals import Vitals
 
 __all__ = ["Acknowledge", "AlarmEngine", "DeviceStatus", "Event", "Tick"]
 
-Event = DeviceEvent | SetPause | SetLimits | Tick
+Event = DeviceEvent | SetPause | SetLimits | SetName | Tick
 
 
 class AlarmEngine:
@@ -67,6 +68,7 @@ class AlarmEngine:
         self._pause: Pause | None = None
         self._settings = limits
         self._limits = LimitsBook(limits)
+        self._names = NamesBook()
         self._handlers: dict[type[Event], Callable[[Any], list[Alarm]]] = {
             Vitals: self._on_vitals,
             Verdict: self._on_verdict,
@@ -76,6 +78,7 @@ class AlarmEngine:
             Acknowledge: self._on_acknowledge,
             SetPause: self._on_pause,
             SetLimits: self._on_limits,
+            SetName: self._on_name,
             Discharge: self._on_discharge,
             Tick: self._on_tick,
         }
@@ -83,7 +86,8 @@ class AlarmEngine:
     def push(self, event: Event) -> list[Alarm]:
         """Take in one event; every alarm that a person must see changed, oldest first, OFF included.
 
-        Changes nothing and raises LimitsError for limits that cannot be, CrowdedError for too many devices.
+        Changes nothing and raises LimitsError or NamesError for what cannot be set, CrowdedError for too many
+        devices.
         """
         return self._handlers[type(event)](event)
 
@@ -110,9 +114,20 @@ class AlarmEngine:
         """Everybody's limits."""
         return self._limits
 
+    @property
+    def names(self) -> NamesBook:
+        """What people call sites and patients."""
+        return self._names
+
+    def is_anybody(self, device: str) -> bool:
+        """True when there is something that a discharge could end."""
+        memory = self._memory.get(device)
+        is_there = memory is not None and not memory.is_discharged
+        return is_there or device in self._limits.entries or device in self._names.entries
+
     def snapshot(self, devices: Iterable[str] | None = None) -> dict[str, bytes]:
         """JSON of what is known of each device and of the house; `restore` continues from it identically."""
-        house = HouseMemory(self._pause, self._limits.entries)
+        house = HouseMemory(self._pause, self._limits.entries, self._names.entries)
         known = {**self._memory, HOUSE: house}
         names = known if devices is None else [name for name in devices if name in known]
         return {name: msgspec.json.encode(known[name]) for name in names}
@@ -124,6 +139,7 @@ class AlarmEngine:
                 house = msgspec.json.decode(memory, type=HouseMemory)
                 self._pause = self._pause or house.pause
                 self._limits = LimitsBook(self._settings, house.limits)
+                self._names = NamesBook(house.names)
             else:
                 self._memory[device] = msgspec.json.decode(memory, type=DeviceMemory)
         self._sound_changes()  # a device's memory may be older than the pause
@@ -216,10 +232,15 @@ class AlarmEngine:
         self._limits.set(change)
         return []  # the next vitals are judged by them
 
+    def _on_name(self, change: SetName) -> list[Alarm]:
+        self._names.set(change)
+        return []
+
     def _on_discharge(self, event: Discharge) -> list[Alarm]:
         memory = self._memory.get(event.device)
         if event.device in self._limits.entries:  # the next patient on this device is somebody else
             self._limits.set(SetLimits(event.device, None, event.who, event.at_us))
+        self._names.set(SetName(event.device, None, event.who, event.at_us))
         if memory is None or memory.is_discharged:
             return []
         off = [

@@ -11,6 +11,8 @@ from enum import StrEnum
 from inference.alarms.rules import Limits
 from ingest.vitals import RATE_RANGE_BPM
 
+MAX_SCOPES = 10_000  # as many as there can be devices; a stranger must not fill the memory
+
 
 class LimitsError(ValueError):
     """Limits that cannot be; the message says which, what was wanted and what to do."""
@@ -59,9 +61,9 @@ class LimitsEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsInForce:
-    """What is published of a patient: each limit, where it comes from, and the newest change among them."""
+    """What is published of a patient or a site: each limit, its source, and the newest change among them."""
 
-    device: str
+    device: str  # or a site: what a patient without limits of its own gets there
     rate_low_bpm: float
     rate_high_bpm: float
     rate_extreme_low_bpm: float
@@ -84,6 +86,11 @@ class LimitsBook:
         entries = {scope: entry for scope, entry in self.entries.items() if scope != change.scope}
         if change.limits is not None and change.limits.stated():
             _check_range(change.limits)
+            if len(entries) >= MAX_SCOPES:
+                raise LimitsError(
+                    f"limits of {MAX_SCOPES} patients and sites are kept, want no more: reset some that "
+                    "nobody uses"
+                )
             entries[change.scope] = LimitsEntry(change.limits, change.who, change.at_us)
         book = LimitsBook(self._settings, entries)
         touched = [scope for scope in entries if scope.startswith(f"{change.scope}/")]  # patients of a site

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from inference.alarms.alarm import AlarmKind, AlarmState
 from inference.alarms.episode import Episode
 from inference.alarms.limits import LimitsEntry
+from inference.alarms.names import NameEntry
 from inference.alarms.observed import Observed
 from inference.alarms.pause import Pause
 from inference.alarms.rules import BLINDING, TECHNICAL
@@ -57,6 +58,7 @@ class HouseMemory:
 
     pause: Pause | None = None
     limits: dict[str, LimitsEntry] = field(default_factory=dict)  # by scope, see limits.py
+    names: dict[str, NameEntry] = field(default_factory=dict)  # by scope, see names.py
 
 
 def welcome(known: dict[str, DeviceMemory], device: str) -> DeviceMemory:

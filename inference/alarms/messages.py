@@ -19,6 +19,7 @@ from inference.alarms.events import (
     SetPause,
 )
 from inference.alarms.limits import OwnLimits, SetLimits
+from inference.alarms.names import SetName, readable_name
 from inference.alarms.person import Who, decode_who, name_of, printable
 from inference.verdict import Verdict
 from ingest.topics import (
@@ -31,6 +32,9 @@ from ingest.topics import (
     ID_PATTERN,
     LIMITS,
     LIMITS_IN_FORCE,
+    NAMES,
+    NAMES_IN_FORCE,
+    OWN_SITE,
     PAUSE,
     PAUSED,
     SERVICES,
@@ -40,15 +44,18 @@ from ingest.topics import (
 )
 from ingest.vitals import Vitals
 
-MessageEvent = DeviceEvent | SetPause | SetLimits | Annotate
+MessageEvent = DeviceEvent | SetPause | SetLimits | SetName | Annotate
 
+PAUSE_OLD_S = 30.0  # whoever paused has turned away by then, and nobody expects silence any more
 MAX_REASON = 200  # characters of a channel's reason
-HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, DISCHARGE, ANNOTATE)
-OWN = (ALARMS, LIMITS_IN_FORCE, PAUSED)  # for what is retained, which comes at every connection
+HEARD = (VITALS, VERDICTS, DEVICE_STATUS, ACKNOWLEDGE, CHANNELS, PAUSE, LIMITS, NAMES, DISCHARGE, ANNOTATE)
+OWN = (ALARMS, LIMITS_IN_FORCE, NAMES_IN_FORCE, PAUSED)  # retained, so that they come at every connection
 OWN_PREFIXES = tuple(topic.removesuffix("#") for topic in OWN)
 SERVICE_PREFIX = SERVICES.removesuffix("+")
 MAY_BE_RETAINED = ("ecg/", CHANNELS.removesuffix("+"))  # all else counts when it is said, and only then
-REQUESTS = tuple(topic.removesuffix("#") for topic in (ACKNOWLEDGE, PAUSE, LIMITS, DISCHARGE, ANNOTATE))
+REQUESTS = tuple(
+    topic.removesuffix("#") for topic in (ACKNOWLEDGE, PAUSE, LIMITS, NAMES, DISCHARGE, ANNOTATE)
+)
 # Ourselves, whom we cannot miss; and simulated patients, whose end is no fault.
 UNWATCHED = frozenset({"alarms", "simulators"})
 
@@ -90,6 +97,12 @@ class _Acknowledge(Who, frozen=True):
 
 class _Pause(Who, frozen=True):
     on: bool
+    asked_us: int | None = None  # by the clock of who asks; None: now
+
+
+class _Name(Who, frozen=True, forbid_unknown_fields=True):
+    name: str | None = None
+    reset: bool = False
 
 
 class _Limits(Who, frozen=True, forbid_unknown_fields=True):  # a misspelt limit must not be lost
@@ -108,6 +121,7 @@ _channel_decoder = msgspec.json.Decoder(_Channel)
 _presence_decoder = msgspec.json.Decoder(_Presence)
 _acknowledge_decoder = msgspec.json.Decoder(_Acknowledge)
 _pause_decoder = msgspec.json.Decoder(_Pause)
+_name_decoder = msgspec.json.Decoder(_Name)
 _limits_decoder = msgspec.json.Decoder(_Limits)
 
 
@@ -147,6 +161,12 @@ def _decode_acknowledge(topic: str, payload: bytes, at_us: int) -> list[MessageE
 
 def _decode_pause(_topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
     request = _pause_decoder.decode(payload)
+    old_s = 0.0 if request.asked_us is None else (at_us - request.asked_us) / 1e6
+    if request.on and old_s > PAUSE_OLD_S:
+        raise ValueError(
+            f"the pause was asked for {old_s:.0f} s ago, and pauses older than {PAUSE_OLD_S:.0f} s do not "
+            "begin: ask again"
+        )
     return [SetPause(request.on, name_of(request.who), at_us)]
 
 
@@ -165,11 +185,7 @@ def _decode_annotate(topic: str, payload: bytes, at_us: int) -> list[MessageEven
 
 def _decode_limits(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
     request = _limits_decoder.decode(payload)
-    scope = topic.removeprefix("wl/v1/limits/")
-    if not 1 <= len(ids := scope.split("/")) <= 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
-        raise ValueError(
-            f"topic {topic!r} names no scope: want wl/v1/limits/site or wl/v1/limits/site/device"
-        )
+    scope = _scope(topic, "limits")
     limits = OwnLimits(
         rate_low_bpm=request.rate_low_bpm,
         rate_high_bpm=request.rate_high_bpm,
@@ -179,6 +195,27 @@ def _decode_limits(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]
     if request.reset and limits.stated():
         raise ValueError("reset takes all limits away: want reset or limits, not both")
     return [SetLimits(scope, limits if limits.stated() else None, name_of(request.who), at_us)]
+
+
+def _decode_name(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
+    request = _name_decoder.decode(payload)
+    scope = _scope(topic, "name")
+    if (request.name is None) != request.reset:
+        raise ValueError("want a name, or reset that takes it away")
+    name = None if request.name is None else readable_name(request.name)
+    return [SetName(scope, name, name_of(request.who), at_us)]
+
+
+def _scope(topic: str, what: str) -> str:
+    """The patient or site that a request is about."""
+    scope = topic.removeprefix(f"wl/v1/{what}/")
+    if not 1 <= len(ids := scope.split("/")) <= 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
+        raise ValueError(
+            f"topic {topic!r} names no scope: want wl/v1/{what}/site or wl/v1/{what}/site/device"
+        )
+    if ids[0] == OWN_SITE:
+        raise ValueError(f"{OWN_SITE} is the site of Wristlead's own parts, which have no {what}")
+    return scope
 
 
 def _decode_status(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
@@ -219,6 +256,7 @@ _DECODERS: dict[str, Callable[[str, bytes, int], list[MessageEvent]]] = {
     "acknowledge": _decode_acknowledge,
     "pause": _decode_pause,
     "limits": _decode_limits,
+    "name": _decode_name,
     "discharge": _decode_discharge,
     "annotate": _decode_annotate,
     "channel": _decode_channel,

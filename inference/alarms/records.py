@@ -51,9 +51,9 @@ class SettingChange:
 
     at_us: int
     who: str
-    what: str  # "limits", "pause", "discharge" or "annotation"
+    what: str  # "limits", "name", "pause", "discharge" or "annotation"; "retention" is ingest's
     scope: str  # "site/device", "site", or "*" for everything
-    before: str | None  # JSON of the limits or the annotation, "on" or "off"; None where there was nothing
+    before: str | None  # JSON of limits, retention or annotation, a name, "on" or "off"; None: nothing
     after: str | None
 
 

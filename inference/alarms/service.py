@@ -39,20 +39,20 @@ from inference.alarms.messages import (
     Refusal,
     decode_message,
 )
+from inference.alarms.names import NamesError, SetName
 from inference.alarms.recovery import recover
 from inference.alarms.rules import Limits
 from inference.alarms.setting import Setting, apply_setting, scope_of
+from inference.alarms.shown_settings import ShownSettings
 from inference.alarms.technical import NO_DATA_S
 from ingest.link import LinkError, Message, MqttLink
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import open_store
 from ingest.topics import (
     OWN_SITE,
-    PAUSED,
     SERVICES,
     alarm_topic,
-    limits_in_force_topic,
     refusal_topic,
 )
 
@@ -86,9 +86,7 @@ class AlarmService:
         self._journal = Journal(open_engine, self._recover, alarms, monotonic_s)
         self._annotations = AnnotationDesk(self._journal, link, self._refuse)
         self._known: dict[tuple[str, AlarmKind], Alarm] = {}  # as last noted; none that is off
-        self._limited: set[str] = set()  # devices whose limits are shown
-        self._has_new_limits = False
-        self._paused: bytes = b""  # as shown
+        self._shown = ShownSettings(self._board, alarms)
         self._tick_at_s = self._watch_from_s = 0.0
         self._listening_since_us = 0
         self._counts: Counter[str] = Counter()
@@ -111,7 +109,8 @@ class AlarmService:
             is_watching = now_s >= self._watch_from_s
             changes += self._alarms.push(Tick(at_us)) if is_watching else self._alarms.pass_pause(at_us)
         self._note(changes)
-        self._show_settings()
+        if self._shown.show():
+            self._journal.changed(HOUSE)
         was_well = self._journal.is_well
         self._journal.save_if_due()
         self._board.publish()
@@ -162,13 +161,15 @@ class AlarmService:
 
     def _push(self, event: MessageEvent, message: Message) -> list[Alarm]:
         match event:
-            case SetLimits() | Discharge() if not self._journal.has_read:
-                self._refuse(message, "the store cannot be read yet, nor who has which limits: ask again")
+            case SetLimits() | SetName() | Discharge() if not self._journal.has_read:
+                self._refuse(
+                    message, "the store cannot be read yet, nor who has which limits and names: ask again"
+                )
                 return []
             case Annotate():
                 self._annotations.ask(event, message)
                 return []
-            case SetLimits() | Discharge() | SetPause():
+            case SetLimits() | SetName() | Discharge() | SetPause():
                 return self._set(event, message)
         try:
             changes = self._alarms.push(event)
@@ -187,14 +188,17 @@ class AlarmService:
         """What a person sets: taken and logged, or refused."""
         try:
             changes, lines = apply_setting(self._alarms, event)
-        except LimitsError as error:
+        except (LimitsError, NamesError) as error:
             self._refuse(message, str(error))
+            return []
+        if isinstance(event, Discharge) and not lines:
+            self._refuse(message, f"nobody is known on {event.device}: there is nobody to discharge")
             return []
         for line in lines:
             self._journal.note_setting(line)
         self._journal.changed(HOUSE)
         self._journal.changed(scope_of(event))
-        self._has_new_limits = True
+        self._shown.is_stale = True
         return changes
 
     def _refuse(self, message: Message, reason: str) -> None:
@@ -223,24 +227,6 @@ class AlarmService:
             self._counts["raised"] += before is None
             self._journal.note(alarm)
 
-    def _show_settings(self) -> None:
-        """The pause, and the limits in force of every device that is new or may have others now."""
-        pause = self._alarms.pause
-        paused = b"" if pause is None else msgspec.json.encode(pause)
-        if paused != self._paused:
-            self._paused = paused
-            self._board.show(PAUSED, paused)
-            self._journal.changed(HOUSE)
-        patients = self._patients()
-        if patients == self._limited and not self._has_new_limits:
-            return
-        for device in self._limited - patients:
-            self._board.show(limits_in_force_topic(device), b"")
-        for device in patients if self._has_new_limits else patients - self._limited:
-            in_force = self._alarms.limits.in_force(device)
-            self._board.show(limits_in_force_topic(device), msgspec.json.encode(in_force))
-        self._limited, self._has_new_limits = patients, False
-
     def _patients(self) -> set[str]:
         own = f"{OWN_SITE}/"
         return {device for device in self._alarms.devices if not device.startswith(own)}
@@ -256,7 +242,7 @@ class AlarmService:
         for alarm in self._alarms.active():
             self._known[alarm.device, alarm.kind] = alarm
             self._board.show(alarm_topic(alarm.device, alarm.kind), msgspec.json.encode(alarm))
-        self._has_new_limits = True
+        self._shown.is_stale = True
 
 
 def _by_kind(counts: Mapping[tuple[AlarmKind, AlarmState], int]) -> dict[str, dict[str, int]]:

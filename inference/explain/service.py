@@ -30,7 +30,7 @@ from inference.explain.records import (
 from inference.explain.request import ExplainState, decode_request, encode_progress
 from inference.verdict import Superclass
 from ingest.link import LinkError, Message, MqttLink
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
 from ingest.store.schema import STORE_OK, open_store

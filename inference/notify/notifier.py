@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from inference.alarms.events import Tick
 from inference.notify.courier import Couriers, Delivered
 from inference.notify.home_assistant import HomeState, Publication, device_of_discovery
+from inference.notify.known_names import KnownNames
 from inference.notify.messages import decode_alarm, decode_name, decode_test, decode_vitals, encode_channel
 from inference.notify.notice import DeliveryResult, Ended, Notice
 from inference.notify.planner import NotificationPlanner
@@ -25,14 +26,13 @@ from inference.notify.texts import Wording, write_letter, write_test
 from ingest.gauges import DurationHistogram
 from ingest.link import Message
 from ingest.store.schema import STORE_OK
-from ingest.topics import channel_topic, device_of
+from ingest.topics import channel_topic, device_of, scope_of_name
 
 POLL_S = 0.05
 SETTLE_S = 3.0  # after a connection all that is retained has come; what has not is off
 CHECKPOINT_S = 10.0
 RETRY_S = 1.0  # between attempts while the store is in trouble
 HOME_TICK_S = 1.0
-MAX_NAMES = 10_000  # a stranger who invents devices must not fill the memory
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class Notifier:
         self._open_engine = open_engine
         self._engine: Engine | None = None
         self._broken = broken  # channels that cannot be used as they are configured, and why
-        self._names: dict[str, str] = {}
-        self._wording = Wording(dashboard_url, self._names)
+        self._names = KnownNames()
+        self._wording = Wording(dashboard_url, self._names.shown)
         self._clock_us, self._monotonic_s = clock_us, monotonic_s
         self._started_us = clock_us()
         self._present: set[tuple[str, str]] = set()  # alarms heard of on this connection
@@ -160,7 +160,9 @@ class Notifier:
                 case "channel":
                     self._clear_channel(message)
                 case "meta":
-                    self._take_name(message)
+                    self._names.tell(device_of(message.topic), decode_name(message.payload))
+                case "name_in_force":
+                    self._names.give(scope_of_name(message.topic), decode_name(message.payload))
                 case _ if self._home is not None:
                     self._take_home(self._home, what, message, now_us)
         except (ValueError, RecursionError) as error:
@@ -180,13 +182,6 @@ class Notifier:
         if self._home is not None:
             self._publish(self._home.on_alarm(change, now_us))
         return self._planner.push(change)
-
-    def _take_name(self, message: Message) -> None:
-        device, name = device_of(message.topic), decode_name(message.payload)
-        if name is None:
-            self._names.pop(device, None)
-        elif device in self._names or len(self._names) < MAX_NAMES:
-            self._names[device] = name
 
     def _take_home(self, home: HomeState, what: str, message: Message, now_us: int) -> None:
         if what == "vitals" and not message.retained:

@@ -15,10 +15,10 @@ from inference.notify.home_assistant import DISCOVERY, HomeState
 from inference.notify.notifier import Notifier
 from inference.notify.planner import NotificationPlanner
 from ingest.link import MqttLink
-from ingest.metrics import serve_metrics
+from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from ingest.store.schema import open_store
-from ingest.topics import ALARMS, CHANNEL_TESTS, CHANNELS, DEVICE_META, DISCHARGE, VITALS
+from ingest.topics import ALARMS, CHANNEL_TESTS, CHANNELS, DEVICE_META, DISCHARGE, NAMES_IN_FORCE, VITALS
 
 BUSY_WAIT_MS = 500  # a message must not wait for a stuck writer
 
@@ -79,6 +79,7 @@ def _subscribe(link: MqttLink, config: NotifyConfig, *, with_home: bool) -> None
     link.subscribe(CHANNELS, qos=0)  # only for what is retained of channels that are gone
     if any(each.show_names for each in config.channel):
         link.subscribe(DEVICE_META)
+        link.subscribe(NAMES_IN_FORCE)
     if with_home:
         link.subscribe(VITALS, qos=0)  # the next ones come in a second
         link.subscribe(DISCHARGE)

@@ -35,7 +35,7 @@ class Wording:
     """What messages may say beside the alarm itself."""
 
     dashboard_url: str | None = None  # without a slash at its end; None leaves links out
-    names: Mapping[str, str] | None = None  # of patients by device; used where a channel shows names
+    names: Mapping[str, str] | None = None  # of patients and sites; used where a channel shows names
 
 
 def write_letter(notice: Notice, channel: Channel, wording: Wording) -> Letter:
@@ -47,7 +47,7 @@ def write_letter(notice: Notice, channel: Channel, wording: Wording) -> Letter:
     if len(notice.lines) == 1:
         title = _title_of_one(notice.lines[0], names)
     else:
-        title = _title_of_many(notice.lines, priority)
+        title = _title_of_many(notice.lines, priority, names)
     parts = ["\n".join(_describe(line, channel, wording, names)) for line in shown]
     if left:
         parts.append(f"and {len(left)} more: {_counts(left)}")
@@ -68,9 +68,9 @@ def _title_of_one(line: Line, names: Mapping[str, str]) -> str:
     return f"{STARS[line.alarm.priority]} {line.alarm.text} - {where}"
 
 
-def _title_of_many(lines: tuple[Line, ...], priority: AlarmPriority | None) -> str:
+def _title_of_many(lines: tuple[Line, ...], priority: AlarmPriority | None, names: Mapping[str, str]) -> str:
     sites = sorted({line.alarm.device.partition("/")[0] for line in lines})
-    where = sites[0] if len(sites) == 1 else f"{len(sites)} sites"
+    where = names.get(sites[0], sites[0]) if len(sites) == 1 else f"{len(sites)} sites"
     pressing = [line for line in lines if not line.is_follow_up]
     if priority is None:
         return f"{len(lines)} alarms ended or acknowledged - {where}"
@@ -109,8 +109,9 @@ def _outcome(alarm: Alarm) -> str:
 
 
 def _where(alarm: Alarm, names: Mapping[str, str]) -> str:
-    name = names.get(alarm.device)
-    return alarm.device if name is None else f"{name} ({alarm.device})"
+    name, site = names.get(alarm.device), names.get(alarm.device.partition("/")[0])
+    called = ", ".join(each for each in (name, site) if each is not None)
+    return f"{called} ({alarm.device})" if called else alarm.device
 
 
 def _counts(lines: tuple[Line, ...] | list[Line]) -> str:

@@ -43,6 +43,7 @@ from ingest.store.schema import (
     verdict_table,
     window_table,
 )
+from ingest.store.set_by_people import SetLine, newest_line, windows_before, write_line
 from ingest.store.waveforms import as_received, longest_of_each_place
 from ingest.vitals import Vitals
 from ingest.window import Window
@@ -246,6 +247,21 @@ class Archive:
         """Remove the oldest windows closed before, with their verdicts and explanations; how many."""
         with self._transaction() as connection:
             return drop_windows(connection, before_us, at_most)
+
+    def windows_before(self, us: int) -> tuple[int | None, int, int]:
+        """When the oldest window closed before `us` was, how many there are, and of how many devices."""
+        with self._transaction() as connection:
+            return windows_before(connection, us)
+
+    def newest_set(self, what: str) -> SetLine | None:
+        """What people set last of that kind; None where nobody ever did."""
+        with self._transaction() as connection:
+            return newest_line(connection, what)
+
+    def write_set(self, line: SetLine) -> None:
+        """Log what a person set."""
+        with self._transaction() as connection:
+            write_line(connection, line)
 
     def refused(self, device: str) -> list[Refused]:
         """The newest payloads of a device that were refused, oldest first, at most 20 of 4 KiB."""

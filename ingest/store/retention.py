@@ -42,11 +42,16 @@ class Retention:
         self.partitions = 0  # dropped since the start
         self.windows = 0  # the same, with their verdicts and explanations
         self._archive = archive
-        self._keep_us = None if keep_days is None else round(keep_days * DAY_US)
         self._monotonic_s = monotonic_s
+        self.keep(keep_days)
         self._due_s = monotonic_s()
         self._offset_s: float | None = None  # of the wall clock to the monotonic one
         self._steady_since_s = self._due_s
+
+    def keep(self, keep_days: float | None, *, hold_s: float = 0.0) -> None:
+        """From now on keep this long; nothing is dropped within `hold_s`, in which it may be undone."""
+        self._hold_until_s = self._monotonic_s() + hold_s
+        self._keep_us = None if keep_days is None else round(keep_days * DAY_US)
 
     def is_due(self) -> bool:
         """True once a minute, and at once again while more rows are left than one transaction takes."""
@@ -59,9 +64,10 @@ class Retention:
         """
         self._due_s = self._monotonic_s() + DROP_EVERY_S
         self._archive.tidy()
-        if self._keep_us is None or not self._is_clock_steady(now_us):
+        keep_us, is_held = self._keep_us, self._monotonic_s() < self._hold_until_s
+        if keep_us is None or not self._is_clock_steady(now_us) or is_held:
             return
-        before_us = now_us - self._keep_us
+        before_us = now_us - keep_us
         self.partitions += self._archive.drop_partitions(before_us)
         n_windows = self._archive.drop_windows(before_us, ROWS_AT_ONCE)
         self.windows += n_windows

@@ -19,7 +19,8 @@ from sqlalchemy import create_engine
 
 from inference.explain.service import ExplainService
 from ingest.link import MqttLink
-from ingest.metrics import FOR_PEOPLE, METRICS, PORT_OFFSETS
+from ingest.metrics import FOR_PEOPLE, METRICS
+from ingest.metrics_port import PORT_OFFSETS
 from ingest.topics import SERVICES
 from tests.conftest import Mosquitto, find_free_port
 

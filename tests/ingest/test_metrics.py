@@ -21,7 +21,8 @@ from ingest.exporter import LIVE_WITHIN_S, STARTING_S, Exporter, Server
 from ingest.exporter import STORE_OK as OK
 from ingest.gauges import DurationHistogram
 from ingest.intake import WRONG
-from ingest.metrics import METRICS, PORT_OFFSETS, SHARED, Kind, Metric, serve_metrics
+from ingest.metrics import METRICS, SHARED, Kind, Metric
+from ingest.metrics_port import PORT_OFFSETS, serve_metrics
 from ingest.settings import SettingsError, load_settings
 from ingest.store.schema import STORE_OK
 
@@ -224,7 +225,7 @@ def test_an_unusable_port_is_named() -> None:
 
 def test_a_service_without_metrics_does_not_load_what_serves_them() -> None:
     code = (
-        "import sys, ingest.metrics as m; m.serve_metrics('ingest', None);"
+        "import sys, ingest.metrics_port as m; m.serve_metrics('ingest', None);"
         "raise SystemExit('prometheus_client' in sys.modules or 'http.server' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

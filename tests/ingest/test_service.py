@@ -1,6 +1,7 @@
 """The service against a real broker, started with the configuration the product writes for it."""
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,7 +30,14 @@ from ingest.settings import Settings, load_settings
 from ingest.store.archive import Archive
 from ingest.store.location import folder_of
 from ingest.store.schema import open_store, window_table
-from ingest.topics import device_topic, service_topic, window_topic
+from ingest.topics import (
+    RETENTION,
+    RETENTION_IN_FORCE,
+    device_topic,
+    refusal_topic,
+    service_topic,
+    window_topic,
+)
 from ingest.vitals import Vitals
 from ingest.window import Window, decode_window
 from ingest.wire import encode_binary
@@ -465,3 +474,30 @@ def test_a_store_that_another_service_is_just_making_is_waited_for(tmp_path: Pat
         done.start()
         assert _open_archive(load_settings(data_dir=tmp_path)).devices() == {}
         done.join()
+
+
+def test_how_long_things_are_kept_is_asked_confirmed_and_survives_ingest(
+    house: House, present: Present
+) -> None:
+    heard: dict[str, dict[str, Any]] = {}
+    person = MqttLink(house.settings.broker_address, "person")
+    person.subscribe(RETENTION_IN_FORCE)
+    person.subscribe(refusal_topic(RETENTION))
+    person.connect()
+
+    def listen() -> None:
+        heard.update({each.topic: json.loads(each.payload) for each in person.poll(0.01)})
+
+    def ask_until(is_met: Callable[[dict[str, Any]], object], **request: object) -> dict[str, Any]:
+        person.publish(RETENTION, json.dumps({"who": "Ada"} | request).encode())
+        await_that(lambda: is_met(heard.get(RETENTION_IN_FORCE, {})), listen, present.turn)
+        return heard[RETENTION_IN_FORCE]
+
+    asked = ask_until(lambda said: said.get("asked"), keep_days=7)["asked"]
+    ask_until(lambda said: said.get("keep_days") == 7, keep_days=7, confirm=asked["at_us"])
+    ask_until(lambda _: refusal_topic(RETENTION) in heard, keep_days=-1)
+    assert "want 0.1 to" in heard[refusal_topic(RETENTION)]["reason"]
+    person.close()
+    again = IngestService(house.settings, Archive(present.engine))
+    assert again._desk._keeping.keep_days == 7
+    again.close()

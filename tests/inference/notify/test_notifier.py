@@ -35,6 +35,7 @@ from ingest.topics import (
     channel_topic,
     device_topic,
     discharge_topic,
+    name_in_force_topic,
     summary_topic,
     vitals_topic,
 )
@@ -288,6 +289,40 @@ def test_names_are_those_that_devices_give_themselves(url: str) -> None:
     bench.link.bring(device_topic(DEVICE, "meta"), b'{"name":"Ann\\u0000 Example"}', retained=True)
     bench.bring(ALARM)
     assert bench.letters[0][1].title == "*** ASYSTOLE 6 s - Ann Example (icu/bed-04)"
+
+
+@pytest.mark.parametrize("show_names", [True, False])
+def test_names_that_people_gave_come_first_and_leave_only_where_names_may(
+    url: str, *, show_names: bool
+) -> None:
+    bench = Bench(url, "phone", show_names=show_names)
+    bench.link.bring(
+        name_in_force_topic(DEVICE), b'{"name":"Mrs Example","who":"Kim","at_us":1}', retained=True
+    )
+    bench.link.bring(name_in_force_topic("icu"), b'{"name":"Ward 4","who":"Kim","at_us":1}', retained=True)
+    bench.link.bring(device_topic(DEVICE, "meta"), b'{"name":"watch"}', retained=True)
+    bench.bring(ALARM)
+    shown = "Mrs Example, Ward 4 (icu/bed-04)" if show_names else "icu/bed-04"
+    assert bench.letters[0][1].title == f"*** ASYSTOLE 6 s - {shown}"
+    bench.link.bring(name_in_force_topic(DEVICE), b"")  # discharged
+    bench.link.bring(name_in_force_topic("icu"), b"")
+    bench.bring(replace(ALARM, kind=AlarmKind.LEAD_OFF, text="Lead off"))
+    shown = "watch (icu/bed-04)" if show_names else "icu/bed-04"
+    assert bench.letters[1][1].title == f"*** Lead off - {shown}"
+
+
+def test_a_damaged_name_is_refused_and_changes_nothing(url: str) -> None:
+    bench = Bench(url, "phone", show_names=True)
+    bench.link.bring(name_in_force_topic(DEVICE), b'{"name":"Mrs Example"}', retained=True)
+    for topic, payload in (
+        (name_in_force_topic(DEVICE), b'{"name":7}'),
+        (name_in_force_topic(DEVICE), b"[" * 5000),
+        (name_in_force_topic("a/b/c"), b'{"name":"X"}'),
+    ):
+        bench.link.bring(topic, payload, retained=True)
+    bench.bring(ALARM)
+    assert bench.notifier.counters()["refused"] == 3
+    assert bench.letters[0][1].title == "*** ASYSTOLE 6 s - Mrs Example (icu/bed-04)"
 
 
 def test_a_quiet_notifier_saves_now_and_then(url: str) -> None:
