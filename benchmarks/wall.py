@@ -5,8 +5,8 @@
 
 Starts a broker, the dashboard and a ward of devices (benchmarks/wall_ward.py), opens the wall in one or more
 browsers, and measures for `--minutes` after a warm-up; then the peer, a page that draws the same messages with
-Plotly's `extendTraces`, for `--peer-seconds`. The screen has 1920 x 1080 pixels; where the panels do not fit, the
-page is zoomed out until all are in view, as a person would. What is printed of each browser:
+Plotly's `extendTraces`, for `--peer-seconds`. The screen has 1920 x 1080 pixels, or the next larger size on which
+all panels are in view. What is printed of each browser:
 
     fps               frames of the page a second in which a trace moved (of 60); trace_fps: of one trace
     main_ms           of the main thread a frame: scripts, style, layout, paint (Chromium's TaskDuration)
@@ -43,8 +43,7 @@ from ingest.settings import Settings
 from ingest.supervisor import Supervisor
 
 CHROMIUM_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-SCREEN = (1920, 1080)  # pixels
-ZOOMS = (1.0, 0.8, 0.67, 0.5, 0.4, 0.33)
+SCREENS = ((1920, 1080), (2560, 1440), (3840, 2160))  # pixels
 WARM_UP_S = 10.0
 HEAP_FROM_MINUTE = 2
 WITHIN_S = 120.0
@@ -61,6 +60,7 @@ class Watched:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.heap_mb: list[tuple[float, float]] = []  # minute, MB
+        self.nodes: list[int] = []  # of the documents, at the same moments
         self._cdp: CDPSession = page.context.new_cdp_session(page)
         self._cdp.send("Performance.enable")
         self._task_s = 0.0
@@ -84,12 +84,13 @@ class Watched:
         usage = self._cdp.send("Runtime.getHeapUsage")
         used = usage["usedSize"] + usage.get("embedderHeapUsedSize", 0) + usage.get("backingStorageSize", 0)
         self.heap_mb.append((round(minute, 2), round(used / 1e6, 3)))
+        self.nodes.append(round(self._metric("Nodes")))
 
     def heap(self) -> dict[str, Any]:
         """The heap over time, and its growth from minute 2 to the end; None in a run too short for that."""
         later = [mb for minute, mb in self.heap_mb if minute >= HEAP_FROM_MINUTE]
         growth = round(100 * (later[-1] / later[0] - 1), 2) if len(later) > 1 else None
-        return {"heap_mb": self.heap_mb, "heap_growth_percent": growth}
+        return {"heap_mb": self.heap_mb, "heap_growth_percent": growth, "nodes": self.nodes}
 
     def _metric(self, name: str) -> float:
         metrics = self._cdp.send("Performance.getMetrics")["metrics"]
@@ -154,7 +155,7 @@ def _wall(playwright: Playwright, house: House, options: argparse.Namespace) -> 
         watched = [Watched(page) for page, _ in opened]
         _pause(watched, WARM_UP_S)
         figures = _measured(watched, house, options.minutes)
-        figures["zoom"] = opened[0][1]
+        figures["screen"] = opened[0][1]
     finally:
         for browser in browsers:
             browser.close()
@@ -214,9 +215,9 @@ def _against(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
     return {name: ours[name] / peer[name] for name in names if peer[name]}
 
 
-def _open_wall(browser: Browser, house: House, options: argparse.Namespace) -> tuple[Page, float]:
-    for zoom in ZOOMS:
-        page = _page(browser, zoom)
+def _open_wall(browser: Browser, house: House, options: argparse.Namespace) -> tuple[Page, str]:
+    for screen in SCREENS:
+        page = _page(browser, screen)
         page.goto(house.url)
         page.wait_for_function(
             f"() => document.querySelectorAll('.panel').length === {options.panels}", timeout=1000 * WITHIN_S
@@ -225,14 +226,14 @@ def _open_wall(browser: Browser, house: House, options: argparse.Namespace) -> t
         if page.evaluate(ALL_IN_VIEW, options.panels):
             facts = {"start_us": house.start_us, "chunk_s": options.chunk_ms / 1000, "panels": options.panels}
             page.evaluate((HERE / "wall_probe.js").read_text().split("\n", 2)[2], facts)
-            return page, zoom
+            return page, f"{screen[0]} x {screen[1]}"
         page.context.close()
-    raise SystemExit(f"{options.panels} panels do not fit a screen even at zoom {ZOOMS[-1]}")
+    raise SystemExit(f"{options.panels} panels do not fit a screen of {screen[0]} x {screen[1]}")
 
 
 def _open_peer(browser: Browser, house: House, options: argparse.Namespace, panels: int) -> Watched | None:
     """The peer's page once all its charts are there; None when that takes too long."""
-    page = _page(browser, 1.0)
+    page = _page(browser, SCREENS[0])
     query = f"panels={panels}&start_us={house.start_us}&chunk_s={options.chunk_ms / 1000}"
     page.goto(f"{house.url}/assets/early.js?{query}")  # of this server, so that its WebSocket lets us in
     page.set_content((HERE / "wall_peer.html").read_text())
@@ -250,9 +251,8 @@ def _launch(playwright: Playwright, options: argparse.Namespace) -> Browser:
     return playwright.chromium.launch(executable_path=options.chromium, args=list(CHROMIUM_FLAGS))
 
 
-def _page(browser: Browser, zoom: float) -> Page:
-    size = {"width": round(SCREEN[0] / zoom), "height": round(SCREEN[1] / zoom)}
-    context = browser.new_context(viewport=size, device_scale_factor=zoom)  # type: ignore[arg-type]  # a dict will do
+def _page(browser: Browser, screen: tuple[int, int]) -> Page:
+    context = browser.new_context(viewport={"width": screen[0], "height": screen[1]})
     context.add_init_script("localStorage.setItem('wristlead-notice', '1')")
     page = context.new_page()
     page.on("pageerror", lambda error: print(f"the page complains: {error}", file=sys.stderr))
