@@ -22,7 +22,7 @@ export class Live {
     this.onState = () => {};
     this.#connect();
     setInterval(() => this.#watch(), 250);
-    document.addEventListener("visibilitychange", () => this.#subscribe());
+    document.addEventListener("visibilitychange", () => this.#turn());
     window.addEventListener("online", () => this.#retryNow());
   }
 
@@ -115,8 +115,11 @@ export class Live {
     this.state = state;
     this.stateAt = this.heardAt;
     this.devices = state.devices;
-    for (const device of this.patients.keys()) { // discharged
-      if (!state.devices.includes(device)) this.patients.delete(device);
+    const known = new Set(state.devices);
+    for (const [device, { index }] of this.patients) {
+      if (known.has(device)) continue; // else discharged
+      this.patients.delete(device);
+      this.indices.delete(index);
     }
     if (isFirst) {
       this.isOpen = true;
@@ -131,11 +134,17 @@ export class Live {
     const { isHistory, segments } = decodeSamples(buffer);
     for (const segment of segments) {
       const device = this.indices?.get(segment.index);
-      if (device === undefined || !this.wanted.includes(device)) continue;
-      this.stream(device).take(segment, now, isHistory);
       const patient = this.patients.get(device);
+      if (patient === undefined || document.hidden || !this.wanted.includes(device)) continue;
+      this.stream(device).take(segment, now, isHistory);
       patient.data_at_us = Math.max(patient.data_at_us ?? 0, segment.receivedUs);
     }
+  }
+
+  // A hidden tab forgets its traces and gets no samples; seen again it begins as if it were new, with the history.
+  #turn() {
+    if (document.hidden) this.streams.clear();
+    this.#subscribe();
   }
 
   #subscribe() {

@@ -4,13 +4,16 @@ import { Live } from "./live.mjs";
 import { Notice } from "./notice.mjs";
 import { Shell } from "./shell.mjs";
 import { Sound } from "./sound.mjs";
+import { element, texts } from "./words.mjs";
 
 const UPDATE_MS = 250; // ages and staleness move on even when nothing arrives
+const RETRY_MS = 1000; // a page's script that could not be had is asked for again
 
 const live = new Live();
 let shell = null;
 let page = null;
 let root = null;
+let updatedMs = -Infinity;
 
 // Dash mounts and replaces pages; each frame looks whether another one stands there. A page is filled by the
 // default export of the script of its name: constructor(root, live), update(), draw(now), repaint(), remove().
@@ -21,31 +24,53 @@ async function follow() {
   page = null;
   root = found;
   if (root === null) return;
-  const { default: Page } = await import(`./${root.dataset.page}.mjs`);
+  let script;
+  try {
+    script = await import(`./${root.dataset.page}.mjs`);
+  } catch {
+    setTimeout(() => { if (root === found) root = null; }, RETRY_MS);
+    return;
+  }
   if (root !== found) return; // another page came meanwhile
-  page = new Page(root, live);
+  attempt(() => { page = new script.default(root, live); });
   update();
 }
 
 function update() {
+  updatedMs = performance.now();
   if (shell === null && document.getElementById("connection") !== null) {
     shell = new Shell(live);
     new Notice();
     window.wristlead.sound = new Sound(live);
   }
-  shell?.update();
   window.wristlead.sound?.update();
-  page?.update();
+  shell?.update();
+  attempt(() => page?.update());
 }
 
+// The next frame is asked for first, so that no error ends all motion.
 function frame(now) {
-  follow();
-  page?.draw(now);
   window.requestAnimationFrame(frame);
+  follow();
+  attempt(() => page?.draw(now));
+}
+
+// A page that fails would stand there with values that are no longer true: it is covered, and says so.
+function attempt(action) {
+  try {
+    action();
+  } catch (error) {
+    console.error(error);
+    page = null;
+    root.dataset.failed = "true";
+    root.append(element("p", "page-failed", { role: "alert" }, [texts.page_failed]));
+  }
 }
 
 live.onState = update;
-setInterval(update, UPDATE_MS);
-document.addEventListener("wristlead-theme", () => page?.repaint());
+setInterval(() => {
+  if (performance.now() - updatedMs > UPDATE_MS / 2) update(); // a state frame has just done it
+}, UPDATE_MS);
+document.addEventListener("wristlead-theme", () => attempt(() => page?.repaint()));
 window.requestAnimationFrame(frame);
 window.wristlead.live = live; // for measurements and tests

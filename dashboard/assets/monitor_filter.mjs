@@ -15,6 +15,7 @@ export class MonitorFilter {
   settle(mv) {
     this.held = mv;
     this.sections[0].settle(mv);
+    this.sections[1]?.settle(0);
   }
 
   // The next sample; over a hole (NaN) the filter sees the last value, and the hole stays one.

@@ -13,6 +13,9 @@ const JUMP_S = 2; // further behind than this (a hidden tab, an outage), everyth
 const SLEW = 0.12;
 const SETTLE_S = 0.5;
 const COMPLETE_S = 10;
+const LEAP_S = 60; // an index further away than this is damaged, or the device began anew
+const AGREEING = 2; // chunks in a row that are believed against what was known; one may be damaged
+const AGREEING_FORMER = 8; // of the session before: stragglers come in twos and threes
 
 export class Stream {
   constructor(seconds) {
@@ -21,11 +24,15 @@ export class Stream {
     this.formerSession = null;
     this.shownCount = 0;
     this.fs = 500;
+    this.doubted = null; // of the newest chunks in a row that fit nothing: session, end, count
   }
 
   take(segment, nowMs, isHistory) {
-    if (segment.session === this.formerSession) return; // a straggler from before the device's restart
-    if (segment.session !== this.session || Math.abs(segment.fs - this.fs) > 0.001 * this.fs) this.#begin(segment);
+    if (this.#isStrange(segment)) {
+      if (!this.#isBelieved(segment)) return;
+      this.#begin(segment);
+    }
+    this.doubted = null;
     const { first, samples, scale } = segment;
     const end = first + samples.length;
     if (end <= this.end - this.size) return;
@@ -47,7 +54,10 @@ export class Stream {
     if (this.session === null || this.delay === null) return;
     const elapsed = this.advancedAt === null ? 0 : (nowMs - this.advancedAt) / 1000;
     this.advancedAt = nowMs;
-    if (this.playhead === null) this.#settle();
+    if (this.playhead === null) {
+      this.playhead = this.oldest;
+      this.#settle(this.oldest);
+    }
     const target = Math.min((nowMs / 1000 - this.delay) * this.fs, this.end);
     const behind = (target - this.playhead) / this.fs;
     let next = target;
@@ -55,9 +65,8 @@ export class Stream {
       next = this.playhead + elapsed * this.fs * (1 + Math.max(-SLEW, Math.min(SLEW, behind / 2)));
     }
     next = Math.min(Math.max(next, this.playhead), this.end);
-    for (let i = Math.max(Math.floor(this.playhead), this.end - this.size); i < Math.floor(next); i += 1) {
-      this.#show(this.raw[i % this.size]);
-    }
+    const until = Math.floor(next);
+    for (let i = Math.max(Math.floor(this.playhead), this.end - this.size); i < until; i += 1) this.#show(i);
     this.playhead = next;
   }
 
@@ -72,8 +81,24 @@ export class Stream {
     return this.playhead === null ? null : (this.end - this.playhead) / this.fs;
   }
 
+  #isStrange({ session, fs, first }) {
+    return session !== this.session || Math.abs(fs - this.fs) > 0.001 * this.fs
+      || Math.abs(first - this.end) > LEAP_S * this.fs;
+  }
+
+  // One flipped bit in a header must not end a trace: what fits nothing counts once it goes on, or begins at 0.
+  #isBelieved({ session, fs, first, samples }) {
+    if (this.session === null) return true;
+    const { doubted } = this;
+    const goesOn = doubted !== null && doubted.session === session && Math.abs(first - doubted.end) < LEAP_S * fs;
+    const count = goesOn ? doubted.count + 1 : 1;
+    this.doubted = { session, end: first + samples.length, count };
+    const isFormer = session === this.formerSession && session !== this.session;
+    return isFormer ? count >= AGREEING_FORMER : count >= AGREEING || first === 0;
+  }
+
   #begin(segment) {
-    this.formerSession = this.session;
+    if (segment.session !== this.session) this.formerSession = this.session;
     this.session = segment.session;
     this.fs = segment.fs;
     this.size = Math.ceil((this.seconds + 4) * this.fs);
@@ -83,7 +108,8 @@ export class Stream {
     this.playhead = null;
     this.advancedAt = null;
     this.delay = null;
-    this.lateness = [];
+    this.lateness = []; // of the last seconds, each later one smaller: [when, seconds]
+    this.holeS = 0;
     const kept = this.shown;
     const keptFrom = kept ? Math.max(0, this.shownCount - kept.length) : 0;
     const shown = new Float32Array(this.size).fill(NaN);
@@ -97,25 +123,34 @@ export class Stream {
   }
 
   #learnDelay(nowMs, late) {
-    this.lateness.push([nowMs, late]);
-    while (nowMs - this.lateness[0][0] > LATENESS_WINDOW_MS) this.lateness.shift();
-    this.delay = MARGIN_S + this.lateness.reduce((most, entry) => Math.max(most, entry[1]), -Infinity);
+    const { lateness } = this;
+    while (lateness.length && lateness.at(-1)[1] <= late) lateness.pop();
+    lateness.push([nowMs, late]);
+    while (nowMs - lateness[0][0] > LATENESS_WINDOW_MS) lateness.shift();
+    this.delay = MARGIN_S + lateness[0][1];
   }
 
   // Start settled on the mean of the first half second: from zero a 0.8 mV offset rings for more than a second.
-  #settle() {
-    this.playhead = this.oldest;
+  #settle(from) {
     let sum = 0;
     let n = 0;
-    const until = Math.min(this.end, this.oldest + Math.round(SETTLE_S * this.fs));
-    for (let i = this.oldest; i < until; i += 1) {
+    const until = Math.min(this.end, from + Math.round(SETTLE_S * this.fs));
+    for (let i = from; i < until; i += 1) {
       const value = this.raw[i % this.size];
       if (!Number.isNaN(value)) { sum += value; n += 1; }
     }
     this.filter.settle(n ? sum / n : 0);
   }
 
-  #show(raw) {
+  // The sample of that index, filtered; behind a long hole the filter starts anew, as the baseline may have moved.
+  #show(index) {
+    const raw = this.raw[index % this.size];
+    if (Number.isNaN(raw)) {
+      this.holeS += 1 / this.fs;
+    } else if (this.holeS > 0) {
+      if (this.holeS > SETTLE_S) this.#settle(index);
+      this.holeS = 0;
+    }
     this.#append(this.filter.push(raw));
   }
 

@@ -1,5 +1,8 @@
 // A stream -> a canvas swept from left to right at true scale, with an erase gap before the pen.
-// Only new samples are drawn; grid and calibration pulse are a layer of their own, drawn once a size.
+//
+// One opaque canvas a trace, of whole device pixels at whole device pixels: a browser without a graphics card then
+// copies it to the screen, while a transparent or a stretched one is blended and filtered anew in each frame, at three
+// times the cost (docs/dashboard.md). Only new samples are drawn, each of them, so that no R peak is thinned away.
 
 import { drawGrid, drawPulse, pxPerMm } from "./paper.mjs";
 
@@ -13,9 +16,9 @@ export class Sweep {
     this.stream = stream;
     this.options = options;
     this.isGrey = false;
-    this.back = holder.appendChild(document.createElement("canvas"));
-    this.front = holder.appendChild(document.createElement("canvas"));
-    this.back.className = "backdrop";
+    this.canvas = holder.appendChild(document.createElement("canvas"));
+    this.pen = this.canvas.getContext("2d", { alpha: false });
+    this.sheet = options.paper ? document.createElement("canvas") : null; // the grid, to erase with
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(holder);
     this.fit();
@@ -23,26 +26,18 @@ export class Sweep {
 
   remove() {
     this.observer.disconnect();
-    this.back.remove();
-    this.front.remove();
+    this.canvas.remove();
   }
 
   fit() {
-    const box = this.holder.getBoundingClientRect();
     this.ratio = window.devicePixelRatio || 1;
-    this.width = Math.max(1, Math.round(box.width * this.ratio));
-    this.height = Math.max(1, Math.round(box.height * this.ratio));
-    for (const canvas of [this.back, this.front]) {
-      canvas.width = this.width;
-      canvas.height = this.height;
-    }
+    this.#place();
     const mm = pxPerMm() * this.ratio;
     this.mm = mm;
     this.left = this.options.pulse ? Math.round((this.options.pulse + 3) * mm) : 0;
     this.span = Math.max(1, this.width - this.left); // the pen's way, in device pixels
     this.base = Math.round(this.height * (this.options.baseline ?? BASELINE));
     this.pxPerMv = this.options.mmPerMv * mm;
-    this.#drawBack();
     this.repaint();
   }
 
@@ -56,13 +51,13 @@ export class Sweep {
   repaint() {
     const style = getComputedStyle(this.holder);
     this.colour = style.getPropertyValue(this.isGrey ? "--stale" : "--trace").trim();
-    this.pen = this.front.getContext("2d");
-    this.pen.clearRect(0, 0, this.width, this.height);
+    this.ground = groundOf(this.holder);
+    this.#drawGround(style);
     this.pen.lineWidth = (this.options.lineWidth ?? 1.6) * this.ratio;
-    this.pen.lineJoin = "round";
+    this.pen.lineJoin = "bevel"; // steps are shorter than the line is wide: rounding each only costs
     this.pen.lineCap = "round";
     this.drawn = 0;
-    this.last = null;
+    this.#lift();
     this.erasedTo = null;
     this.draw();
   }
@@ -83,27 +78,51 @@ export class Sweep {
     if (this.drawn > 0 && (count - this.drawn) * pxPerSample < (this.options.stepPx ?? 0) * this.ratio) return;
     const visible = Math.floor((this.span - GAP_MM * this.mm) / pxPerSample);
     const from = Math.max(this.drawn, count - Math.min(visible, stream.size), 0);
-    if (from > this.drawn) this.last = null;
+    if (from > this.drawn) this.#lift();
     this.#erase(from * pxPerSample, count * pxPerSample + GAP_MM * this.mm);
     this.pen.strokeStyle = this.colour;
     this.pen.beginPath();
-    if (this.last !== null) this.pen.moveTo(this.last.x, this.last.y);
+    if (this.isDown) this.pen.moveTo(this.penX, this.penY);
     for (let k = from; k < count; k += 1) this.#lineTo(k * pxPerSample, stream.shown[k % stream.size]);
     this.pen.stroke();
     this.drawn = count;
   }
 
+  // The largest box of whole device pixels inside the holder.
+  #place() {
+    const box = this.holder.getBoundingClientRect();
+    const { ratio, canvas } = this;
+    const [x, y] = [(box.left + window.scrollX) * ratio, (box.top + window.scrollY) * ratio];
+    const [left, top] = [Math.ceil(x - 0.01), Math.ceil(y - 0.01)];
+    this.width = Math.max(1, Math.floor(x + box.width * ratio + 0.01) - left);
+    this.height = Math.max(1, Math.floor(y + box.height * ratio + 0.01) - top);
+    canvas.width = this.width;
+    canvas.height = this.height;
+    canvas.style.cssText = `inset: ${(top - y) / ratio}px auto auto ${(left - x) / ratio}px; `
+      + `width: ${this.width / ratio}px; height: ${this.height / ratio}px`;
+  }
+
+  #lift() {
+    this.isDown = false;
+    this.lap = 0;
+    this.penX = 0;
+    this.penY = 0;
+  }
+
   #lineTo(way, mv) {
     if (Number.isNaN(mv)) {
-      this.last = null;
+      this.isDown = false;
       return;
     }
     const lap = Math.floor(way / this.span);
     const x = this.left + way - lap * this.span;
     const y = Math.min(this.height - 1, Math.max(1, this.base - mv * this.pxPerMv));
-    if (this.last !== null && this.last.lap === lap) this.pen.lineTo(x, y);
+    if (this.isDown && this.lap === lap) this.pen.lineTo(x, y);
     else this.pen.moveTo(x, y);
-    this.last = { lap, x, y };
+    this.isDown = true;
+    this.lap = lap;
+    this.penX = x;
+    this.penY = y;
   }
 
   // Clear the pen's way up to `end` (device pixels since the first sample); what was cleared before stays.
@@ -113,19 +132,41 @@ export class Sweep {
       const x = at - Math.floor(at / this.span) * this.span;
       const length = Math.min(end - at, this.span - x);
       const cap = x < 1 ? 2 * this.ratio : 0; // the pen's round end stands out to the left of its start
-      this.pen.clearRect(this.left + x - cap, 0, length + cap + 1, this.height);
+      this.#eraseColumns(Math.floor(this.left + x - cap), Math.ceil(this.left + x + length + 1));
       at += Math.max(length, 0.5);
     }
     this.erasedTo = end;
   }
 
-  #drawBack() {
-    const pen = this.back.getContext("2d");
-    const style = getComputedStyle(this.holder);
-    pen.clearRect(0, 0, this.width, this.height);
-    if (this.options.paper) {
-      drawGrid(pen, this, style);
+  #eraseColumns(from, to) {
+    const x = Math.max(0, from);
+    const width = Math.min(this.width, to) - x;
+    if (this.sheet !== null) {
+      this.pen.drawImage(this.sheet, x, 0, width, this.height, x, 0, width, this.height);
+    } else {
+      this.pen.fillStyle = this.ground;
+      this.pen.fillRect(x, 0, width, this.height);
+    }
+  }
+
+  #drawGround(style) {
+    const { pen, sheet, width, height } = this;
+    pen.fillStyle = this.ground;
+    pen.fillRect(0, 0, width, height);
+    if (this.options.paper) drawGrid(pen, this, style);
+    if (sheet !== null) {
+      Object.assign(sheet, { width, height });
+      sheet.getContext("2d", { alpha: false }).drawImage(this.canvas, 0, 0);
     }
     if (this.options.pulse) drawPulse(pen, this, this.options.pulse, style);
   }
+}
+
+// The colour behind a node: that of the nearest ancestor which has one.
+function groundOf(node) {
+  for (let each = node; each !== null; each = each.parentElement) {
+    const colour = getComputedStyle(each).backgroundColor;
+    if (colour !== "transparent" && colour !== "rgba(0, 0, 0, 0)") return colour;
+  }
+  return "#fff";
 }

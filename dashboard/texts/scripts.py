@@ -25,6 +25,7 @@ SCRIPT = {
     "complete": "{share} %",
     "complete_title": "Share of the last 10 s that arrived",
     "battery": "battery {battery} %",
+    "page_failed": "This page has failed and shows nothing, so that no old value stands here. Reload it.",
     "no_patient": "Not heard: discharged, or not connected yet",
     "intervals": {
         "units": {"ms": "ms", "per_min": "/min"},
