@@ -78,7 +78,7 @@ export class Panel {
       lead: part("span", "dim panel-lead push"),
       complete: element("span", "dim num panel-complete", { title: texts.complete_title }),
       strip: part("div", "strip"),
-      trace: element("div", "trace", { role: "img" }),
+      trace: element("div", "trace", { "aria-hidden": "true" }),
       note: part("div", "trace-note"),
       rate: part("span", "rate-value num"),
       doubt: element("span", "chip doubt-chip", { role: "note" }),
@@ -94,10 +94,11 @@ export class Panel {
     this.battery = element("span", "dim battery push", {}, [shape, this.batteryText]);
     const unit = element("div", "unit", {}, [texts.bpm]);
     const head = [this.name, this.source, this.site, this.lead, this.complete, this.strip];
+    this.traceBox = element("div", "trace-box", {}, [this.trace, this.note]);
     this.head = element("div", "panel-head", {}, head);
     this.link = element("a", "panel", { href: `/patient/${this.device}`, "data-device": this.device, tabindex: -1 }, [
       this.head,
-      element("div", "trace-box", {}, [this.trace, this.note]),
+      this.traceBox,
       element("div", "rate", {}, [this.rate, unit, this.limits]),
       element("div", "panel-foot", {}, [this.doubt, this.verdict, this.rhythm, this.battery]),
     ]);
@@ -127,10 +128,12 @@ export class Panel {
     setData(this.link, "priority", worst?.priority ?? "");
     setData(this.link, "queue", worst?.queue ?? "");
     setData(this.link, "state", worst?.state ?? "");
+    setData(this.traceBox, "mark", texts.wall.remark[worst?.state] ?? "");
     if (worst === undefined) return;
-    const remark = [alarmRemark(worst), alarms.length > 1 ? say(texts.more, { count: alarms.length - 1 }) : ""]
-      .filter(Boolean).join(" · ");
-    const short = texts.wall.remark[worst.state] ?? ""; // where there is no room for more
+    const more = alarms.length > 1 ? say(texts.more, { count: alarms.length - 1 }) : "";
+    const remark = [alarmRemark(worst), more].filter(Boolean).join(" · ");
+    const mark = texts.wall.remark[worst.state] ?? ""; // where there is no room for more
+    const short = [mark, more].filter(Boolean).join(" ");
     const key = `${worst.priority}|${alarmText(worst)}|${remark}|${short}`;
     if (this.stripKey === key) return;
     this.stripKey = key;

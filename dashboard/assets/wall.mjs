@@ -8,7 +8,7 @@ import { neighbour } from "./wall_grid.mjs";
 import { groupsOf, matches, WallOrder } from "./wall_order.mjs";
 import { ENLARGED, WallSections } from "./wall_sections.mjs";
 import { Tools } from "./wall_tools.mjs";
-import { setHidden } from "./words.mjs";
+import { setData, setHidden } from "./words.mjs";
 
 const HISTORY_S = 10;
 const EVERYBODY = { query: "", site: "", isAlone: false };
@@ -58,7 +58,9 @@ export default class Wall {
     const patients = live.devices.map((device) => live.patients.get(device)).filter(Boolean);
     setHidden(this.loading, true);
     setHidden(this.empty, live.devices.length > 0);
-    for (const device of this.panels.keys()) if (!live.devices.includes(device)) this.#drop(device);
+    setData(this.root, "empty", String(live.devices.length === 0));
+    const present = new Set(live.devices);
+    for (const device of this.panels.keys()) if (!present.has(device)) this.#drop(device);
     for (const { device } of patients) if (!this.panels.has(device)) this.#add(device);
     if (patients.length !== this.choices.count) this.choices.change({ count: patients.length });
     this.#place(patients);
@@ -69,7 +71,8 @@ export default class Wall {
     }
     this.sections.fill(live.patients);
     this.tools.update(live, patients, {
-      shown: this.shown.length, isStale: this.order.isStale, gain: this.sections.gain, kiosk: this.kiosk,
+      shown: this.shown.length, enlarged: this.enlargedCount, isStale: this.order.isStale,
+      gains: this.sections.gains, kiosk: this.kiosk,
     });
     this.elsewhere.update(patients.filter(({ device }) => this.panels.get(device).isSeen === false));
   }
@@ -90,6 +93,7 @@ export default class Wall {
     const sites = new Set(devices.map((device) => device.split("/")[0]));
     const isOfSite = (device) => !sites.has(choices.site) || device.startsWith(`${choices.site}/`);
     const isFound = (device) => choices.query === "" || matches(this.live.patients.get(device), choices.query);
+    this.enlargedCount = enlarged.length;
     this.shown = devices.filter((device) => isOfSite(device) && isFound(device));
     const others = this.shown.filter((device) => !enlarged.includes(device));
     const isAlone = choices.isAlone && enlarged.length > 0;
@@ -100,7 +104,11 @@ export default class Wall {
     this.placedKey = key;
     for (const [device, panel] of this.panels) panel.setEnlarged(enlarged.includes(device));
     const laid = this.sections.lay(groups, this.panels);
-    for (const [device, panel] of this.panels) if (!laid.includes(device)) this.#conceal(panel);
+    const isLaid = new Set(laid);
+    for (const [device, panel] of this.panels) {
+      if (isLaid.has(device)) this.#reveal(panel);
+      else this.#conceal(panel);
+    }
     this.laid = laid;
     this.#setCurrent(laid.includes(this.current) ? this.current : laid[0]);
     this.#fit();
@@ -188,8 +196,18 @@ export default class Wall {
     }
   }
 
+  // Laid out again: the observers tell anew whether it is in sight.
+  #reveal(panel) {
+    if (!panel.isConcealed) return;
+    Object.assign(panel, { isConcealed: false, isSeen: null });
+    for (const [observer, node] of [[this.near, panel.link], [this.sight, panel.head]]) {
+      observer?.unobserve(node);
+      observer?.observe(node);
+    }
+  }
+
   #conceal(panel) {
-    panel.isSeen = false;
+    Object.assign(panel, { isConcealed: true, isSeen: false });
     panel.rest();
     this.visible.delete(panel.device);
     this.live.want([...this.visible], HISTORY_S);
@@ -230,10 +248,10 @@ export default class Wall {
   // The last thing that was asked for, one at a time.
   #undo() {
     const { choices } = this;
-    if (choices.query !== "") this.#change({ query: "" });
+    if (this.kiosk.isOn) this.#setKiosk(false);
+    else if (choices.query !== "") this.#change({ query: "" });
     else if (choices.isAlone) this.#change({ isAlone: false });
     else if (choices.enlarged.length > 0) this.#change({ enlarged: [] });
-    else if (this.kiosk.isOn) this.#setKiosk(false);
   }
 
   #goesWith(key) {
@@ -245,7 +263,9 @@ export default class Wall {
     let to = at; // the first arrow only shows where one is
     if (key === "Home") to = 0;
     else if (key === "End") to = this.laid.length - 1;
-    else if (isInside) to = neighbour(this.laid.map((device) => this.panels.get(device).node.getBoundingClientRect()), at, key);
+    else if (isInside) to = neighbour(this.laid.map((device) => boxOf(this.panels.get(device))), at, key);
     this.panels.get(this.laid[to]).link.focus();
   }
 }
+
+const boxOf = (panel) => panel.node.getBoundingClientRect();

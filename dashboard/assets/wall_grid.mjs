@@ -11,7 +11,8 @@ const LOW = 90; // below it 10 mm/mV would cut R waves off
 const HUGE = 400;
 
 // Groups of so many panels on a surface -> the columns that bring the smaller of width and height nearest to
-// the ideal, where empty places count against them. `rowPx` is the height of a panel; `doesScroll` where not all find room.
+// the ideal, where empty places count against them. `rowPx` is the height of a panel; `doesScroll` where not
+// all find room.
 export function fit(counts, width, height) {
   const isPhone = width < PHONE;
   const most = isPhone ? 1 : Math.max(1, ...counts);

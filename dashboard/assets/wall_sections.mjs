@@ -19,7 +19,7 @@ export class WallSections {
     this.show = show;
     this.sections = new Map(); // by group name
     this.laid = []; // [group, devices]
-    this.gain = 10;
+    this.gains = new Set(); // mm/mV
     this.footPx = 44; // of the bar that names what is out of sight
     const all = element("button", "plain-button", { type: "button" }, [words.show_all]);
     all.addEventListener("click", () => show(""));
@@ -56,7 +56,7 @@ export class WallSections {
     }
     if (focused !== document.activeElement && this.ground.contains(focused)) focused.focus({ preventScroll: true });
     this.laid = groups;
-    setHidden(this.none, groups.length > 0);
+    setHidden(this.none, groups.length > 0 || panels.size === 0);
     return groups.flatMap(([, devices]) => devices);
   }
 
@@ -67,6 +67,7 @@ export class WallSections {
     const height = this.#heightPx(laid < panels.size);
     const enlarged = this.laid.filter(([group]) => group === ENLARGED);
     const others = this.laid.filter(([group]) => group !== ENLARGED);
+    this.gains.clear();
     const share = others.length === 0 ? 1 : ENLARGED_SHARE;
     const leastPx = this.#size(enlarged, panels, width, height * share)
       + this.#size(others, panels, width, height * (enlarged.length > 0 ? 1 - share : 1));
@@ -89,7 +90,7 @@ export class WallSections {
     const counts = groups.map(([, devices]) => devices.length);
     const { columns, rowPx, doesScroll } = fit(counts, width, height);
     const mmPerMv = gainOf(rowPx);
-    this.gain = mmPerMv;
+    this.gains.add(mmPerMv);
     const heading = groups.length > 1 ? HEADING : 0;
     let leastPx = 0;
     groups.forEach(([group, devices], place) => {

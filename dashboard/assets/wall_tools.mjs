@@ -29,7 +29,7 @@ export class Tools {
   constructor(holder, choices, actions) {
     this.choices = choices;
     this.sites = null;
-    this.summary = element("span", "wall-summary num", { role: "status" });
+    this.summary = element("span", "wall-summary num");
     this.notes = element("span", "wall-notes", { role: "status" });
     this.clock = element("span", "wall-clock dim num");
     this.scale = element("span", "wall-scale dim small num");
@@ -37,19 +37,16 @@ export class Tools {
     this.#makeSearch(actions);
     this.#makeEnlarged(actions);
     this.#makeScreen(actions);
-    holder.setAttribute("role", "toolbar");
+    holder.setAttribute("role", "group");
     holder.setAttribute("aria-label", words.tools);
     holder.replaceChildren(
       this.summary, this.notes, element("span", "push"), this.enlarged, this.site, this.sorts, this.searchBox,
-      this.scale, this.fullButton, this.kioskButton, this.clock,
+      this.scale, this.fullButton, this.kioskButton, this.leave, this.clock,
     );
-    this.leave = element("button", "solid-button wall-leave", { type: "button" }, [words.kiosk_leave]);
-    this.leave.addEventListener("click", () => actions.kiosk(false));
-    holder.before(this.leave);
   }
 
-  // shown: how many match; isStale: sorting again would move somebody; gain: mm/mV of the panels
-  update(live, patients, { shown, isStale, gain, kiosk }) {
+  // shown, enlarged: how many are; isStale: sorting again would move somebody; gains: mm/mV
+  update(live, patients, { shown, enlarged, isStale, gains, kiosk }) {
     const { choices } = this;
     const isLive = live.isLive && live.state.broker;
     setText(this.summary, isLive ? summaryOf(countsOf(patients), words.summary) : words.summary.unknown);
@@ -59,14 +56,15 @@ export class Tools {
     setHidden(this.again, sort !== "alarm");
     setData(this.again, "stale", String(isStale));
     this.again.tabIndex = isStale ? 0 : -1;
-    if (document.activeElement !== this.search && this.search.value !== choices.query) this.search.value = choices.query;
+    const isTyping = document.activeElement === this.search;
+    if (!isTyping && this.search.value !== choices.query) this.search.value = choices.query;
     const isSearching = choices.query !== "";
     const counts = { count: shown, total: patients.length };
     setText(this.found, isSearching ? say(words.search_count, counts) : "");
     setText(this.said, isSearching ? say(words.search_said, counts) : "");
-    setHidden(this.enlarged, choices.enlarged.length === 0);
+    setHidden(this.enlarged, enlarged === 0);
     this.alone.setAttribute("aria-pressed", String(choices.isAlone));
-    setText(this.scale, say(words.scale, { gain }));
+    setText(this.scale, say(words.scale, { gain: [...gains].join(", ") }));
     setText(this.fullButton, kiosk.isFull ? words.full_leave : words.full);
     setText(this.clock, new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
     const notes = this.#notes(live, kiosk);
@@ -133,6 +131,8 @@ export class Tools {
     this.fullButton.addEventListener("click", () => actions.full());
     this.kioskButton = button("wall-kiosk", words.kiosk, words.kiosk_title);
     this.kioskButton.addEventListener("click", () => actions.kiosk(true));
+    this.leave = button("wall-leave", words.kiosk_leave, words.kiosk_leave);
+    this.leave.addEventListener("click", () => actions.kiosk(false));
   }
 
   // A site is worth choosing only where there are several.

@@ -23,7 +23,7 @@ def wall_layout() -> Component:
                 **attributes(aria_label=texts.LOADING),
             ),
             empty_layout(),
-            html.Div(className="wall-elsewhere", role="status", hidden=True),
+            html.Div(className="wall-elsewhere", hidden=True),
         ],
         **attributes(data_page="wall"),
     )
