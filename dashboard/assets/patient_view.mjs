@@ -28,6 +28,7 @@ export function viewOf(patient, live) {
     doubt: doubts.map(sentence).join(" "),
     doubtChip: doubtChipOf(doubts),
     battery: say(texts.battery, { battery: isLive && patient.battery !== null ? patient.battery : texts.unknown }),
+    batteryPercent: isLive ? patient.battery : null,
     lead: leadOf(patient, nowUs),
     source: texts.source[patient.source] ?? null,
     complete: completeOf(live.streams.get(patient.device), isStale),
@@ -161,9 +162,13 @@ export function nameOf(device, live) {
   return live.patients.get(device)?.name ?? name;
 }
 
+// By priority, among equals what is on before what ended and what was seen; 0 is the most urgent.
+export function urgencyOf(alarm) {
+  return PRIORITIES.indexOf(alarm.priority) * STATES.length + STATES.indexOf(alarm.state);
+}
+
 export function isWorse(a, b) {
-  const rank = (alarm) => PRIORITIES.indexOf(alarm.priority) * 3 + STATES.indexOf(alarm.state);
-  return rank(a) < rank(b);
+  return urgencyOf(a) < urgencyOf(b);
 }
 
 const SHAPES = {

@@ -1,208 +1,271 @@
-// The wall: a panel for every device, made when it is first heard and never moved or rebuilt.
+// The wall: a panel for every patient, made when first heard; here they are placed, shown, filled and found.
 
-import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
-import { Sweep } from "./sweep.mjs";
-import { element, navigate, say, setData, setHidden, setText, setTitle, texts } from "./words.mjs";
+import { Kiosk } from "./kiosk.mjs";
+import { Panel } from "./panel.mjs";
+import { Choices } from "./wall_choices.mjs";
+import { Elsewhere } from "./wall_elsewhere.mjs";
+import { neighbour } from "./wall_grid.mjs";
+import { groupsOf, matches, WallOrder } from "./wall_order.mjs";
+import { ENLARGED, WallSections } from "./wall_sections.mjs";
+import { Tools } from "./wall_tools.mjs";
+import { setData, setHidden } from "./words.mjs";
 
-const SWEEP = { mmPerS: 25, mmPerMv: 10, pulse: 2, baseline: 0.66 };
 const HISTORY_S = 10;
-const PANEL_MIN = { width: 360, height: 180 }; // CSS px; below it a panel is no longer read from a distance
-const GAP = 8;
+const EVERYBODY = { query: "", site: "", isAlone: false };
+const NEAR = "80px"; // traces begin to be drawn a little before they come into sight
 
 export default class Wall {
   constructor(root, live) {
     this.live = live;
-    this.grid = root.querySelector("#wall");
+    this.root = root;
     this.loading = root.querySelector("#wall-loading");
     this.empty = root.querySelector("#wall-empty");
-    this.panels = new Map();
-    this.visible = new Set();
-    this.fitGrid = () => this.#fitGrid();
-    window.addEventListener("resize", this.fitGrid);
-    this.observer = new IntersectionObserver((entries) => this.#look(entries), { rootMargin: "80px" });
+    this.panels = new Map(); // by device
+    this.visible = new Set(); // devices whose traces are drawn
+    this.order = new WallOrder();
+    this.choices = new Choices();
+    this.sections = new WallSections(root, (site) => this.#change(site === "" ? EVERYBODY : { site }));
+    this.elsewhere = new Elsewhere(root.querySelector(".wall-elsewhere"), (device) => this.#lead(device));
+    this.kiosk = new Kiosk(() => this.#fit());
+    this.tools = new Tools(root.querySelector(".wall-tools"), this.choices, {
+      change: (values) => this.#change(values),
+      sort: (sort) => this.#change({ sort }, true),
+      kiosk: (isOn) => this.#setKiosk(isOn),
+      full: () => this.kiosk.setFull(!this.kiosk.isFull),
+    });
+    this.near = new IntersectionObserver((entries) => this.#look(entries), { rootMargin: NEAR });
+    this.sections.showLoading(this.choices.count);
+    this.fit = () => this.#fit();
+    this.press = (event) => this.#press(event);
+    window.addEventListener("resize", this.fit);
+    document.addEventListener("keydown", this.press);
+    root.addEventListener("focusin", (event) => this.#follow(event.target));
   }
 
   remove() {
-    this.observer.disconnect();
-    window.removeEventListener("resize", this.fitGrid);
-    for (const panel of this.panels.values()) panel.sweep?.remove();
+    this.near.disconnect();
+    this.sight?.disconnect();
+    this.kiosk.remove();
+    window.removeEventListener("resize", this.fit);
+    document.removeEventListener("keydown", this.press);
+    for (const panel of this.panels.values()) panel.rest();
     this.live.want([], HISTORY_S);
   }
 
   update() {
     const { live } = this;
-    if (live.state !== null) {
-      setHidden(this.loading, true);
-      setHidden(this.empty, live.devices.length > 0);
+    if (live.state === null) return;
+    const patients = live.devices.map((device) => live.patients.get(device)).filter(Boolean);
+    setHidden(this.loading, true);
+    setHidden(this.empty, live.devices.length > 0);
+    setData(this.root, "empty", String(live.devices.length === 0));
+    const present = new Set(live.devices);
+    for (const device of this.panels.keys()) if (!present.has(device)) this.#drop(device);
+    for (const { device } of patients) if (!this.panels.has(device)) this.#add(device);
+    if (patients.length !== this.choices.count) this.choices.change({ count: patients.length });
+    this.#place(patients);
+    const now = performance.now();
+    for (const patient of patients) {
+      const panel = this.panels.get(patient.device);
+      if (this.visible.has(patient.device) || panel.patient === undefined) panel.fill(patient, live, now);
     }
-    for (const device of this.panels.keys()) {
-      if (live.state !== null && !live.devices.includes(device)) this.#drop(device);
-    }
-    live.devices.forEach((device, place) => {
-      if (!live.patients.has(device)) return;
-      if (!this.panels.has(device)) this.#add(device);
-      const { node } = this.panels.get(device);
-      if (node.style.order !== String(place)) node.style.order = place;
+    this.sections.fill(live.patients);
+    this.tools.update(live, patients, {
+      shown: this.shown.length, enlarged: this.enlargedCount, isStale: this.order.isStale,
+      gains: this.sections.gains, kiosk: this.kiosk,
     });
-    if (this.panels.size !== this.fittedTo) this.#fitGrid();
-    for (const [device, panel] of this.panels) this.#fill(panel, live.patients.get(device));
+    this.elsewhere.update(patients.filter(({ device }) => this.panels.get(device).isSeen === false));
   }
 
   draw(now) {
-    for (const device of this.visible) {
-      const panel = this.panels.get(device);
-      const stream = this.live.stream(device);
-      if (panel.sweep?.stream !== stream) {
-        panel.sweep?.remove();
-        panel.sweep = new Sweep(panel.trace, stream, SWEEP);
-        panel.sweep.setGrey(panel.isGrey);
-      }
-      stream.advance(now);
-      panel.sweep.draw();
-    }
+    for (const device of this.visible) this.panels.get(device).draw(this.live.stream(device), now);
   }
 
   repaint() {
     for (const panel of this.panels.values()) panel.sweep?.fit();
   }
 
-  // As few columns as let all panels fit the screen: the fewer, the longer the traces.
-  #fitGrid() {
-    this.fittedTo = this.panels.size;
-    const count = this.panels.size || this.loading.children.length;
-    const most = Math.max(1, Math.floor((window.innerWidth - 32) / (PANEL_MIN.width + GAP)));
-    const fitting = Math.max(1, Math.floor((window.innerHeight - 130) / (PANEL_MIN.height + GAP)));
-    const columns = Math.min(most, Math.max(1, Math.ceil(count / fitting)));
-    for (const grid of [this.grid, this.loading]) {
-      grid.style.setProperty("--columns", columns);
-      grid.style.setProperty("--rows", Math.ceil(count / columns));
+  // Who is where; the document is touched only where somebody moved.
+  #place(patients, isAsked = false) {
+    const { choices } = this;
+    const devices = this.order.place(patients, choices.sort, isAsked);
+    const enlarged = choices.enlarged.filter((device) => this.panels.has(device));
+    const sites = new Set(devices.map((device) => device.split("/")[0]));
+    const isOfSite = (device) => !sites.has(choices.site) || device.startsWith(`${choices.site}/`);
+    const isFound = (device) => choices.query === "" || matches(this.live.patients.get(device), choices.query);
+    this.enlargedCount = enlarged.length;
+    this.shown = devices.filter((device) => isOfSite(device) && isFound(device));
+    const others = this.shown.filter((device) => !enlarged.includes(device));
+    const isAlone = choices.isAlone && enlarged.length > 0;
+    const groups = isAlone ? [] : groupsOf(others, choices.sort === "site");
+    if (enlarged.length > 0) groups.unshift([ENLARGED, enlarged]);
+    const key = JSON.stringify(groups);
+    if (key === this.placedKey) return;
+    this.placedKey = key;
+    for (const [device, panel] of this.panels) panel.setEnlarged(enlarged.includes(device));
+    const laid = this.sections.lay(groups, this.panels);
+    const isLaid = new Set(laid);
+    for (const [device, panel] of this.panels) {
+      if (isLaid.has(device)) this.#reveal(panel);
+      else this.#conceal(panel);
     }
+    this.laid = laid;
+    this.#setCurrent(laid.includes(this.current) ? this.current : laid[0]);
+    this.#fit();
+  }
+
+  #fit() {
+    if (this.live.state === null) return;
+    const top = this.sections.fit(this.panels);
+    if (this.sightTop === top) return; // the header covers what scrolls beneath it
+    this.sightTop = top;
+    this.sight?.disconnect();
+    const rootMargin = `${-top}px 0px ${-this.sections.footPx}px 0px`;
+    this.sight = new IntersectionObserver((entries) => this.#see(entries), { rootMargin, threshold: 0.9 });
+    for (const panel of this.panels.values()) this.sight.observe(panel.head);
   }
 
   #add(device) {
-    const part = (tag, name) => element(tag, name);
-    const panel = {
-      device,
-      isGrey: false,
-      name: part("span", "panel-name"),
-      source: part("span", "badge"),
-      site: part("span", "dim panel-site"),
-      lead: part("span", "dim push"),
-      complete: element("span", "dim num panel-complete", { title: texts.complete_title }),
-      strip: part("div", "strip"),
-      trace: element("div", "trace", { "aria-hidden": "true" }),
-      note: part("div", "trace-note"),
-      rate: part("span", "rate-value num"),
-      doubt: element("span", "chip doubt-chip", { role: "note" }),
-      doubtText: part("span", "doubt-text"),
-      verdict: part("span", "chip"),
-      rhythm: element("span", "chip rhythm-chip", { title: texts.rhythm_title }),
-      battery: part("span", "dim num push"),
-    };
-    panel.doubt.append(shapeOf("low"), panel.doubtText);
-    panel.limits = element("div", "limits num", {}, [texts.unknown]);
-    const unit = element("div", "unit", {}, [texts.bpm]);
-    panel.node = element("a", "panel", { href: `/patient/${device}`, "data-device": device }, [
-      element("div", "panel-head", {}, [panel.name, panel.source, panel.site, panel.lead, panel.complete]),
-      element("div", "panel-body", {}, [
-        element("div", "trace-box", {}, [panel.trace, panel.strip, panel.note]),
-        element("div", "rate", {}, [panel.rate, unit, panel.limits]),
-      ]),
-      element("div", "panel-foot", {}, [panel.doubt, panel.verdict, panel.rhythm, panel.battery]),
-    ]);
-    panel.node.addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      navigate(panel.node.getAttribute("href"));
-    });
+    const panel = new Panel(device, () => this.#toggleEnlarged(device));
     this.panels.set(device, panel);
-    this.grid.append(panel.node);
-    this.observer.observe(panel.node);
+    this.near.observe(panel.link);
+    this.sight?.observe(panel.head);
   }
 
   // Discharged, here or at another screen.
   #drop(device) {
     const panel = this.panels.get(device);
-    this.observer.unobserve(panel.node);
-    panel.sweep?.remove();
+    this.near.unobserve(panel.link);
+    this.sight?.unobserve(panel.head);
+    panel.rest();
     panel.node.remove();
     this.panels.delete(device);
     this.visible.delete(device);
     this.live.want([...this.visible], HISTORY_S);
   }
 
-  #fill(panel, patient) {
-    if (patient === undefined) return;
-    const view = viewOf(patient, this.live);
-    setText(panel.name, patient.name);
-    setText(panel.site, patient.device.split("/")[0]);
-    setHidden(panel.source, view.source === null);
-    setText(panel.source, view.source ?? "");
-    setText(panel.lead, view.lead.text);
-    setTitle(panel.lead, view.lead.title);
-    setText(panel.complete, view.complete);
-    setText(panel.rate, view.rate);
-    setData(panel.node, "rate", view.isRateKnown ? "known" : "unknown");
-    setData(panel.node, "stale", String(view.isStale));
-    setText(panel.limits, view.limits);
-    setTitle(panel.limits, view.limitsTitle);
-    setText(panel.note, view.note);
-    setHidden(panel.note, view.note === "");
-    this.#fillDoubt(panel, view);
-    setHidden(panel.verdict, view.isVerdictDoubtful);
-    setText(panel.verdict, view.verdict.text);
-    setData(panel.verdict, "old", String(view.verdict.isOld));
-    setTitle(panel.verdict, view.verdict.title ?? "");
-    setHidden(panel.rhythm, view.rhythm === null);
-    setText(panel.rhythm, view.rhythm?.text ?? "");
-    setData(panel.rhythm, "found", String(view.rhythm?.isFound ?? false));
-    setText(panel.battery, view.battery);
-    this.#fillStrip(panel, view.alarms);
-    const rate = view.isRateKnown ? `${view.rate} ${texts.bpm}` : `${texts.unknown} ${view.note}`;
-    const alarm = [view.alarms[0]?.text, view.doubt].filter(Boolean).join(". ");
-    const label = say(texts.panel_label, { name: patient.name, rate, alarm });
-    if (panel.label !== label) panel.node.setAttribute("aria-label", panel.label = label);
-    panel.isGrey = view.isGrey;
-    panel.sweep?.setGrey(view.isGrey);
+  // A choice of the person.
+  #change(values, isAsked = false) {
+    this.choices.change(values);
+    if (this.live.state === null) return;
+    if (isAsked) this.#place(this.live.devices.map((device) => this.live.patients.get(device)).filter(Boolean), true);
+    this.update();
   }
 
-  #fillDoubt(panel, view) {
-    setHidden(panel.doubt, view.doubt === "");
-    setText(panel.doubtText, view.doubtChip);
-    setTitle(panel.doubt, view.doubt);
-    if (panel.doubtLabel !== view.doubt) panel.doubt.setAttribute("aria-label", panel.doubtLabel = view.doubt);
+  #toggleEnlarged(device) {
+    this.choices.toggleEnlarged(device);
+    this.update();
   }
 
-  #fillStrip(panel, alarms) {
-    const [worst] = alarms;
-    setHidden(panel.strip, worst === undefined);
-    setData(panel.node, "priority", worst?.priority ?? "");
-    setData(panel.node, "queue", worst?.queue ?? "");
-    setData(panel.node, "state", worst?.state ?? "");
-    if (worst === undefined) return;
-    const remark = [alarmRemark(worst), alarms.length > 1 ? say(texts.more, { count: alarms.length - 1 }) : ""]
-      .filter(Boolean).join(" · ");
-    const key = `${worst.priority}|${alarmText(worst)}|${remark}`;
-    if (panel.stripKey === key) return;
-    panel.stripKey = key;
-    panel.strip.replaceChildren(
-      shapeOf(worst.priority),
-      element("span", "strip-text", {}, [alarmText(worst)]),
-      element("span", "strip-remark", {}, [remark]),
-    );
+  #setKiosk(isOn) {
+    if (isOn) this.#change({ query: "" }); // nobody could see that a search hides patients
+    this.kiosk.set(isOn);
+    this.kiosk.setFull(isOn);
+    this.update();
+  }
+
+  // To a patient who is out of sight: what hides the panel is undone.
+  #lead(device) {
+    if (!this.laid.includes(device)) this.#change(EVERYBODY);
+    const { link, node } = this.panels.get(device);
+    node.scrollIntoView({ block: "center" });
+    link.focus({ preventScroll: true });
   }
 
   #look(entries) {
     for (const entry of entries) {
       const { device } = entry.target.dataset;
+      const panel = this.panels.get(device);
+      if (panel === undefined) continue;
       if (entry.isIntersecting) {
         this.visible.add(device);
+        const patient = this.live.patients.get(device);
+        if (patient) panel.fill(patient, this.live, performance.now());
       } else {
         this.visible.delete(device);
-        this.panels.get(device).sweep?.remove();
-        this.panels.get(device).sweep = null;
+        panel.rest();
       }
     }
     this.live.want([...this.visible], HISTORY_S);
   }
+
+  #see(entries) {
+    for (const entry of entries) {
+      const panel = this.panels.get(entry.target.parentElement.dataset.device);
+      if (panel !== undefined) panel.isSeen = entry.isIntersecting;
+    }
+  }
+
+  // Laid out again: the observers tell anew whether it is in sight.
+  #reveal(panel) {
+    if (!panel.isConcealed) return;
+    Object.assign(panel, { isConcealed: false, isSeen: null });
+    for (const [observer, node] of [[this.near, panel.link], [this.sight, panel.head]]) {
+      observer?.unobserve(node);
+      observer?.observe(node);
+    }
+  }
+
+  #conceal(panel) {
+    Object.assign(panel, { isConcealed: true, isSeen: false });
+    panel.rest();
+    this.visible.delete(panel.device);
+    this.live.want([...this.visible], HISTORY_S);
+  }
+
+  // One panel is in the order of the Tab key; arrows lead to the others.
+  #setCurrent(device) {
+    this.current = device;
+    for (const panel of this.panels.values()) {
+      const isCurrent = panel.device === device;
+      if (panel.link.tabIndex !== (isCurrent ? 0 : -1)) panel.link.tabIndex = isCurrent ? 0 : -1;
+    }
+  }
+
+  #follow(target) {
+    const device = target.closest?.("a.panel")?.dataset.device;
+    if (device !== undefined) this.#setCurrent(device);
+  }
+
+  #press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest?.("input, select, textarea, [role='dialog'], dialog")) return;
+    const panel = event.target.closest?.(".cell")?.querySelector("a.panel")?.dataset.device;
+    const isFree = event.target === document.body || panel !== undefined;
+    if (event.key === "/" && !this.kiosk.isOn) this.tools.focusSearch();
+    else if (event.key === "Escape") this.#undo();
+    else if (event.key === "f" && panel !== undefined) this.#enlargeByKey(panel);
+    else if (isFree && this.#goesWith(event.key)) this.#go(event.key, panel !== undefined);
+    else return;
+    event.preventDefault();
+  }
+
+  #enlargeByKey(device) {
+    this.#toggleEnlarged(device);
+    this.panels.get(device).link.focus();
+  }
+
+  // The last thing that was asked for, one at a time.
+  #undo() {
+    const { choices } = this;
+    if (this.kiosk.isOn) this.#setKiosk(false);
+    else if (choices.query !== "") this.#change({ query: "" });
+    else if (choices.isAlone) this.#change({ isAlone: false });
+    else if (choices.enlarged.length > 0) this.#change({ enlarged: [] });
+  }
+
+  #goesWith(key) {
+    return this.laid?.length > 0 && ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(key);
+  }
+
+  #go(key, isInside) {
+    const at = this.laid.indexOf(this.current);
+    let to = at; // the first arrow only shows where one is
+    if (key === "Home") to = 0;
+    else if (key === "End") to = this.laid.length - 1;
+    else if (isInside) to = neighbour(this.laid.map((device) => boxOf(this.panels.get(device))), at, key);
+    this.panels.get(this.laid[to]).link.focus();
+  }
 }
+
+const boxOf = (panel) => panel.node.getBoundingClientRect();

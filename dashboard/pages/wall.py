@@ -1,28 +1,29 @@
-"""The wall: one panel per patient. The panels are made by assets/wall.mjs as devices appear."""
+"""The wall: one panel per patient. Tools and panels are made by assets/wall.mjs as devices appear."""
 
 from dash import html
 from dash.development.base_component import Component
 
 from dashboard import ids, texts
 from dashboard.attributes import attributes
-
-SKELETONS = 8
+from dashboard.texts.wall import SKELETONS
 
 
 def wall_layout() -> Component:
-    """The page around the panels: skeletons until the first state, and how to begin when there is nobody."""
+    """The page around the panels: room for its tools, skeletons until the first state, how to begin."""
     return html.Div(
         [
             html.H1(texts.WALL_TITLE, className="unseen"),
+            html.Div(className="wall-tools"),
             html.Div(id=ids.WALL, className="wall"),
             html.Div(
                 [html.Div(className="skeleton") for _ in range(SKELETONS)],
                 id=ids.WALL_LOADING,
-                className="wall",
+                className="wall-loading",
                 role="status",
                 **attributes(aria_label=texts.LOADING),
             ),
             empty_layout(),
+            html.Div(className="wall-elsewhere", hidden=True),
         ],
         **attributes(data_page="wall"),
     )

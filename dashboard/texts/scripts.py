@@ -4,7 +4,7 @@ A page of its own module (review.py and so on) joins its SCRIPT under its name.
 """
 
 from dashboard import texts
-from dashboard.texts import trend
+from dashboard.texts import trend, wall
 from inference.alarms.alarm import AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 from ingest.quality import Noise
@@ -173,4 +173,5 @@ SCRIPT = {
     "strip_break": "no samples",
     "strip_to_come": "still to come",
     "trace_label": "Live ECG of {name}",
+    "wall": wall.SCRIPT,
 }
