@@ -18,7 +18,9 @@ def browser_cpu_s() -> dict[str, float]:
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             if "chrom" in process.name():
-                kind = next((w.split("=")[1] for w in process.cmdline() if w.startswith("--type=")), "browser")
+                kind = next(
+                    (w.split("=")[1] for w in process.cmdline() if w.startswith("--type=")), "browser"
+                )
                 times = process.cpu_times()
                 used_s[kind] += times.user + times.system
     return dict(used_s)

@@ -17,11 +17,14 @@ from dashboard.attributes import attributes
 from dashboard.data_routes import add_data_routes
 from dashboard.figures import recurrence_figure, waiting_figure
 from dashboard.guard import Guard, own_names
+from dashboard.house_routes import add_house_routes
 from dashboard.hub import Hub
 from dashboard.pages.alarms import alarms_layout, register_alarms
-from dashboard.pages.channels import channels_layout
+from dashboard.pages.devices import devices_layout
 from dashboard.pages.event import event_layout, register_event
+from dashboard.pages.model import model_layout, register_model
 from dashboard.pages.patient import patient_layout
+from dashboard.pages.settings import settings_layout
 from dashboard.pages.wall import wall_layout
 from dashboard.past import Past
 from dashboard.server import add_live_route
@@ -30,6 +33,7 @@ from dashboard.window_source import WindowSource
 from inference.alarms.alarm import AlarmKind
 from inference.alarms.rules import INSIDE_BPM
 from inference.recurrence import window_plot
+from inference.released import RELEASED_WEIGHTS
 from ingest.settings import Settings
 from ingest.topics import ID_PATTERN
 
@@ -38,15 +42,15 @@ DEVICE = rf"({ID_PATTERN.pattern}/{ID_PATTERN.pattern})"
 PAGES: tuple[tuple[re.Pattern[str], Callable[..., Component]], ...] = (
     (re.compile(r"/?"), lambda _: wall_layout()),
     (re.compile(r"/alarms/?"), alarms_layout),
-    (re.compile(r"/channels/?"), lambda _: channels_layout()),
+    (re.compile(r"/devices/?"), lambda _: devices_layout()),
+    (re.compile(r"/model/?"), lambda _: model_layout()),
+    (re.compile(r"/(?:settings|channels)/?"), lambda _: settings_layout()),  # channels: an old address
     (re.compile(rf"/patient/{DEVICE}/?"), lambda _, device: patient_layout(device)),
     (
         re.compile(rf"/event/{DEVICE}/({'|'.join(AlarmKind)})/([0-9]{{1,16}})/?"),
         lambda _, device, kind, since_us: event_layout(device, AlarmKind(kind), int(since_us)),
     ),
 )
-# In the header, beside the wall itself.
-NAVIGATION = ((texts.NAV_ALARMS, "/alarms"), (texts.NAV_CHANNELS, "/channels"))
 # Dash puts only main.mjs into the page: early.js stands in the head, and a module that is both put there and
 # imported by another would run twice.
 OTHER_SCRIPTS = r"^(?!main\.mjs$).*\.m?js$"
@@ -58,6 +62,7 @@ def create_server(settings: Settings, hub: Hub) -> ASGIApp:
     past = Past(settings.store_address)
     add_live_route(server, hub)
     add_data_routes(server, past)  # before Dash, which answers every path that is left
+    add_house_routes(server, hub, past, settings.weights_dir or RELEASED_WEIGHTS)
     create_app(settings, hub, server, past)
     return Guard(server, own_names(settings.dashboard_host))
 
@@ -78,6 +83,7 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI, past: Past) -> Das
     _register_callbacks(app, hub, WindowSource(past, hub))
     register_event(app, past, hub, settings.keep_days)
     register_alarms(app, past, hub)
+    register_model(app, settings.weights_dir or RELEASED_WEIGHTS)
     setup: Any = app._setup_server  # noqa: SLF001 - else Dash looks for assets at the first visit of "/" alone
     setup()
     return app
@@ -96,9 +102,10 @@ def shell_layout() -> Component:
     shell: Component = dmc.MantineProvider(
         [
             dcc.Location(id=ids.LOCATION),
+            html.A(texts.SKIP, href=f"#{ids.PAGE}", className="skip"),
             _header(),
             html.Div(id=ids.BANNERS, className="banners", role="alert"),
-            html.Main(id=ids.PAGE),
+            html.Main(id=ids.PAGE, tabIndex=-1),
             _footer(),
             _notice(),
             html.Div(id=ids.ANNOUNCE_URGENT, className="unseen", **attributes(aria_live="assertive")),
@@ -116,7 +123,7 @@ def _header() -> Component:
         [
             dcc.Link(texts.PRODUCT, href="/", className="brand"),
             html.Nav(
-                [dcc.Link(word, href=href) for word, href in NAVIGATION],
+                [_navigation_link(*each) for each in texts.NAVIGATION],
                 **attributes(aria_label=texts.NAV_LABEL),
             ),
             html.A(id=ids.WORST_ALARM, className="worst", href="/", hidden=True),
@@ -128,6 +135,11 @@ def _header() -> Component:
         ],
         className="top",
     )
+
+
+def _navigation_link(href: str, name: str, word: str) -> Component:
+    icon = html.Span(className=f"nav-icon nav-{name}", **attributes(aria_hidden="true"))
+    return dcc.Link([icon, html.Span(word, className="nav-word")], href=href, className=f"to-{name}")
 
 
 def _sound() -> Component:

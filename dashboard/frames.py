@@ -46,7 +46,7 @@ class StateFrame:
     services: tuple[ServiceState, ...]
     channels: tuple[Channel, ...]  # by which notifications leave
     own_alarms: tuple[Alarm, ...]  # of Wristlead's own parts
-    own_refusals: dict[str, Refusal]  # by part: of the newest request to discharge it that was not done
+    own_refusals: dict[str, Refusal]  # by part, or "pause": of the newest request not done
     paused: Pause | None  # may be over: `until_us` says
     devices: tuple[str, ...]  # all of them, in the order of the wall
     patients: tuple[PatientState, ...]  # those that changed since the last frame

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from dashboard.frames import StateFrame
 from dashboard.monitor import Monitor, Revisions
@@ -28,7 +29,12 @@ KEPT = (  # by the broker, or said once
     topics.CHANNELS,
     topics.REFUSALS,
     topics.ANNOTATIONS,
+    topics.NAMES_IN_FORCE,
+    topics.RETENTION_IN_FORCE,
+    *topics.BROKER_FACTS,
 )
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
 
@@ -130,12 +136,22 @@ class Hub:
                 self._monitor.house.services(now_us),
                 self._monitor.house.channels(),
                 self._monitor.house.alarms(),
-                self._monitor.house.refusals(),
+                self._monitor.own_refusals(),
                 self._monitor.house.paused,
                 self._monitor.devices(),
                 self._monitor.patients(browser.revisions),
                 browser.dropped,
             )
+
+    def look(self, question: Callable[[Monitor, int], Answer]) -> Answer:
+        """The answer to a question about the present, and the time that it is asked at; it must be quick."""
+        with self._lock:
+            return question(self._monitor, self._clock_us())
+
+    @property
+    def broker(self) -> tuple[bool, int]:
+        """Whether the broker is connected, and since when it is so."""
+        return self._broker
 
     def history(self, device: str, seconds: float) -> list[Segment]:
         """The newest samples of a device, by index."""

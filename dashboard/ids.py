@@ -52,5 +52,18 @@ HISTORY_STATE = "history-state"
 HISTORY_SPAN = "history-span"
 NOISIEST = "noisiest"
 
+DEVICES = "devices"
+DEVICE_ROWS = "device-rows"
+SERVICE_ROWS = "service-rows"
+
+MODEL = "model"
+MODEL_CARD = "model-card"
+
+SETTINGS = "settings"
+SITE_ROWS = "site-rows"
+PATIENT_ROWS = "patient-rows"
+LOG_ROWS = "log-rows"
+KEEPING = "keeping"
+
 CHANNELS = "channels"
 CHANNEL_ROWS = "channel-rows"

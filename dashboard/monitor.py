@@ -11,7 +11,10 @@ import re
 import msgspec
 import numpy as np
 
+from dashboard.device_rows import DeviceRow, row_of_patient, row_of_silent
+from dashboard.heartbeats import Heartbeats
 from dashboard.house import House
+from dashboard.in_force import InForce
 from dashboard.patient_state import (
     REFUSED,
     About,
@@ -21,6 +24,7 @@ from dashboard.patient_state import (
     Segment,
     Status,
     name_of,
+    read_meta,
     state_of,
 )
 from inference.alarms.alarm import Alarm, AlarmState
@@ -46,7 +50,6 @@ _verdict_decoder = msgspec.json.Decoder(Verdict)
 _alarm_decoder = msgspec.json.Decoder(Alarm)
 _limits_decoder = msgspec.json.Decoder(LimitsInForce)
 _refusal_decoder = msgspec.json.Decoder(Refusal)
-_meta_decoder = msgspec.json.Decoder(Meta)
 _status_decoder = msgspec.json.Decoder(Status)
 
 
@@ -56,6 +59,9 @@ class Monitor:
     def __init__(self, started_us: int) -> None:
         self.refused = 0  # messages that could not be understood
         self.house = House(started_us)
+        self.started_us = started_us
+        self.heartbeats = Heartbeats()
+        self.in_force = InForce()
         self._patients: dict[str, Patient] = {}
         self._apart: dict[str, About] = {}  # of devices without a patient
         self._next_index = 0  # never given twice: a patient who comes back is another one
@@ -66,6 +72,11 @@ class Monitor:
         What cannot be understood is counted in `refused` and changes nothing.
         """
         try:
+            if self.heartbeats.push(topic, payload, received_us, retained=retained):
+                return None
+            if self.in_force.push(topic, payload):
+                self._note_names(topic)
+                return None
             if self.house.push(topic, payload, received_us, retained=retained):
                 return None
             if topic.startswith("wl/v1/vitals/"):
@@ -83,7 +94,7 @@ class Monitor:
         known = {} if known is None else known
         changed = [p for p in self._patients.values() if known.get(p.device) != (p.index, p.revision)]
         known.update((patient.device, (patient.index, patient.revision)) for patient in changed)
-        return tuple(state_of(patient) for patient in changed)
+        return tuple(self._state_of(patient) for patient in changed)
 
     def devices(self) -> tuple[str, ...]:
         """All devices in the order of the wall: by site, then by name with numbers as numbers."""
@@ -91,7 +102,27 @@ class Monitor:
 
     def names(self) -> dict[str, str]:
         """What every device is called, in the order of the wall."""
-        return {device: name_of(self._patients[device]) for device in self.devices()}
+        names = self.in_force.name_of
+        return {device: name_of(self._patients[device], names(device)) for device in self.devices()}
+
+    def device_rows(self, at_us: int) -> tuple[DeviceRow, ...]:
+        """Every device that was heard of, in the order of the wall, those without a patient last."""
+        names = self.in_force.name_of
+        patients = [row_of_patient(self._patients[each], names(each), at_us) for each in self.devices()]
+        apart = [
+            row_of_silent(device, self._apart[device], names(device))
+            for device in sorted(self._apart, key=_natural)
+        ]
+        return (*patients, *apart)
+
+    def own_refusals(self) -> dict[str, Refusal]:
+        """By part of Wristlead, or "pause": why the newest request about it was not done."""
+        refused = self.in_force.refusals
+        return self.house.refusals() | ({"pause": refused["pause"]} if "pause" in refused else {})
+
+    def known_patients(self) -> tuple[Patient, ...]:
+        """Everybody, in the order of the wall; to be read at once and not kept."""
+        return tuple(self._patients[device] for device in self.devices())
 
     def history(self, device: str, seconds: float) -> list[Segment]:
         """The newest `seconds` of the device's present session, by sample index; empty when unknown."""
@@ -115,6 +146,17 @@ class Monitor:
         patient = self._patients.get(device)
         return patient.alarms.get(kind) if patient is not None else None
 
+    def _state_of(self, patient: Patient) -> PatientState:
+        site = patient.device.partition("/")[0]
+        return state_of(patient, self.in_force.name_of(patient.device), self.in_force.name_of(site))
+
+    def _note_names(self, topic: str) -> None:
+        """A name of a patient or site changed: their pages are told again."""
+        if topic.startswith("wl/v1/name_in_force/"):
+            scope = topics.scope_of_name(topic)
+            for device, patient in self._patients.items():
+                patient.revision += device == scope or device.startswith(f"{scope}/")
+
     def _take_device(self, topic: str, payload: bytes, received_us: int) -> Segment | None:
         device = topics.device_of(topic)
         if device.startswith(f"{topics.OWN_SITE}/"):  # a part of Wristlead is no patient
@@ -122,7 +164,10 @@ class Monitor:
         what = topic.split("/")[2] if topic.startswith("wl/") else topic.rsplit("/", 1)[1]
         match what:
             case "chunk":
-                return self._take_chunk(device, payload, received_us)
+                segment = self._take_chunk(device, payload, received_us)
+                if segment is not None:
+                    self._patients[device].is_mapped = topic.startswith("wl/")
+                return segment
             case "meta" | "status":
                 self._take_about(device, what, payload)
             case "verdict":
@@ -158,7 +203,7 @@ class Monitor:
 
     def _take_about(self, device: str, what: str, payload: bytes) -> None:
         """A description or status alone is no patient: devices retain them for ever."""
-        meta = _meta_decoder.decode(payload) if what == "meta" and payload else Meta()
+        meta = read_meta(payload) if what == "meta" else Meta()
         status = _status_decoder.decode(payload) if what == "status" and payload else Status()
         patient = self._patients.get(device)
         if patient is None and device not in self._apart and len(self._apart) >= MAX_DEVICES:

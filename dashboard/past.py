@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from dashboard.strip import AFTER_S, BEFORE_S, RUN_IN_S, SECOND_US, Piece, piece_of, stretches_around
 from ingest.store.archive import Archive
+from ingest.store.rows import Refused, RefusedCount
 from ingest.store.schema import open_store, told_by
 from ingest.store.waveforms import as_received
 from ingest.window import Window
@@ -70,6 +71,16 @@ class Past:
                 )
             )
         ]
+
+    def refused(self, device: str) -> list[Refused]:
+        """The newest refused payloads of a device, oldest first."""
+        _, archive = self._opened()
+        return archive.refused(device)
+
+    def refused_counts(self) -> list[RefusedCount]:
+        """Every device of which refused payloads are kept."""
+        _, archive = self._opened()
+        return archive.refused_counts()
 
     def close(self) -> None:
         """Let go of files and connections; the next question opens them again."""

@@ -3,14 +3,17 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.in_force import MAX_NAME
 from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
 from inference.alarms.limits import LimitsInForce
 from inference.alarms.messages import Refusal
+from inference.alarms.person import printable
 from inference.verdict import Verdict
 from ingest.chunk import ChunkFlag
 from ingest.vitals import Vitals
@@ -53,6 +56,7 @@ class PatientState:
     limits: LimitsInForce | None
     refusals: dict[str, Refusal]  # by REFUSED: of the newest request that was not done
     annotations: int = 0  # changes said since this process began: the list is to be read again at another
+    site_name: str | None = None  # as people call the site; None: as its id is
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -61,6 +65,49 @@ class Meta(msgspec.Struct, frozen=True):
     name: str | None = None
     source: str | None = None
     lead: str | list[str] | None = None
+    model: str | None = None
+    firmware: str | None = None
+    unit: str | None = None
+    time_zone: str | None = None
+    fs: float | None = None  # Hz, as the device claims
+
+
+class _MetaSaid(msgspec.Struct, frozen=True):
+    """As it came: what is only shown to people may be anything, and costs nothing else."""
+
+    name: str | None = None
+    source: str | None = None
+    lead: str | list[str] | None = None
+    model: Any = None
+    firmware: Any = None
+    unit: Any = None
+    time_zone: Any = None
+    fs: Any = None
+
+
+_meta_decoder = msgspec.json.Decoder(_MetaSaid)
+
+
+def read_meta(payload: bytes) -> Meta:
+    """What a device says of itself, short and printable. Raises msgspec.DecodeError where it is none."""
+    said = _meta_decoder.decode(payload) if payload else _MetaSaid()
+    is_rate = isinstance(said.fs, int | float) and not isinstance(said.fs, bool) and 0 < said.fs < 1e6
+    return Meta(
+        _shown(said.name),
+        _shown(said.source),
+        _shown(said.lead) if isinstance(said.lead, str) else None,
+        _shown(said.model),
+        _shown(said.firmware),
+        _shown(said.unit),
+        _shown(said.time_zone),
+        float(said.fs) if is_rate else None,
+    )
+
+
+def _shown(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return printable(str(value), MAX_NAME) or None
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -96,22 +143,22 @@ class Patient:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     annotations: int = 0
     data_at_us: int | None = None
+    is_mapped: bool = False  # a mapper of ingest reads what its device sends
     segments: deque[Segment] = field(default_factory=deque)
 
 
-def state_of(patient: Patient) -> PatientState:
-    """As the pages show it."""
+def state_of(patient: Patient, given_name: str | None = None, site_name: str | None = None) -> PatientState:
+    """As the pages show it; the names are those that people gave to patient and site."""
     vitals, meta, status = patient.vitals, patient.about.meta, patient.about.status
-    battery = vitals.battery if vitals is not None and vitals.battery is not None else status.battery
     lead = meta.lead if isinstance(meta.lead, str) else None
     return PatientState(
         patient.device,
         patient.index,
-        name_of(patient),
+        name_of(patient, given_name),
         meta.source,
         patient.lead or lead,
         status.online,
-        None if battery is None else round(battery),
+        battery_of(patient),
         patient.data_at_us,
         patient.vitals_at_us,
         vitals,
@@ -120,12 +167,20 @@ def state_of(patient: Patient) -> PatientState:
         patient.limits,
         dict(patient.refusals),
         patient.annotations,
+        site_name=site_name,
     )
 
 
-def name_of(patient: Patient) -> str:
-    """What the device calls itself, else its id."""
-    return patient.about.meta.name or patient.device.split("/")[1]
+def name_of(patient: Patient, given_name: str | None = None) -> str:
+    """What people call the patient, else what the device calls itself, else its id."""
+    return given_name or patient.about.meta.name or patient.device.split("/")[1]
+
+
+def battery_of(patient: Patient) -> int | None:
+    """Per cent, as the newest vitals or the device's status say."""
+    vitals, status = patient.vitals, patient.about.status
+    battery = vitals.battery if vitals is not None and vitals.battery is not None else status.battery
+    return None if battery is None else round(battery)
 
 
 def _worst_first(alarms: Sequence[Alarm]) -> tuple[Alarm, ...]:

@@ -26,7 +26,9 @@ class Request(Protocol):
         """What is published there."""
 
 
-class _Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is asked, by somebody."""
+
     who: str  # as the person named themselves in this browser
 
     def payload(self) -> bytes:
@@ -38,7 +40,7 @@ class _Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return {}
 
 
-class Acknowledge(_Named, frozen=True):
+class Acknowledge(Named, frozen=True):
     """I have seen this alarm: the episode that began at `since_us`, or whichever is on."""
 
     device: str
@@ -60,10 +62,11 @@ class Acknowledge(_Named, frozen=True):
         return {} if self.since_us is None else {"since_us": self.since_us}
 
 
-class PauseAll(_Named, frozen=True):
+class PauseAll(Named, frozen=True):
     """Hold back all sounds and notifications for two minutes, or no longer."""
 
     on: bool
+    asked_us: int | None = None  # by this server's clock: one that waited too long does not begin
 
     def concerns(self, monitor: Monitor) -> bool:  # noqa: ARG002 - one signature for all
         """Always."""
@@ -74,11 +77,11 @@ class PauseAll(_Named, frozen=True):
         return topics.PAUSE
 
     def more(self) -> dict[str, Any]:
-        """On or off."""
-        return {"on": self.on}
+        """On or off, and when it was asked."""
+        return {"on": self.on} | ({} if self.asked_us is None else {"asked_us": self.asked_us})
 
 
-class SetLimits(_Named, frozen=True):
+class SetLimits(Named, frozen=True):
     """Limits of one patient's own; null is the site's. The alarm service checks them and may refuse."""
 
     device: str
@@ -108,7 +111,7 @@ class SetLimits(_Named, frozen=True):
         }
 
 
-class Discharge(_Named, frozen=True):
+class Discharge(Named, frozen=True):
     """The patient has left: their alarms end, and their own limits with them.
 
     Likewise a part of Wristlead, `wristlead/{name}`, that was taken away for good.
@@ -128,7 +131,7 @@ class Discharge(_Named, frozen=True):
         return topics.discharge_topic(self.device)
 
 
-class Annotate(_Named, frozen=True):
+class Annotate(Named, frozen=True):
     """Write, change or remove words at a moment or a span of a recording; the alarm service keeps them."""
 
     device: str
@@ -154,7 +157,7 @@ class Annotate(_Named, frozen=True):
         return {"id": self.id, "from_us": self.from_us, "to_us": self.to_us, "text": self.text}
 
 
-class ChannelTest(_Named, frozen=True):
+class ChannelTest(Named, frozen=True):
     """Send a test on one notification channel."""
 
     name: str

@@ -2,7 +2,8 @@
 
 A page sends JSON text: `{"subscribe": ["site/device", ...], "history_s": 10}` replaces what it looks at (the
 history of newly named patients comes at once); `acknowledge`, `pause`, `limits`, `discharge`,
-`annotate` and `channel_test` ask what requests.py describes. Anything else closes the connection.
+`annotate` and `channel_test` ask what requests.py describes, `name`, `site_limits` and `keeping` what
+setting_requests.py does. Anything else closes the connection.
 It receives the messages of frames.py: samples at most 20 times a second, state when it changed and at least
 each half second, so that silence for longer means that this server is gone.
 """
@@ -15,7 +16,7 @@ import msgspec
 from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dashboard import requests
+from dashboard import requests, setting_requests
 from dashboard.frames import encode_samples, encode_state
 from dashboard.hub import Browser, Hub
 from dashboard.monitor import HISTORY_S
@@ -36,11 +37,15 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discharge: requests.Discharge | None = None
     channel_test: requests.ChannelTest | None = None
     annotate: requests.Annotate | None = None
+    name: setting_requests.SetName | None = None
+    site_limits: setting_requests.SetSiteLimits | None = None
+    keeping: setting_requests.SetKeeping | None = None
 
     def asked(self) -> list[requests.Request]:
         """What it asks of other services."""
         found = (
             self.acknowledge, self.pause, self.limits, self.discharge, self.channel_test, self.annotate,
+            self.name, self.site_limits, self.keeping,
         )  # fmt: skip
         return [each for each in found if each is not None]
 

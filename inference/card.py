@@ -1,17 +1,15 @@
 """The card that lies beside the weights: what the model is, how it was calibrated, and what it can do."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from inference.calibration import LeadCalibration
 from inference.lead_view import LeadLimits
+from inference.released import CARD_NAME, MODEL_NAME, RELEASED_WEIGHTS
 
-CARD_NAME = "card.json"
-MODEL_NAME = "model.onnx"
-RELEASED_WEIGHTS = Path(__file__).parent / "weights"
+__all__ = ["CARD_NAME", "MODEL_NAME", "RELEASED_WEIGHTS", "Card", "decode_card", "encode_card"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

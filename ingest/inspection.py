@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from ingest.intake import UNKNOWN_DEVICE
 from ingest.settings import Settings
 from ingest.store.archive import Archive, StoreError
 from ingest.store.rows import MAX_REFUSED_BYTES, Refused, RefusedCount
+from ingest.topics import UNKNOWN_DEVICE
 
 ALL = "all"
 SHOWN_BYTES = 16  # of each payload; --json has all that is kept

@@ -15,7 +15,7 @@ from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
 from ingest.roster import IDLE_US, CrowdedError, KnownDevice, Roster, RosterCounters
 from ingest.store.rows import ReceivedChunk, Refused
-from ingest.topics import check_site, device_of
+from ingest.topics import UNKNOWN_DEVICE, check_site, device_of
 from ingest.vitals import Vitals
 from ingest.vitals_together import advance_together
 from ingest.window import NextWindow, Window
@@ -23,7 +23,7 @@ from ingest.wire import WireError, decode
 
 # What a message may be refused for.
 WRONG = ("contradiction", "crowded", "mapping", "payload", "status", "topic")
-UNKNOWN_DEVICE = "?"  # for topics that name none; no device can be called so
+
 
 logger = logging.getLogger(__name__)
 

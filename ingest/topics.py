@@ -3,6 +3,7 @@
 import re
 
 OWN_SITE = "wristlead"  # the site of Wristlead's own parts, whose alarms are technical and nobody's panel
+UNKNOWN_DEVICE = "?"  # whose messages came on topics that name none; no device can be called so
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 DEVICE_CHUNKS = "ecg/v1/+/+/chunk"
@@ -34,6 +35,12 @@ REFUSALS = "wl/v1/refusal/#"
 EXPLAIN = "wl/v1/explain/#"
 EXPLAIN_PROGRESS = "wl/v1/explain_progress/#"
 EXPLANATIONS = "wl/v1/explanation/#"
+
+# What a broker says of itself, at each of its intervals; Mosquitto and amqtt both do.
+BROKER_VERSION = "$SYS/broker/version"
+BROKER_CLIENTS = "$SYS/broker/clients/connected"
+BROKER_RATE = "$SYS/broker/load/messages/received/1min"
+BROKER_FACTS = (BROKER_VERSION, BROKER_CLIENTS, BROKER_RATE)
 
 
 def device_topic(device: str, kind: str) -> str:

@@ -8,6 +8,7 @@ import { age, element, minutesAndSeconds, probability, say, setData, setHidden, 
 const PRIORITIES = ["high", "medium", "low", "advisory"];
 const HISTORY_AFTER_MS = [700, 3000]; // stored by then; in trouble it is shown first, and stored a second later
 const HISTORY_EVERY_MS = 60_000;
+const REFUSAL_SHOWN_S = 30; // that a pause was not begun
 
 export default class AlarmsPage {
   constructor(root, live) {
@@ -19,7 +20,9 @@ export default class AlarmsPage {
     );
     this.body = document.getElementById("active-alarms");
     this.pause = document.getElementById("pause-all");
-    this.pause.addEventListener("click", () => live.ask("pause", { on: live.pausedS() === 0 }));
+    this.pause.addEventListener("click", () => live.ask("pause", {
+      on: live.pausedS() === 0, asked_us: Math.round(live.nowUs()),
+    }));
     document.getElementById("sound-test").addEventListener("click", () => window.wristlead.sound.test());
     this.historyAt = [performance.now() + HISTORY_EVERY_MS]; // when to ask, the next first
     this.historyCount = 0;
@@ -133,6 +136,10 @@ export default class AlarmsPage {
     this.pause.disabled = !this.live.isLive;
     setText(this.pause.querySelector(".mantine-Button-label"), left > 0
       ? `${texts.pause_end} (${minutesAndSeconds(left)})` : texts.pause);
+    const refusal = this.live.state?.own_refusals.pause;
+    const isNews = refusal !== undefined && left === 0 && this.live.nowUs() - refusal.at_us < REFUSAL_SHOWN_S * 1e6;
+    setHidden(this.field.pause_note, !isNews);
+    if (isNews) setText(this.field.pause_note, say(texts.pause_refused, refusal));
   }
 
   #askForHistory() {

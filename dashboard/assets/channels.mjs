@@ -6,7 +6,8 @@ import { element, say, setData, setHidden, setText, texts } from "./words.mjs";
 
 const ANSWER_WITHIN_MS = 30_000; // the notifier gives an attempt up after 20 s
 
-export default class ChannelsPage {
+// A part of the page of settings.
+export class Channels {
   constructor(root, live) {
     this.live = live;
     this.rows = new Map(); // by name
@@ -14,14 +15,7 @@ export default class ChannelsPage {
       [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
     );
     this.body = document.getElementById("channel-rows");
-    live.want([], 10);
   }
-
-  remove() {}
-
-  draw() {}
-
-  repaint() {}
 
   update() {
     const { live, field } = this;
@@ -37,16 +31,15 @@ export default class ChannelsPage {
       if (!this.rows.has(channel.name)) this.#add(channel.name);
       this.#fill(this.rows.get(channel.name), channel);
     }
-    setHidden(field.loading, true);
-    setHidden(field.table, channels.length === 0);
-    setHidden(field.none, channels.length > 0);
+    setHidden(field.channels_loading, true);
+    setHidden(field.channels_table, channels.length === 0);
+    setHidden(field.channels_none, channels.length > 0);
   }
 
   #add(name) {
     const label = say(texts.channel_test_label, { name });
     const row = {
       state: element("span", "channel-state"),
-      
       reason: element("span", "small"),
       told: element("span"),
       last: element("span", "num"),

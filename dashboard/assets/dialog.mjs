@@ -25,10 +25,11 @@ export function openDialog(title, body, actions) {
   return node;
 }
 
-// Something asked of the alarm service, which alone decides: done, refused, or not answered in time.
+// Something asked of the service that owns it, which alone decides: done, refused, or not answered in time.
 export class Question {
   // `isDone`: whether the state shows it; `refusal`: the newest refusal of such a request, if there is one.
-  constructor(isDone, refusal) {
+  constructor(isDone, refusal, words = texts) {
+    this.words = words;
     this.isDone = isDone;
     this.refusal = refusal;
     this.refusedUs = refusal()?.at_us;
@@ -39,8 +40,8 @@ export class Question {
   answer() {
     if (this.isDone()) return { isDone: true, words: "" };
     const refusal = this.refusal();
-    if (refusal && refusal.at_us !== this.refusedUs) return { isDone: false, words: say(texts.refused, refusal) };
-    if (performance.now() - this.askedAt > ANSWER_WITHIN_MS) return { isDone: false, words: texts.no_answer };
+    if (refusal && refusal.at_us !== this.refusedUs) return { isDone: false, words: say(this.words.refused, refusal) };
+    if (performance.now() - this.askedAt > ANSWER_WITHIN_MS) return { isDone: false, words: this.words.no_answer };
     return null;
   }
 }

@@ -1,4 +1,4 @@
-// Heart-rate limits of one patient: what is in force, where each comes from, and a form to change them.
+// Heart-rate limits of one patient or site: what is in force, where each comes from, and a form to change them.
 // The alarm service decides; this page asks and shows its answer, or its refusal in words.
 
 import { openDialog, Question } from "./dialog.mjs";
@@ -31,17 +31,32 @@ export function faultOf(values) {
   return "";
 }
 
+// Whose limits they are: its name, what is in force, the newest refusal, and how a change is asked for. `own` is
+// the source of limits of its own; `inherits` says where the others come from.
+function patientAsSubject(live, device) {
+  const patient = () => live.patients.get(device);
+  return {
+    own: "patient",
+    inherits: { box: texts.limits_default, reset: texts.limits_reset, source: texts.limits_sources.site_default },
+    isThere: () => patient() !== undefined,
+    name: () => patient().name,
+    limits: () => patient()?.limits ?? null,
+    refusal: () => patient()?.refusals.limits,
+    ask: (request) => live.ask("limits", { device, ...request }),
+  };
+}
+
 export class LimitsDialog {
-  constructor(live, device) {
+  constructor(live, device, subject = patientAsSubject(live, device)) {
     this.live = live;
-    this.device = device;
-    const limits = this.#patient().limits;
-    this.rows = NAMES.map((name) => new Row(name, limits, () => this.#check()));
+    this.subject = subject;
+    const limits = subject.limits();
+    this.rows = NAMES.map((name) => new Row(name, limits, subject, () => this.#check()));
     this.message = element("p", "dialog-message", { role: "alert" });
-    const title = say(texts.limits_edit_title, { name: this.#patient().name });
+    const title = say(texts.limits_edit_title, { name: subject.name() });
     const table = element("div", "limits-rows", {}, this.rows.map((row) => row.node));
     this.node = openDialog(title, [element("p", "dim", {}, [texts.limits_help]), table, this.message], [
-      [texts.limits_reset, "plain-button", () => this.#send({ reset: true })],
+      [subject.inherits.reset, "plain-button", () => this.#send({ reset: true })],
       [texts.limits_save, "solid-button", () => this.#save()],
     ]);
     this.save = this.node.querySelector(".solid-button");
@@ -49,18 +64,13 @@ export class LimitsDialog {
 
   // Called as state comes: the answer is a change of the limits, or of the newest refusal.
   update() {
-    const patient = this.#patient();
     if (!this.node.isConnected) return false;
-    const answer = patient === undefined ? null : this.asked?.answer() ?? null;
+    const answer = this.subject.isThere() ? this.asked?.answer() ?? null : null;
     if (answer === null) return true;
     this.asked = undefined;
     setText(this.message, answer.words);
     if (answer.isDone) this.node.close();
     return !answer.isDone;
-  }
-
-  #patient() {
-    return this.live.patients.get(this.device);
   }
 
   #values() {
@@ -80,40 +90,38 @@ export class LimitsDialog {
   }
 
   #send(request) {
-    const patient = this.#patient();
-    if (!this.live.isLive || patient === undefined) {
+    const { subject } = this;
+    if (!this.live.isLive || !subject.isThere()) {
       setText(this.message, texts.not_asked);
       return;
     }
-    const before = JSON.stringify(patient.limits);
-    this.asked = new Question(
-      () => JSON.stringify(this.#patient()?.limits) !== before, () => this.#patient()?.refusals.limits,
-    );
+    const before = JSON.stringify(subject.limits());
+    this.asked = new Question(() => JSON.stringify(subject.limits()) !== before, subject.refusal);
     setText(this.message, texts.asking);
-    this.live.ask("limits", { device: this.device, ...request });
+    subject.ask(request);
   }
 }
 
-// One limit: a number of the patient's own, or the site's.
+// One limit: a number of its own, or what it inherits.
 class Row {
-  constructor(name, limits, onChange) {
+  constructor(name, limits, subject, onChange) {
     this.name = name;
     const source = limits?.sources[name] ?? "settings";
     const id = `limit-${name}`;
     this.input = element("input", "num", {
       id, type: "number", min: LEAST, max: MOST, step: "1", inputmode: "numeric", "aria-describedby": `${id}-source`,
     });
-    this.inherited = source === "patient" ? "" : bpm(limits?.[name] ?? NaN);
+    this.inherited = source === subject.own ? "" : bpm(limits?.[name] ?? NaN);
     this.input.value = limits === null ? "" : bpm(limits[name]);
     this.box = element("input", "", { type: "checkbox", id: `${id}-default` });
-    this.box.checked = source !== "patient";
+    this.box.checked = source !== subject.own;
     this.input.disabled = this.box.checked;
     this.source = element("span", "dim small", { id: `${id}-source` }, [texts.limits_sources[source]]);
     this.box.addEventListener("change", () => {
       this.input.disabled = this.box.checked;
       if (this.box.checked) this.input.value = this.inherited;
       else this.input.focus();
-      setText(this.source, this.box.checked ? texts.limits_sources.site_default : texts.limits_sources.patient);
+      setText(this.source, this.box.checked ? subject.inherits.source : texts.limits_sources[subject.own]);
       onChange();
     });
     this.input.addEventListener("input", onChange);
@@ -121,7 +129,7 @@ class Row {
     this.node = element("div", "limits-row", {}, [
       element("label", "", { for: id }, [texts.limits_names[name]]),
       element("span", "limits-value", {}, [this.input, unit]),
-      element("label", "limits-default", {}, [this.box, texts.limits_default]),
+      element("label", "limits-default", {}, [this.box, subject.inherits.box]),
       this.source,
     ]);
   }

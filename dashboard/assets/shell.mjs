@@ -76,13 +76,18 @@ export class Shell {
     ];
   }
 
-  // The page that is open, for eyes and screen readers.
+  // The page that is open, for eyes and screen readers; its title is its first heading.
   #markPage() {
     const path = window.location.pathname;
+    const heading = document.querySelector("main h1")?.textContent;
+    const title = heading ? `${heading} \u00b7 ${texts.product}` : texts.product;
+    if (document.title !== title) document.title = title;
     if (path === this.path) return;
     this.path = path;
-    for (const link of document.querySelectorAll(".top nav a")) {
-      if (link.getAttribute("href") === path) link.setAttribute("aria-current", "page");
+    for (const link of document.querySelectorAll(".top nav a, .top .brand")) {
+      const href = link.getAttribute("href");
+      const isHere = href === "/" ? path === "/" : path === href || path.startsWith(`${href}/`);
+      if (isHere) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
   }

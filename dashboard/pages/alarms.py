@@ -42,6 +42,7 @@ def alarms_layout(names: Mapping[str, str]) -> Component:
                 ],
                 className="page-head",
             ),
+            html.P(className="pause-note", role="status", hidden=True, **attributes(data_field="pause_note")),
             _active(),
             _past(names),
             html.Section(

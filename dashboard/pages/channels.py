@@ -7,31 +7,19 @@ from dashboard import ids, texts
 from dashboard.attributes import attributes
 
 
-def channels_layout() -> Component:
-    """The page, with how to configure a channel where there is none."""
-    return html.Div(
-        [
-            html.Div([html.H1(texts.CHANNELS_TITLE)], className="page-head"),
-            html.P(texts.CHANNELS_HELP, className="dim"),
-            html.Section(
-                [
-                    html.P(
-                        texts.CHANNELS_LOADING,
-                        className="table-empty",
-                        role="status",
-                        **attributes(data_field="loading"),
-                    ),
-                    _table(),
-                    _none(),
-                ],
-                className="card",
-                **attributes(aria_label=texts.CHANNELS_TITLE),
-            ),
-        ],
-        id=ids.CHANNELS,
-        className="alarms-page",
-        **attributes(data_page="channels"),
-    )
+def channels_parts() -> list[Component]:
+    """The section of the page of settings, with how to configure a channel where there is none."""
+    return [
+        html.P(texts.CHANNELS_HELP, className="dim small"),
+        html.P(
+            texts.CHANNELS_LOADING,
+            className="table-empty",
+            role="status",
+            **attributes(data_field="channels_loading"),
+        ),
+        _table(),
+        _none(),
+    ]
 
 
 def _table() -> Component:
@@ -40,7 +28,7 @@ def _table() -> Component:
         [head, html.Tbody(id=ids.CHANNEL_ROWS)],
         className="table channels",
         hidden=True,
-        **attributes(data_field="table"),
+        **attributes(data_field="channels_table"),
     )
 
 
@@ -56,5 +44,5 @@ def _none() -> Component:
         ],
         className="empty",
         hidden=True,
-        **attributes(data_field="none"),
+        **attributes(data_field="channels_none"),
     )

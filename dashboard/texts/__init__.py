@@ -37,8 +37,16 @@ CHANNELS_NONE_MORE = "E-mail, chat, webhooks and who is told when: docs/notify.m
 SOUND_TEST = "Try the sounds"
 
 NAV_LABEL = "Pages"
-NAV_ALARMS = "Alarms"
-NAV_CHANNELS = "Channels"
+SKIP = "Skip to the content"
+# (address, its name in the style sheet, word); the wall is the product's name too
+NAVIGATION = (
+    ("/", "wall", "Wall"),
+    ("/alarms", "alarms", "Alarms"),
+    ("/review", "review", "Review"),
+    ("/devices", "devices", "Devices"),
+    ("/model", "model", "Model"),
+    ("/settings", "settings", "Settings"),
+)
 
 WALL_TITLE = "All patients"
 EMPTY_TITLE = "No device has been heard yet"

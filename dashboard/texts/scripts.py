@@ -3,14 +3,19 @@
 A page of its own module (review.py and so on) joins its SCRIPT under its name.
 """
 
+from typing import Any
+
 from dashboard import texts
-from dashboard.texts import trend, wall
+from dashboard.texts import devices, model, settings, trend, wall
 from inference.alarms.alarm import AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 from ingest.quality import Noise
 from ingest.topics import OWN_SITE
 
-SCRIPT = {
+SCRIPT: dict[str, Any] = {
+    "devices": devices.SCRIPT,
+    "model": model.SCRIPT,
+    "settings": settings.SCRIPT,
     "trend": trend.SCRIPT,
     "unknown": texts.UNKNOWN,
     "product": texts.PRODUCT,
@@ -164,6 +169,7 @@ SCRIPT = {
     "active_unknown": "Unknown: this page is not live.",
     "pause": texts.PAUSE,
     "pause_end": "End the pause",
+    "pause_refused": "Not paused: {reason}",
     "paused": "Paused {time}",
     "paused_title": "{who} paused all sounds and notifications",
     "event_over": "This alarm is over.",

@@ -7,11 +7,12 @@ import pytest
 
 from ingest import roster as limited
 from ingest.chunk import Chunk, ChunkFlag, Lead
-from ingest.intake import UNKNOWN_DEVICE, Intake
+from ingest.intake import Intake
 from ingest.limits import SAMPLE_BURST, SILENT_US, STRANGER_BURST, WITHIN_AGAIN_US
 from ingest.pipeline import DevicePipeline
 from ingest.roster import IDLE_US, OVER_LIMIT
 from ingest.store.rows import ReceivedChunk
+from ingest.topics import UNKNOWN_DEVICE
 from ingest.vitals import Vitals
 from ingest.window import NextWindow, Window
 from ingest.wire import decode, encode_binary

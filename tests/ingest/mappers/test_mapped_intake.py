@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from ingest.chunk import Chunk, ChunkFlag
-from ingest.intake import UNKNOWN_DEVICE, Intake
+from ingest.intake import Intake
 from ingest.mappers.configuration import parse_mappers
 from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
 from ingest.store.errors import StoreError
+from ingest.topics import UNKNOWN_DEVICE
 from ingest.wire import decode
 from tests.ingest.mappers.payloads import NOW_US, batch, export, export_ecg
 
