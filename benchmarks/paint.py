@@ -31,7 +31,7 @@ from benchmarks.start import CHROMIUM_FLAGS
 
 WATCH_MS = 4000  # for what jumps
 LIMIT_MS = 30_000
-PAGES = ("/", "/patient/{device}", "/alarms", "/channels")
+PAGES = ("/", "/patient/{device}", "/alarms", "/devices", "/model", "/settings")
 WATCHED = """() => {
   localStorage.setItem('wristlead-notice', '1');
   const seen = window.seen = { shift: 0, page: null, live: null };

@@ -168,5 +168,5 @@ function groundOf(node) {
     const colour = getComputedStyle(each).backgroundColor;
     if (colour !== "transparent" && colour !== "rgba(0, 0, 0, 0)") return colour;
   }
-  return "#fff";
+  return "white";
 }

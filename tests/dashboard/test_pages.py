@@ -19,7 +19,16 @@ from ingest.vitals import SignalState
 
 ASSETS = Path(app_module.__file__).parent / "assets"
 SCRIPTS = {path.name: path.read_text() for path in ASSETS.glob("*.*js")}
-PATHS = ("/", "/patient/a/b", "/event/a/b/asystole/1790000000000000", "/alarms", "/channels")
+PATHS = (
+    "/",
+    "/patient/a/b",
+    "/event/a/b/asystole/1790000000000000",
+    "/alarms",
+    "/channels",
+    "/devices",
+    "/model",
+    "/settings",
+)
 
 
 def tree(component: Any) -> list[dict[str, Any]]:
