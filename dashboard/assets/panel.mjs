@@ -2,6 +2,7 @@
 
 import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
 import { Sweep } from "./sweep.mjs";
+import { siteNameOf } from "./wall_order.mjs";
 import { element, navigate, say, setData, setHidden, setText, setTitle, texts } from "./words.mjs";
 
 const SWEEP = { mmPerS: 25, pulse: 2, baseline: 0.66 };
@@ -109,7 +110,7 @@ export class Panel {
   #fillHead(patient, view) {
     setText(this.name, patient.name);
     setTitle(this.name, `${patient.name} · ${patient.device}`);
-    setText(this.site, patient.device.split("/")[0]);
+    setText(this.site, siteNameOf(patient));
     setHidden(this.source, view.source === null);
     setText(this.source, view.source ?? "");
     setText(this.lead, view.lead.text);

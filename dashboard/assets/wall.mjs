@@ -116,11 +116,12 @@ export default class Wall {
 
   #fit() {
     if (this.live.state === null) return;
-    const top = this.sections.fit(this.panels);
-    if (this.sightTop === top) return; // the header covers what scrolls beneath it
-    this.sightTop = top;
+    const { top, foot } = this.sections.fit(this.panels);
+    for (const panel of this.panels.values()) panel.sweep?.fit(); // it stands on whole pixels of the page
+    const rootMargin = `${-top}px 0px ${-foot}px 0px`; // header and bar cover what scrolls beneath them
+    if (rootMargin === this.sightMargin) return;
+    this.sightMargin = rootMargin;
     this.sight?.disconnect();
-    const rootMargin = `${-top}px 0px ${-this.sections.footPx}px 0px`;
     this.sight = new IntersectionObserver((entries) => this.#see(entries), { rootMargin, threshold: 0.9 });
     for (const panel of this.panels.values()) this.sight.observe(panel.head);
   }

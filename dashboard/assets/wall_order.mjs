@@ -7,9 +7,10 @@ export const SORTS = ["site", "bed", "alarm"];
 const natural = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare; // Bed 9 before Bed 10
 
 export const siteOf = (patient) => patient.device.split("/")[0];
+export const siteNameOf = (patient) => patient.site_name ?? siteOf(patient); // as people call it
 
 const byBed = (a, b) => natural(a.name, b.name) || natural(a.device, b.device);
-const bySite = (a, b) => natural(siteOf(a), siteOf(b)) || byBed(a, b);
+const bySite = (a, b) => natural(siteNameOf(a), siteNameOf(b)) || natural(siteOf(a), siteOf(b)) || byBed(a, b);
 const byAlarm = (a, b) => worst(a) - worst(b) || byBed(a, b);
 const COMPARE = { bed: byBed, site: bySite, alarm: byAlarm };
 
@@ -63,7 +64,7 @@ export function groupsOf(devices, isBySite) {
 
 // Whether every word stands somewhere in the name, site or device; accents and capitals do not matter.
 export function matches(patient, query) {
-  const text = fold(`${patient.name} ${patient.device}`);
+  const text = fold(`${patient.name} ${patient.device} ${siteNameOf(patient)}`);
   return fold(query).split(/\s+/).every((word) => text.includes(word));
 }
 

@@ -1,11 +1,13 @@
 // The wall's ground: a section for what is enlarged and for each site, sized so that all rows share the screen.
 
 import { fit, gainOf, GAP, HEADING, rowsOf } from "./wall_grid.mjs";
+import { siteNameOf } from "./wall_order.mjs";
 import { countsOf, summaryOf } from "./wall_tools.mjs";
-import { element, say, setHidden, setText, texts } from "./words.mjs";
+import { element, say, setHidden, setText, setTitle, texts } from "./words.mjs";
 
 export const ENLARGED = "\u0000"; // no site is called so
 const ENLARGED_SHARE = 0.6; // of the height, while there are others
+const BAR_PX = 44; // that names what is out of sight, at the foot of the screen
 const SHRINK = 0.7; // so much of its height a row keeps when banners take room
 
 const words = texts.wall;
@@ -20,7 +22,6 @@ export class WallSections {
     this.sections = new Map(); // by group name
     this.laid = []; // [group, devices]
     this.gains = new Set(); // mm/mV
-    this.footPx = 44; // of the bar that names what is out of sight
     const all = element("button", "plain-button", { type: "button" }, [words.show_all]);
     all.addEventListener("click", () => show(""));
     this.none = element("section", "empty wall-none", { hidden: "" }, [
@@ -60,7 +61,7 @@ export class WallSections {
     return groups.flatMap(([, devices]) => devices);
   }
 
-  // Columns and heights for this window; returns the height of what covers its top.
+  // Columns and heights for this window; returns the heights of what covers its top and its foot.
   fit(panels) {
     const width = this.#widthPx();
     const laid = this.laid.reduce((sum, [, devices]) => sum + devices.length, 0);
@@ -72,14 +73,17 @@ export class WallSections {
     const leastPx = this.#size(enlarged, panels, width, height * share)
       + this.#size(others, panels, width, height * (enlarged.length > 0 ? 1 - share : 1));
     this.ground.style.minHeight = `${leastPx}px`;
-    return heightOf(".top");
+    return { top: heightOf(".top"), foot: BAR_PX + footNavPx() };
   }
 
   fill(patients) {
     for (const [group, devices] of this.laid) {
-      const { counts } = this.sections.get(group);
-      if (counts === undefined) continue;
+      const { button, counts } = this.sections.get(group);
       const members = devices.map((device) => patients.get(device)).filter(Boolean);
+      if (button === undefined || members.length === 0) continue;
+      const site = siteNameOf(members[0]);
+      setText(button, site);
+      setTitle(button, say(words.group_title, { site }));
       setText(counts, summaryOf(countsOf(members), words.group));
     }
   }
@@ -118,11 +122,10 @@ export class WallSections {
   }
 
   #addHeading(section, site) {
-    const title = say(words.group_title, { site });
-    const button = element("button", "wall-site", { type: "button", title }, [site]);
-    button.addEventListener("click", () => this.show(site));
+    section.button = element("button", "wall-site", { type: "button" }, [site]);
+    section.button.addEventListener("click", () => this.show(site));
     section.counts = element("span", "dim num");
-    section.node.prepend(element("h2", "wall-heading", {}, [button, section.counts]));
+    section.node.prepend(element("h2", "wall-heading", {}, [section.button, section.counts]));
   }
 
   #widthPx() {
@@ -134,9 +137,16 @@ export class WallSections {
   #heightPx(isSomebodyOut) {
     const main = getComputedStyle(this.root.closest("main"));
     const around = parseFloat(main.paddingTop) + parseFloat(main.paddingBottom) + 8;
-    const bar = isSomebodyOut ? this.footPx : 0;
-    return window.innerHeight - heightOf(".top") - heightOf(".bottom") - heightOf(".wall-tools") - around - bar;
+    const bar = isSomebodyOut ? BAR_PX : 0;
+    const rest = heightOf(".top") + heightOf(".bottom") + heightOf(".wall-tools") + footNavPx();
+    return window.innerHeight - rest - around - bar;
   }
+}
+
+// The pages' links, where a phone has them at its foot.
+function footNavPx() {
+  const nav = document.querySelector(".top nav");
+  return nav !== null && getComputedStyle(nav).position === "fixed" ? nav.offsetHeight : 0;
 }
 
 const heightOf = (selector) => document.querySelector(selector)?.offsetHeight ?? 0;

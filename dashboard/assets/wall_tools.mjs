@@ -1,7 +1,7 @@
 // The slim row above the wall: how everybody is, the order, the site, the search, and the ways to a wall screen.
 
 import { wakeWords } from "./kiosk.mjs";
-import { SORTS, siteOf } from "./wall_order.mjs";
+import { siteNameOf, siteOf, SORTS } from "./wall_order.mjs";
 import { element, minutesAndSeconds, say, setData, setHidden, setText, setTitle, texts } from "./words.mjs";
 
 const words = texts.wall;
@@ -137,12 +137,13 @@ export class Tools {
 
   // A site is worth choosing only where there are several.
   #fillSites(patients) {
-    const sites = [...new Set(patients.map(siteOf))].sort();
-    const key = sites.join(" ");
+    const named = new Map(patients.map((patient) => [siteOf(patient), siteNameOf(patient)]));
+    const sites = [...named].sort(([, a], [, b]) => a.localeCompare(b));
+    const key = JSON.stringify(sites);
     if (this.sites !== key) {
       this.sites = key;
       const option = (value, text) => element("option", "", { value }, [text]);
-      this.site.replaceChildren(option("", words.site_all), ...sites.map((site) => option(site, site)));
+      this.site.replaceChildren(option("", words.site_all), ...sites.map(([site, name]) => option(site, name)));
       setHidden(this.site, sites.length < 2);
       setHidden(this.sortButtons.get("site"), sites.length < 2);
     }
