@@ -1,23 +1,24 @@
-"""The wall in real headless Chromium, fed by simulated devices through Mosquitto: how smooth, how late, how dear.
+"""The wall in real headless Chromium, fed by simulated devices through Mosquitto: how smooth, late and dear.
 
     python -m benchmarks.wall --panels 16 --minutes 1
     python -m benchmarks.wall --panels 64 --minutes 1 --browsers 4 --json
 
 Starts a broker, the dashboard and a ward of devices (benchmarks/wall_ward.py), opens the wall in one or more
-browsers, and measures for `--minutes` after a warm-up; then the peer, a page that draws the same messages with
-Plotly's `extendTraces`, for `--peer-seconds`. The screen has 1920 x 1080 pixels, or the next larger size on which
-all panels are in view. What is printed of each browser:
+browsers, and measures for `--minutes` after a warm-up; then the peer, a page that draws the same messages
+with Plotly's `extendTraces`, for `--peer-seconds`. The screen has 1920 x 1080 pixels, or the next larger size
+on which all panels are in view. What is printed of each browser:
 
-    fps               frames of the page a second in which a trace moved (of 60); trace_fps: of one trace
-    main_ms           of the main thread a frame: scripts, style, layout, paint (Chromium's TaskDuration)
-    beyond_*_ms       sample to pixel without the jitter buffer: from the moment a chunk is due to be published, to
-                      its arrival in the page, and from when its last sample is due on screen to the frame after
-                      the one that drew it. The time it deliberately waits in between is left out
+    fps               frames a second in which a trace moved (of 60); trace_fps: of one trace
+    main_ms           of the main thread a frame: scripts, style, layout, paint (TaskDuration)
+    beyond_*_ms       sample to pixel without the jitter buffer: from when a chunk is due to be published to
+                      its arrival in the page, and from when its last sample is due on screen to the frame
+                      after the one that drew it. The time it deliberately waits in between is left out
     whole_*_ms        from when a chunk is due to be published to that frame, the wait included
     dropped           frames of 60 Hz that did not come; segments that the server dropped for this browser
-    heap_*            live JavaScript heap and array buffers after a forced collection, MB; growth from minute 2 on
+    heap_*            live JavaScript heap and buffers after a forced collection, MB; growth from minute 2 on
 
-and of all: CPU of the dashboard's process and of all browsers, as shares of one core, and the load of the machine.
+and of all: CPU of the dashboard's process and of all browsers, as shares of one core, CPU a frame (of page
+and screen together, which the machine's other work does not stretch), and the load of the machine.
 """
 
 import argparse
@@ -51,7 +52,8 @@ HERE = Path(__file__).parent
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 ALL_IN_VIEW = """panels => document.querySelectorAll('.panel').length === panels
     && document.querySelectorAll('.trace canvas').length >= panels
-    && [...document.querySelectorAll('.panel')].every((panel) => panel.getBoundingClientRect().bottom <= innerHeight)"""
+    && [...document.querySelectorAll('.panel')]
+        .every((panel) => panel.getBoundingClientRect().bottom <= innerHeight)"""
 
 
 class Watched:
@@ -179,15 +181,17 @@ def _measured(watched: list[Watched], house: House, minutes: float) -> dict[str,
                 each.weigh(minute)
     took_s = time.monotonic() - before
     found = [each.end() for each in watched]
-    cpu = {
+    frames = sum(figures["frames"] for figures in found)
+    cpu: dict[str, Any] = {
         "server_cpu": (process_cpu_s(server) - server_s) / took_s,
         "browser_cpu": {
             kind: (used_s - browser_s.get(kind, 0)) / took_s for kind, used_s in browser_cpu_s().items()
         },
     }
+    cpu["browser_cpu_ms_a_frame"] = 1000 * took_s * sum(cpu["browser_cpu"].values()) / max(1, frames)
     for each, figures in zip(watched, found, strict=True):
         each.weigh(minute)
-        figures |= each.heap()
+        figures.update(each.heap())
         figures["dropped_frames_percent"] = 100 * max(0.0, 1 - figures["frames"] / (60 * figures["seconds"]))
     return {"browsers": found} | cpu
 

@@ -1,7 +1,7 @@
 """CPU seconds of a process, and of the browsers this process started, by kind of their processes."""
 
 import contextlib
-from collections import Counter
+from collections import defaultdict
 
 import psutil
 
@@ -14,7 +14,7 @@ def process_cpu_s(pid: int) -> float:
 
 def browser_cpu_s() -> dict[str, float]:
     """Of all Chromium processes below this one: renderer (pages), gpu-process (the screen), and the rest."""
-    used_s: Counter[str] = Counter()
+    used_s: dict[str, float] = defaultdict(float)
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             if "chrom" in process.name():

@@ -113,9 +113,9 @@ class Ward:
             self._say(topics.device_topic(bed.device, "status"), {"online": True, "battery": 81}, retain=True)
             self._say(f"wl/v1/limits_in_force/{bed.device}", LIMITS | {"device": bed.device}, retain=True)
             if place % ALARM_EVERY == ALARM_EVERY - 1:
-                alarm = {"device": bed.device, "kind": "rate_limit", "queue": "physiological"}
+                alarm: dict[str, object] = {"since_us": now_us, "at_us": now_us}
+                alarm |= {"device": bed.device, "kind": "rate_limit", "queue": "physiological"}
                 alarm |= {"priority": "medium", "state": "on", "text": "HR 134 > 120"}
-                alarm |= {"since_us": now_us, "at_us": now_us}
                 self._say(f"wl/v1/alarm/{bed.device}/rate_limit", alarm, retain=True)
 
     def _say_state(self, second: int, now_us: int) -> None:

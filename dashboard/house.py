@@ -15,6 +15,7 @@ MISSING_AFTER_S = 2.2  # heartbeats come each second; the page must name a missi
 TROUBLE_AFTER_S = 3.0  # a store that another writer locks for a second is no news
 MAX_CHANNELS = 64
 MAX_ALARMS = 256  # of Wristlead's own parts
+MAX_SERVICES = 64  # a stranger who invents services must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,9 @@ class House:
 
     def _take_beat(self, name: str, payload: bytes, received_us: int, *, retained: bool) -> None:
         beat = _beat_decoder.decode(payload) if payload else _Beat()
+        is_new = name not in self._heard_us and name not in EXPECTED_SERVICES
+        if is_new and len(self._heard_us) >= MAX_SERVICES:
+            raise ValueError(f"service {name} is one more than the {MAX_SERVICES} kept")
         if beat.online:
             # A retained heartbeat is only as fresh as it says: its service may be long gone.
             self._heard_us[name] = min(beat.at_us, received_us) if retained else received_us

@@ -38,6 +38,8 @@ from ingest.wire import decode
 
 HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
+MAX_ALARMS = 64  # of one patient; there are some twenty kinds
+MAX_SAMPLES = 1 << 20  # of one patient: a minute at 10 kHz and more; a device that floods loses its oldest
 MAX_INDEX = 1 << 16  # frames.py sends it in two bytes
 Revisions = dict[str, tuple[int, int]]  # by device: (index, revision) of the state that a page has
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
@@ -92,6 +94,8 @@ class Monitor:
     def patients(self, known: Revisions | None = None) -> tuple[PatientState, ...]:
         """States of the patients whose revision differs from `known`, which is brought up to date."""
         known = {} if known is None else known
+        for device in known.keys() - self._patients.keys():
+            del known[device]
         changed = [p for p in self._patients.values() if known.get(p.device) != (p.index, p.revision)]
         known.update((patient.device, (patient.index, patient.revision)) for patient in changed)
         return tuple(self._state_of(patient) for patient in changed)
@@ -238,7 +242,10 @@ class Monitor:
     def _take_alarm(self, device: str, kind: str, payload: bytes) -> None:
         alarm = _alarm_decoder.decode(payload) if payload else None
         if alarm is not None and alarm.state is not AlarmState.OFF:
-            self._patient(device).alarms[kind] = alarm
+            alarms = self._patient(device).alarms
+            if kind not in alarms and len(alarms) >= MAX_ALARMS:
+                raise ValueError(f"alarm {kind} of {device} is one more than the {MAX_ALARMS} kept")
+            alarms[kind] = alarm
         elif device in self._patients:
             self._patients[device].alarms.pop(kind, None)
         else:
@@ -271,9 +278,7 @@ class Monitor:
             patient.lead = lead
             patient.revision += 1
         patient.data_at_us = received_us
-        patient.segments.append(segment)
-        while received_us - patient.segments[0].received_us > HISTORY_S * 1e6:
-            patient.segments.popleft()
+        patient.keep(segment, HISTORY_S, MAX_SAMPLES)
         return segment
 
     def _take_vitals(self, payload: bytes, received_us: int) -> None:

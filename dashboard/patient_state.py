@@ -145,6 +145,15 @@ class Patient:
     data_at_us: int | None = None
     is_mapped: bool = False  # a mapper of ingest reads what its device sends
     segments: deque[Segment] = field(default_factory=deque)
+    n_samples: int = 0  # in these segments
+
+    def keep(self, segment: Segment, seconds: float, max_samples: int) -> None:
+        """Add the newest samples; what came more than `seconds` before them, or is too much, is forgotten."""
+        self.segments.append(segment)
+        self.n_samples += len(segment.samples_mv)
+        oldest_us = segment.received_us - seconds * 1e6
+        while self.segments[0].received_us < oldest_us or self.n_samples > max_samples:
+            self.n_samples -= len(self.segments.popleft().samples_mv)
 
 
 def state_of(patient: Patient, given_name: str | None = None, site_name: str | None = None) -> PatientState:

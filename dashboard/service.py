@@ -11,6 +11,7 @@ from collections.abc import Generator
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from dashboard.app import create_server
 from dashboard.hub import Hub
@@ -36,16 +37,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raises SystemExit with one sentence when the address cannot be used."""
     listener = _listen(settings.dashboard_host, settings.dashboard_port)
     hub = Hub(settings.broker_address, observe=serve_metrics("dashboard", settings.metrics_port))
-    server = _Server(
-        uvicorn.Config(
-            create_server(settings, hub),
-            log_level="warning",
-            timeout_graceful_shutdown=1,
-            ws="websockets-sansio",
-            ws_max_size=MAX_REQUEST_BYTES,
-            server_header=False,
-        )
-    )
+    server = _Server(server_config(create_server(settings, hub)))
     _end_on_signal(server)
     hub.start()
     logger.info("dashboard at http://%s:%s", settings.dashboard_host, settings.dashboard_port)
@@ -57,6 +49,23 @@ def run(settings: Settings) -> None:
         listener.close()
     if is_failed:
         raise SystemExit("dashboard: the connection to the broker failed for good; see the log above")
+
+
+def server_config(app: ASGIApp, port: int = 0) -> uvicorn.Config:
+    """How pages are served; `port` is for tests, the service brings its own socket.
+
+    `websockets-sansio` because it waits before each message until the system has taken the one before: a page
+    that does not read costs one message. A page that answers no ping for 20 s is closed.
+    """
+    return uvicorn.Config(
+        app,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        ws="websockets-sansio",
+        ws_max_size=MAX_REQUEST_BYTES,
+        server_header=False,
+    )
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, hub: Hub) -> None:

@@ -9,6 +9,7 @@ import { MonitorFilter } from "./monitor_filter.mjs";
 
 const LATENESS_WINDOW_MS = 6000;
 const MARGIN_S = 0.06; // a server tick and a frame of the screen
+const FIRST_DELAY_S = 0.35; // behind the newest sample of the history, until live ones tell their lateness
 const JUMP_S = 2; // further behind than this (a hidden tab, an outage), everything at hand is drawn at once
 const SLEW = 0.12;
 const SETTLE_S = 0.5;
@@ -43,7 +44,7 @@ export class Stream {
     this.end = Math.max(this.end, end);
     this.oldest = Math.max(Math.min(this.oldest, first), this.end - this.size);
     if (isHistory) {
-      if (this.delay === null) this.delay = nowMs / 1000 - end / this.fs + 0.35;
+      if (this.lateness.length === 0) this.delay = nowMs / 1000 - this.end / this.fs + FIRST_DELAY_S;
     } else {
       this.#learnDelay(nowMs, nowMs / 1000 - first / this.fs);
     }

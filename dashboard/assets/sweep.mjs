@@ -98,7 +98,7 @@ export class Sweep {
     this.height = Math.max(1, Math.floor(y + box.height * ratio + 0.01) - top);
     canvas.width = this.width;
     canvas.height = this.height;
-    canvas.style.cssText = `inset: ${(top - y) / ratio}px auto auto ${(left - x) / ratio}px; `
+    canvas.style.cssText = `position: absolute; inset: ${(top - y) / ratio}px auto auto ${(left - x) / ratio}px; `
       + `width: ${this.width / ratio}px; height: ${this.height / ratio}px`;
   }
 

@@ -16,12 +16,12 @@ AF = [
 ]
 NORMAL = [AF[0] | {"probability": 0.94}, AF[1] | {"probability": 0.0}, *AF[2:]]
 READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
-# The pen's column: the newest drawn sample of a panel; and the pixels of its trace.
+# The pixels of a panel's trace: those that are not of the ground.
 PIXELS = """device => {
   const canvas = document.querySelector(`[data-device='${device}'] .trace canvas:last-child`);
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   let sum = 0;
-  for (let i = 3; i < data.length; i += 4) sum += data[i] > 0 ? 1 : 0;
+  for (let i = 1; i < data.length; i += 4) sum += data[i] !== data[1] ? 1 : 0;
   return sum;
 }"""
 PICTURE = (

@@ -336,12 +336,34 @@ def test_a_channel_is_known_by_its_topic_until_it_is_taken_away() -> None:
     assert monitor.refused == 1
 
 
-def test_invented_channels_do_not_fill_the_memory() -> None:
-    monitor = Monitor(0)
+def test_invented_channels_services_and_alarms_do_not_fill_the_memory() -> None:
+    monitor = filled()
     for k in range(200):
         monitor.push(f"wl/v1/channel/c{k}", json.dumps(CHANNEL).encode(), S)
-    assert len(monitor.house.channels()) == 64
-    assert monitor.refused == 136
+        monitor.push(f"wl/v1/service/s{k}", beat(S), S)
+        monitor.push(f"wl/v1/alarm/{BED}/k{k}", alarm("battery", "low"), S)
+    assert len(monitor.house.channels()) == len(monitor.house._heard_us) == 64
+    assert len(monitor.patients()[0].alarms) == 64
+    assert monitor.refused == 3 * 136
+    monitor.push("wl/v1/service/alarms", beat(S), S)  # strangers leave room for ours
+    assert "alarms" not in missing(monitor, S)
+
+
+def test_a_device_that_floods_keeps_no_more_samples_than_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_module, "MAX_SAMPLES", 1000)
+    monitor = Monitor(0)
+    for k in range(100):
+        monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(k * 125), S)
+    kept = monitor.history(BED, 1e6)
+    assert [segment.first_sample for segment in kept] == [k * 125 for k in range(92, 100)]
+
+
+def test_a_page_remembers_nobody_who_has_left() -> None:
+    monitor, known = filled(), Revisions()
+    monitor.patients(known)
+    discharged(monitor)
+    monitor.patients(known)
+    assert known == {}
 
 
 def test_a_pause_stands_until_it_is_taken_away() -> None:
