@@ -300,7 +300,7 @@ def test_a_strip_stands_on_its_page_and_fills_in_while_it_is_young(
 
 def test_a_channel_is_tested_and_its_outcome_is_read(ward: Ward, dashboard: Dashboard, page: Page) -> None:
     visit(page, dashboard, "/channels")
-    expect(page.locator("[data-field=none]")).to_contain_text("--notify-config channels.toml")
+    expect(page.locator("[data-field=channels_none]")).to_contain_text("--notify-config channels.toml")
     ward.publish("wl/v1/channel/phone", CHANNEL | {"sent": 3, "last_sent_us": None}, retain=True)
     row = page.locator("tr[data-channel=phone]")
     for words in ("phone", "Works", "at once, from medium on", "none yet", "3, 0"):
@@ -395,7 +395,7 @@ def test_no_page_is_wider_than_a_phone(ward: Ward, dashboard: Dashboard, page: P
     ward.publish(
         "wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B.", "loudest": None}, retain=True
     )
-    for path in ("/", "/alarms", "/channels", f"/patient/{BED}"):
+    for path in ("/", "/alarms", "/settings", "/devices", "/model", f"/patient/{BED}"):
         visit(page, dashboard, path)
         expect(page.locator("#paused")).to_be_visible()
         page.wait_for_timeout(300)
