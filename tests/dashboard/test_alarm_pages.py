@@ -87,13 +87,18 @@ def test_a_pause_counts_down_in_every_browser_and_ends_in_every_browser(
     for each in (page, other):
         expect(each.locator("#paused")).to_be_hidden()
     page.get_by_role("button", name="Pause all for 2 min").click()
-    assert ward.wait_for_request(page, "pause") == {"who": "someone at this screen", "on": True}
+    asked = ward.wait_for_request(page, "pause")
+    assert abs(now_us() - asked.pop("asked_us")) < 30 * S
+    assert asked == {"who": "someone at this screen", "on": True}
+    ward.publish("wl/v1/refusal/pause", {"reason": "asked too long ago", "request": "", "at_us": now_us()})
+    expect(page.locator("[data-field=pause_note]")).to_have_text("Not paused: asked too long ago")
     ward.publish(
         "wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B.", "loudest": None}, retain=True
     )
     for each in (page, other):
         expect(each.locator("#paused")).to_contain_text("Paused 1:5")
         expect(each.locator("#paused")).to_contain_text("Paused 1:56")  # it counts
+    expect(page.locator("[data-field=pause_note]")).to_be_hidden()
     page.get_by_role("button", name="End the pause").click()
     assert ward.wait_for_request(page, "pause")["on"] is False
     ward.publish("wl/v1/paused", None, retain=True)

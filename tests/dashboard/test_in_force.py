@@ -107,10 +107,13 @@ def test_what_strangers_invent_has_an_end(monkeypatch: pytest.MonkeyPatch) -> No
         say(monitor, f"name_in_force/x/{number}", name("X"))
         say(monitor, f"limits_in_force/x{number}", LIMITS)
         say(monitor, f"refusal/name/x/{number}", {"reason": "no", "request": "", "at_us": number})
-        say(monitor, f"service/x{number}", {"online": True})
+        counters = {f"c{k}": k for k in range(500)}
+        say(monitor, f"service/x{number}", {"online": True, "counters": counters})
     assert len(monitor.in_force.names) == len(monitor.in_force.site_limits) == 3
     assert list(monitor.in_force.refusals) == ["name/x/6", "name/x/7", "name/x/8"]
-    assert len(monitor.heartbeats.services()) == 3
+    services = monitor.heartbeats.services()
+    assert len(services) == 3
+    assert all(len(each.beats[0].counters) == heartbeats.MAX_COUNTERS for each in services.values())
 
 
 def test_limits_of_a_site_make_nobody_a_patient() -> None:
