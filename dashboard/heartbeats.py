@@ -6,6 +6,7 @@ Rates are those of the newest `SPAN_S` of one process: a restart begins them ane
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from ingest import topics
 
 MAX_SERVICES = 64  # a stranger who invents services must not fill the memory
 MAX_BEAT_BYTES = 65_536  # ingest's has 3 kB
+MAX_COUNTERS = 64  # of a heartbeat; ingest has 30
 SPAN_S = 15.0
 MAX_WORDS = 200  # characters of a counter that is a text
 
@@ -124,12 +126,13 @@ class Heartbeats:
 
 def _beat(said: _Said, at_us: int) -> Beat:
     counters: dict[str, float] = {}
-    for key, value in said.counters.items():
+    told = dict(islice(said.counters.items(), MAX_COUNTERS))
+    for key, value in told.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             counters[key] = float(value)
         elif isinstance(value, dict):  # by state, reason and so on: their sum
             counters[key] = _total(value)
-    words = {k: printable(v, MAX_WORDS) for k, v in said.counters.items() if isinstance(v, str)}
+    words = {k: printable(v, MAX_WORDS) for k, v in told.items() if isinstance(v, str)}
     version = None if said.version is None else printable(said.version, MAX_WORDS)
     return Beat(at_us, said.pid, version, said.started_us, said.cpu_s, said.memory_bytes, counters, words)
 

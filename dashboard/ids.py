@@ -63,7 +63,10 @@ SETTINGS = "settings"
 SITE_ROWS = "site-rows"
 PATIENT_ROWS = "patient-rows"
 LOG_ROWS = "log-rows"
-KEEPING = "keeping"
+KEEPING = "keeping"  # the sections: their addresses too
+SITES = "sites"
+PATIENTS = "patients"
+LOG = "log"
 
 CHANNELS = "channels"
 CHANNEL_ROWS = "channel-rows"

@@ -57,8 +57,9 @@ def broker_row(broker: tuple[bool, int], told: Mapping[str, str]) -> ServiceRow:
 def _row(name: str, service: Service | None, started_us: int, now_us: int) -> ServiceRow:
     is_optional = name not in (*EXPECTED_SERVICES, OWN_SERVICE)
     if service is None or service.heard_us is None:
-        is_known = service is not None and service.offline_us is not None
-        return ServiceRow(name, "gone" if is_known else "never", is_optional, since_us=started_us)
+        if service is not None and service.offline_us is not None:
+            return ServiceRow(name, "gone", is_optional)  # before we listened: nobody knows when
+        return ServiceRow(name, "never", is_optional, since_us=started_us)
     beat = service.newest
     if service.offline_us is not None:
         return ServiceRow(name, "gone", is_optional, service.heard_us, service.offline_us)

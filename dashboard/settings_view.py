@@ -128,23 +128,31 @@ def undo_of(change: SettingChange) -> dict[str, Any] | None:
 def in_words(what: str, value: str | None) -> str:
     """A value of the log as people read it."""
     if what == "limits":
-        limits = _decoded(value)
-        if not isinstance(limits, dict) or not limits:
-            return texts.INHERITED
-        return ", ".join(
-            texts.LIMIT.format(name=texts.LIMIT_NAMES[name], value=f"{limits[name]:g}")
-            for name in LIMITS
-            if isinstance(limits.get(name), int | float)
-        )
+        return _limits_in_words(_decoded(value))
     if what == "retention":
-        keeping = _decoded(value)
-        if not isinstance(keeping, dict):
-            return texts.KEEP_DEFAULT
-        days = keeping.get("keep_days")
-        return texts.KEEP_ALL if days is None else texts.KEEP_DAYS.format(days=f"{days:g}")
+        return _keeping_in_words(_decoded(value))
     if what == "pause":
         return texts.PAUSE_WORDS.get(value or "off", value or "")
     return texts.NONE if value is None else value
+
+
+def _limits_in_words(limits: Any) -> str:
+    if not isinstance(limits, dict) or not limits:
+        return texts.INHERITED
+    return ", ".join(
+        texts.LIMIT.format(name=texts.LIMIT_NAMES[name], value=f"{limits[name]:g}")
+        for name in LIMITS
+        if isinstance(limits.get(name), int | float)
+    )
+
+
+def _keeping_in_words(keeping: Any) -> str:
+    if not isinstance(keeping, dict):
+        return texts.KEEP_DEFAULT
+    days = keeping.get("keep_days")
+    if isinstance(days, int | float):
+        return texts.KEEP_DAYS.format(days=f"{days:g}")
+    return texts.KEEP_ALL if days is None else texts.NONE
 
 
 def _decoded(value: str | None) -> Any:

@@ -27,8 +27,8 @@ export default class DevicesPage {
     this.services = new Map();
     this.order = "";
     [this.sortKey, this.isDown] = readSort();
-    this.house = new Polled(() => "/data/devices", EVERY_MS, () => this.update());
-    this.refused = new Polled(() => "/data/refused", REFUSED_EVERY_MS, () => this.update());
+    this.house = new Polled(() => (live.isLive ? "/data/devices" : null), EVERY_MS, () => this.update());
+    this.refused = new Polled(() => (live.isLive ? "/data/refused" : null), REFUSED_EVERY_MS, () => this.update());
     for (const heading of root.querySelectorAll("th[data-sort]")) {
       heading.querySelector("button").addEventListener("click", () => this.#sortBy(heading.dataset.sort));
     }

@@ -33,12 +33,12 @@ export class Keeping {
     this.days = element("input", "num", {
       id: "keep-days", type: "number", min: String(LEAST), max: String(MOST), step: "any", inputmode: "decimal",
     });
-    this.all = element("input", "", { id: "keep-all", type: "checkbox" });
-    this.all.addEventListener("change", () => { this.days.disabled = this.all.checked; });
+    this.keepsAll = element("input", "", { id: "keep-all", type: "checkbox" });
+    this.keepsAll.addEventListener("change", () => { this.days.disabled = this.keepsAll.checked; });
     const form = element("form", "keep-fields", { novalidate: "" }, [
       element("label", "", { for: "keep-days" }, [all.settings.keep_label]),
       element("span", "keep-value", {}, [this.days, element("span", "dim", {}, [texts.keep_unit])]),
-      element("label", "limits-default", {}, [this.all, texts.keep_everything]),
+      element("label", "limits-default", {}, [this.keepsAll, texts.keep_everything]),
       element("button", "solid-button", { type: "submit" }, [texts.keep_save]),
       this.reset = element("button", "plain-button", { type: "button" }, [texts.keep_reset]),
     ]);
@@ -92,12 +92,12 @@ export class Keeping {
     if (this.isFilled) return; // what a person types is theirs
     this.isFilled = true;
     this.days.value = keeping.keep_days ?? keeping.default_days ?? "";
-    this.all.checked = keeping.keep_days === null;
-    this.days.disabled = this.all.checked;
+    this.keepsAll.checked = keeping.keep_days === null;
+    this.days.disabled = this.keepsAll.checked;
   }
 
   #change() {
-    const days = daysOf(this.days.value, this.all.checked);
+    const days = daysOf(this.days.value, this.keepsAll.checked);
     if (Number.isNaN(days)) {
       setText(this.field.keep_message, texts.keep_range);
       this.days.focus();

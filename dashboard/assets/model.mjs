@@ -10,7 +10,7 @@ const STALE_MS = 8000;
 export default class ModelPage {
   constructor(root, live) {
     this.root = root;
-    this.house = new Polled(() => "/data/devices", EVERY_MS, () => this.update());
+    this.house = new Polled(() => (live.isLive ? "/data/devices" : null), EVERY_MS, () => this.update());
     live.want([], 10);
   }
 

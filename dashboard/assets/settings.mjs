@@ -22,7 +22,7 @@ export default class SettingsPage {
     );
     this.rows = { sites: new Map(), patients: new Map() };
     this.channels = new Channels(root, live);
-    this.settings = new Polled(() => "/data/settings", EVERY_MS, () => this.update());
+    this.settings = new Polled(() => (live.isLive ? "/data/settings" : null), EVERY_MS, () => this.update());
     this.keeping = new Keeping(this.field, live, {
       now: () => (this.isKnown ? this.settings.data.keeping : null),
       ask: (request) => this.#ask("keeping", request),

@@ -12,7 +12,7 @@ export class SettingsLog {
   // `state(undo)`: what it is about, as it is now; `refusal(undo)`; `ask(what, request)`; `keeping`: asks itself.
   constructor(body, field, live, { state, refusal, ask, keeping }) {
     Object.assign(this, { body, field, live, state, refusal, ask, keeping });
-    this.log = new Polled(() => "/data/settings/log", EVERY_MS, (data) => this.#fill(data));
+    this.log = new Polled(() => (live.isLive ? "/data/settings/log" : null), EVERY_MS, (data) => this.#fill(data));
   }
 
   hurry(inMs) {

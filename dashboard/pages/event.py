@@ -124,7 +124,7 @@ def _line(each: Transition, *, has_strip: bool) -> Component:
 def register_event(
     app: Dash, past: Past, hub: Hub, keep_days: float | None, clock_us: Callable[[], int] | None = None
 ) -> None:
-    """The callbacks of the page."""
+    """The callbacks of the page; `keep_days` counts until ingest has said how long things are kept."""
     now_us = clock_us or (lambda: time.time_ns() // 1000)
 
     @app.callback(
@@ -137,12 +137,13 @@ def register_event(
     def show_event(wanted: dict[str, Any]) -> tuple[dict[str, Any], str, Component]:
         device, kind, since_us = wanted["device"], AlarmKind(wanted["kind"]), int(wanted["since_us"])
         moment_us = int(wanted["moment_us"])
+        keeping = hub.look(lambda monitor, _at_us: monitor.in_force.keeping)
         data, note, log = event_of(
             past,
             hub.alarm(device, kind),
             (device, kind, since_us),
             now_us(),
-            keep_days,
+            keep_days if keeping is None else keeping.keep_days,
             moment_us=moment_us,
         )
         return data | {"event": f"{device}/{kind}/{since_us}", "moment_us": moment_us}, note, log

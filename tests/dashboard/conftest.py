@@ -36,7 +36,10 @@ def page(chromium: Browser) -> Iterator[Page]:
     page.on(
         "console",
         lambda message: (
-            errors.append(message.text) if message.type == "error" and "/live" not in message.text else None
+            errors.append(message.text)
+            if message.type == "error"
+            and not any(each in message.text for each in ("/live", "ERR_CONNECTION_REFUSED"))  # it is gone
+            else None
         ),
     )
     page.set_default_timeout(20_000)

@@ -87,13 +87,18 @@ def test_a_pause_counts_down_in_every_browser_and_ends_in_every_browser(
     for each in (page, other):
         expect(each.locator("#paused")).to_be_hidden()
     page.get_by_role("button", name="Pause all for 2 min").click()
-    assert ward.wait_for_request(page, "pause") == {"who": "someone at this screen", "on": True}
+    asked = ward.wait_for_request(page, "pause")
+    assert abs(now_us() - asked.pop("asked_us")) < 30 * S
+    assert asked == {"who": "someone at this screen", "on": True}
+    ward.publish("wl/v1/refusal/pause", {"reason": "asked too long ago", "request": "", "at_us": now_us()})
+    expect(page.locator("[data-field=pause_note]")).to_have_text("Not paused: asked too long ago")
     ward.publish(
         "wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B.", "loudest": None}, retain=True
     )
     for each in (page, other):
         expect(each.locator("#paused")).to_contain_text("Paused 1:5")
         expect(each.locator("#paused")).to_contain_text("Paused 1:56")  # it counts
+    expect(page.locator("[data-field=pause_note]")).to_be_hidden()
     page.get_by_role("button", name="End the pause").click()
     assert ward.wait_for_request(page, "pause")["on"] is False
     ward.publish("wl/v1/paused", None, retain=True)
@@ -300,7 +305,7 @@ def test_a_strip_stands_on_its_page_and_fills_in_while_it_is_young(
 
 def test_a_channel_is_tested_and_its_outcome_is_read(ward: Ward, dashboard: Dashboard, page: Page) -> None:
     visit(page, dashboard, "/channels")
-    expect(page.locator("[data-field=none]")).to_contain_text("--notify-config channels.toml")
+    expect(page.locator("[data-field=channels_none]")).to_contain_text("--notify-config channels.toml")
     ward.publish("wl/v1/channel/phone", CHANNEL | {"sent": 3, "last_sent_us": None}, retain=True)
     row = page.locator("tr[data-channel=phone]")
     for words in ("phone", "Works", "at once, from medium on", "none yet", "3, 0"):
@@ -395,7 +400,7 @@ def test_no_page_is_wider_than_a_phone(ward: Ward, dashboard: Dashboard, page: P
     ward.publish(
         "wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B.", "loudest": None}, retain=True
     )
-    for path in ("/", "/alarms", "/channels", f"/patient/{BED}"):
+    for path in ("/", "/alarms", "/settings", "/devices", "/model", f"/patient/{BED}"):
         visit(page, dashboard, path)
         expect(page.locator("#paused")).to_be_visible()
         page.wait_for_timeout(300)

@@ -24,7 +24,6 @@ PATHS = (
     "/patient/a/b",
     "/event/a/b/asystole/1790000000000000",
     "/alarms",
-    "/channels",
     "/devices",
     "/model",
     "/settings",
@@ -60,6 +59,9 @@ def test_paths_lead_to_their_pages() -> None:
         "/event/ward/bed-1/asystole",
     ):
         assert texts.NOT_FOUND in str(page_layout(path, {}))
+    for path, page in (("/devices", "devices"), ("/model", "model"), ("/settings/", "settings")):
+        assert tree(page_layout(path, {}))[0]["data-page"] == page
+    assert tree(page_layout("/channels", {}))[0]["data-page"] == "settings"  # an old address leads on
     for path in ("/patient/ward", "/patient/a/b/c", "/patient/a/<script>", "/elsewhere"):
         assert texts.NOT_FOUND in str(page_layout(path, {}))
 
@@ -84,19 +86,21 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "path"),
+    ("scripts", "path"),
     [
-        ("patient.mjs", PATHS[1]),
-        ("event.mjs", PATHS[2]),
-        ("alarms.mjs", PATHS[3]),
-        ("channels.mjs", PATHS[4]),
+        (("patient.mjs",), "/patient/a/b"),
+        (("event.mjs",), "/event/a/b/asystole/1790000000000000"),
+        (("alarms.mjs",), "/alarms"),
+        (("devices.mjs",), "/devices"),
+        (("settings.mjs", "settings_log.mjs", "keeping.mjs", "channels.mjs"), "/settings"),
     ],
 )
-def test_every_field_that_a_script_fills_is_laid_out(script: str, path: str) -> None:
+def test_every_field_that_a_script_fills_is_laid_out(scripts: tuple[str, ...], path: str) -> None:
     fields = {p["data-field"] for p in tree(page_layout(path, {})) if "data-field" in p}
-    filled = set(re.findall(r"field\.(\w+)", SCRIPTS[script])) | set(
-        re.findall(r'field\["([\w-]+)"\]', SCRIPTS[script])
-    )
+    text = "".join(SCRIPTS[script] for script in scripts)
+    filled = set(re.findall(r"field\.(\w+)", text)) | set(re.findall(r'field\["([\w-]+)"\]', text))
+    if path == "/settings":  # by a name that is kept beside the place
+        filled |= {"sites", "patients", "no_sites", "no_patients", "keep_default", "keep_set", "keep_deletes"}
     intervals = {each for each in fields if each.startswith("interval-")}
     told = re.findall(r'fill\(field, "(\w+)"', SCRIPTS["intervals.mjs"]) if intervals else []
     assert intervals == {f"interval-{name}{unit}" for name in told for unit in ("", "-unit")}
@@ -123,8 +127,16 @@ def test_the_research_notice_stands_on_every_page() -> None:
 
 
 def test_every_text_a_script_uses_exists() -> None:
-    used = {name for text in SCRIPTS.values() for name in re.findall(r"texts\.(\w+)", text)} - {"mjs"}
-    used.discard("py")
+    """A script of one page has its words under the page's name, and those of all as `all`."""
+    used = set()
+    for text in SCRIPTS.values():
+        (page,) = re.findall(r"^const texts = all\.(\w+);$", text, re.MULTILINE) or [None]
+        words = set(re.findall(r"\btexts\.(\w+)", text)) - {"mjs", "py"}
+        if page is None:
+            used |= words
+        else:
+            assert words <= set(SCRIPT[page]), page
+        used |= set(re.findall(r"\ball\.(\w+)", text))
     assert len(used) > 30
     assert used <= set(SCRIPT)
 
