@@ -174,7 +174,7 @@ class ChannelTest(Named, frozen=True):
         return topics.channel_test_topic(self.name)
 
 
-class Explain(_Named, frozen=True):
+class Explain(Named, frozen=True):
     """Say why a window got that superclass or rhythm; wl/v1/explain carries nobody's name."""
 
     device: str

@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dashboard import app as app_module
-from dashboard import figures, ids, texts, theme
+from dashboard import ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
 from dashboard.texts.scripts import SCRIPT
@@ -29,6 +28,11 @@ PATHS = (
     "/model",
     "/settings",
 )
+
+
+# Scripts that fill fields of a page beside its own.
+PARTS = {"patient.mjs": ("patient_paper.mjs", "frozen_paper.mjs", "verdict_card.mjs")}
+PATIENT_SCRIPTS = ("why.mjs", "notes.mjs", "patient_trends.mjs", "screen_dialog.mjs", *PARTS["patient.mjs"])
 
 
 def tree(component: Any) -> list[dict[str, Any]]:
@@ -94,9 +98,8 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
 )
 def test_every_field_that_a_script_fills_is_laid_out(script: str, path: str) -> None:
     fields = {p["data-field"] for p in tree(page_layout(path, {})) if "data-field" in p}
-    filled = set(re.findall(r"field\.(\w+)", SCRIPTS[script])) | set(
-        re.findall(r'field\["([\w-]+)"\]', SCRIPTS[script])
-    )
+    text = "".join(SCRIPTS[name] for name in (script, *PARTS.get(script, ())))
+    filled = set(re.findall(r"field\.(\w+)", text)) | set(re.findall(r'field\["([\w-]+)"\]', text))
     intervals = {each for each in fields if each.startswith("interval-")}
     told = re.findall(r'fill\(field, "(\w+)"', SCRIPTS["intervals.mjs"]) if intervals else []
     assert intervals == {f"interval-{name}{unit}" for name in told for unit in ("", "-unit")}
@@ -129,6 +132,22 @@ def test_every_text_a_script_uses_exists() -> None:
     assert used <= set(SCRIPT)
 
 
+def test_every_word_of_the_patient_page_exists_and_is_said() -> None:
+    used = {name for script in PATIENT_SCRIPTS for name in re.findall(r"words\.(\w+)", SCRIPTS[script])}
+    used |= set(re.findall(r"texts\.patient\.(\w+)", SCRIPTS["stored.mjs"]))
+    assert used - {"mjs"} == set(SCRIPT["patient"]) - {"unknown"}
+
+
+def test_every_part_of_why_that_its_script_fills_is_laid_out() -> None:
+    parts = {p["data-why"] for p in tree(patient_layout("a/b")) if "data-why" in p}
+    filled = set(re.findall(r"part\.(\w+)", SCRIPTS["why.mjs"])) | set(
+        re.findall(r'part\["([\w-]+)"\]', SCRIPTS["why.mjs"])
+    )
+    by_name = {"grad_cam", "gradient_shap", "wave", "wave-figure", "lag-figure", "shap", "shap-figure"}
+    assert filled <= parts
+    assert parts - filled <= by_name | {f"{name}-scale" for name in ("wave", "lag", "beat", "rhythm", "shap")}
+
+
 @pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
 def test_text_and_traces_stand_out_enough(tokens: dict[str, str]) -> None:
     for ground in ("page", "panel"):
@@ -143,16 +162,6 @@ def test_text_and_traces_stand_out_enough(tokens: dict[str, str]) -> None:
 def test_contrast_is_that_of_wcag() -> None:
     assert theme.contrast("#000000", "#ffffff") == pytest.approx(21.0)
     assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-
-
-def test_the_recurrence_figure_has_seconds_on_both_axes_and_a_symmetric_scale() -> None:
-    plot = np.arange(16, dtype=np.float32).reshape(4, 4)
-    figure = figures.recurrence_figure(plot, 10.0, is_dark=True)
-    (heatmap,) = figure.data
-    np.testing.assert_array_equal(heatmap.x, [0, 2.5, 5, 7.5])
-    np.testing.assert_array_equal(heatmap.z, plot)
-    assert heatmap.zmin == -heatmap.zmax
-    assert figure.layout.height == figures.waiting_figure().layout.height
 
 
 def test_every_state_of_the_signal_has_its_words() -> None:
