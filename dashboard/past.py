@@ -94,7 +94,9 @@ class Past:
 
     def _opened(self) -> tuple[Engine, Archive]:
         with self._opening, told_by(make_url(self._address)):
-            if self._store is None:  # a page asks several things at once: two that make it lock each other out
+            if (
+                self._store is None
+            ):  # a page asks several things at once: two that make it lock each other out
                 engine = open_store(self._address, busy_wait_ms=OPENING_WAIT_MS)
                 self._store = engine, Archive(engine)
             return self._store

@@ -49,6 +49,7 @@ export default class PatientPage {
   update() {
     if (this.dialog?.update() === false) this.dialog = undefined;
     const patient = this.live.patients.get(this.device);
+    if (this.live.state !== null) this.#follow(patient?.index);
     if (patient === undefined) this.#fillUnknown();
     else this.#fill(patient, viewOf(patient, this.live));
     this.paper.update();
@@ -63,6 +64,15 @@ export default class PatientPage {
     this.paper.repaint();
     this.why.repaint();
     this.trends.repaint();
+  }
+
+  // Who comes after on this device is another: no picture of the former patient may stay.
+  #follow(index) {
+    if (this.index !== undefined && index !== this.index) {
+      this.paper.letGo();
+      this.why.close();
+    }
+    this.index = index;
   }
 
   #fill(patient, view) {

@@ -39,6 +39,11 @@ export class PatientPaper {
     for (const sweep of this.sweeps) sweep.remove();
   }
 
+  // End the freeze, if there is one.
+  letGo() {
+    if (this.frozen !== undefined) this.#thaw();
+  }
+
   // What stands over the trace (no data, lead off), and whether it is grey.
   tell(note, isGrey) {
     for (const each of this.holders) {

@@ -67,6 +67,7 @@ export class Why {
   }
 
   close() {
+    if (this.window === undefined) return;
     this.window = undefined;
     setHidden(this.root, true);
     document.getElementById("why-open")?.focus();

@@ -150,6 +150,10 @@ def test_a_paper_is_scaled_frozen_measured_and_let_go(ward: Ward, dashboard: Das
     page.keyboard.press("Escape")
     expect(frozen).to_be_hidden()
     expect(marks).to_have_count(0)
+    page.locator("#freeze").click()
+    expect(frozen).to_be_visible()
+    ward.publish(f"wl/v1/limits_in_force/{BED}", None, retain=True)  # discharged: who comes after is another
+    expect(frozen).to_be_hidden()
     ward.silent.add(BED)
     expect(page.locator("[data-field=rate]")).to_have_text("--")
 
