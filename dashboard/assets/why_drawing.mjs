@@ -98,7 +98,7 @@ export function drawSquare(canvas, plot, [fromS, toS], evidence) {
     const words = second === 0 ? "R" : `${second.toFixed(1)} s`;
     pen.textAlign = "center";
     pen.textBaseline = "top";
-    pen.fillText(words, Math.min(left + share * side, left + side - 12), side + 4);
+    pen.fillText(words, Math.min(left + share * side, left + side - 15), side + 4);
     pen.textAlign = "right";
     pen.textBaseline = "middle";
     pen.fillText(words, left - 6, Math.max(6, (1 - share) * side));
