@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
-import numpy as np
 from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 from fastapi import FastAPI
@@ -15,7 +14,6 @@ from starlette.types import ASGIApp
 from dashboard import ids, texts, theme
 from dashboard.attributes import attributes
 from dashboard.data_routes import add_data_routes
-from dashboard.figures import recurrence_figure, waiting_figure
 from dashboard.guard import Guard, own_names
 from dashboard.house_routes import add_house_routes
 from dashboard.hub import Hub
@@ -27,12 +25,11 @@ from dashboard.pages.patient import patient_layout
 from dashboard.pages.settings import settings_layout
 from dashboard.pages.wall import wall_layout
 from dashboard.past import Past
+from dashboard.patient_route import register_patient
 from dashboard.server import add_live_route
 from dashboard.texts.scripts import SCRIPT
-from dashboard.window_source import WindowSource
 from inference.alarms.alarm import AlarmKind
 from inference.alarms.rules import INSIDE_BPM
-from inference.recurrence import window_plot
 from inference.released import RELEASED_WEIGHTS
 from ingest.settings import Settings
 from ingest.topics import ID_PATTERN
@@ -80,7 +77,8 @@ def create_app(settings: Settings, hub: Hub, server: FastAPI, past: Past) -> Das
         index_string=_index(settings),
     )
     app.layout = shell_layout()
-    _register_callbacks(app, hub, WindowSource(past, hub))
+    _register_callbacks(app, hub)
+    register_patient(server, past, hub)
     register_event(app, past, hub, settings.keep_days)
     register_alarms(app, past, hub)
     register_model(app, settings.weights_dir or RELEASED_WEIGHTS)
@@ -196,18 +194,10 @@ def _notice() -> Component:
     return notice
 
 
-def _register_callbacks(app: Dash, hub: Hub, windows: WindowSource) -> None:
+def _register_callbacks(app: Dash, hub: Hub) -> None:
     @app.callback(Output(ids.PAGE, "children"), Input(ids.LOCATION, "pathname"))
     def show_page(path: str | None) -> Component:
         return page_layout(path or "/", hub.names())
-
-    @app.callback(
-        Output(ids.RECURRENCE, "figure"),
-        Output(ids.RECURRENCE_NOTE, "children"),
-        Input(ids.VERDICT_SEEN, "data"),
-    )
-    def show_recurrence(seen: dict[str, Any] | None) -> tuple[Any, str]:
-        return recurrence_of(windows, seen)
 
     _register_in_browser(app)
 
@@ -220,20 +210,6 @@ def _register_in_browser(app: Dash) -> None:
         Output(ids.PROVIDER, "forceColorScheme"),
         Input(ids.THEME, "value"),
     )
-
-
-def recurrence_of(windows: WindowSource, seen: dict[str, Any] | None) -> tuple[Any, str]:
-    """The recurrence plot of the window whose verdict is on screen, and a word about it."""
-    if not seen:
-        return waiting_figure(), texts.RECURRENCE_WAITING
-    stretch = windows.stretch(str(seen["device"]), int(seen["session"]), int(seen["first_sample"]))
-    if stretch is None or np.isnan(stretch.samples_mv).any():
-        return waiting_figure(), texts.RECURRENCE_INCOMPLETE
-    duration_s = len(stretch.samples_mv) / stretch.fs
-    figure = recurrence_figure(
-        window_plot(stretch.samples_mv), duration_s, is_dark=seen.get("theme") != "light"
-    )
-    return figure, "" if stretch.is_stored else texts.RECURRENCE_LIVE
 
 
 def _index(settings: Settings) -> str:

@@ -51,6 +51,7 @@ class StateFrame:
     devices: tuple[str, ...]  # all of them, in the order of the wall
     patients: tuple[PatientState, ...]  # those that changed since the last frame
     dropped: int  # segments this browser was too slow to take
+    explain: ServiceState | None = None  # the explain service, which need not be there
     type: str = "state"
 
 

@@ -97,18 +97,17 @@ class House:
 
     def services(self, now_us: int) -> tuple[ServiceState, ...]:
         """State of the services without which the page is not whole."""
-        states = []
-        for name in EXPECTED_SERVICES:
-            since_us = self._heard_us.get(name, self._started_us)
-            is_silent = now_us - since_us > MISSING_AFTER_S * 1e6
-            is_unseen = name not in self._heard_us
-            is_missing = is_silent or name in self._offline
-            trouble_us, trouble = self._trouble.get(name, (now_us, None))
-            has_lasted = now_us - trouble_us >= TROUBLE_AFTER_S * 1e6
-            states.append(
-                ServiceState(name, is_missing, is_unseen, since_us, trouble if has_lasted else None)
-            )
-        return tuple(states)
+        return tuple(self.service(name, now_us) for name in EXPECTED_SERVICES)
+
+    def service(self, name: str, now_us: int) -> ServiceState:
+        """State of one service, also of one that need not be there."""
+        since_us = self._heard_us.get(name, self._started_us)
+        is_silent = now_us - since_us > MISSING_AFTER_S * 1e6
+        is_unseen = name not in self._heard_us
+        is_missing = is_silent or name in self._offline
+        trouble_us, trouble = self._trouble.get(name, (now_us, None))
+        has_lasted = now_us - trouble_us >= TROUBLE_AFTER_S * 1e6
+        return ServiceState(name, is_missing, is_unseen, since_us, trouble if has_lasted else None)
 
     def channels(self) -> tuple[Channel, ...]:
         """Every notification channel, by name."""

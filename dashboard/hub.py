@@ -32,6 +32,7 @@ KEPT = (  # by the broker, or said once
     topics.NAMES_IN_FORCE,
     topics.RETENTION_IN_FORCE,
     *topics.BROKER_FACTS,
+    topics.EXPLAIN_PROGRESS,
 )
 
 Answer = TypeVar("Answer")
@@ -141,6 +142,7 @@ class Hub:
                 self._monitor.devices(),
                 self._monitor.patients(browser.revisions),
                 browser.dropped,
+                self._monitor.house.service("explain", now_us),
             )
 
     def look(self, question: Callable[[Monitor, int], Answer]) -> Answer:

@@ -27,9 +27,12 @@ PATIENT = "patient"
 ACKNOWLEDGE = "acknowledge"
 EDIT_LIMITS = "edit-limits"
 DISCHARGE = "discharge"
-VERDICT_SEEN = "verdict-seen"  # store: the verdict on screen, written by patient.mjs
-RECURRENCE = "recurrence-plot"
-RECURRENCE_NOTE = "recurrence-note"
+FREEZE = "freeze"
+SCREEN_SIZE = "screen-size"
+TRENDS = "trends"
+NOTES = "notes"
+WHY_OPEN = "why-open"
+WHY = "why"
 
 EVENT = "event"
 EVENT_WANTED = "event-wanted"  # store: the event on screen and how often it was asked for, by event.mjs

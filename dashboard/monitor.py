@@ -18,6 +18,7 @@ from dashboard.in_force import InForce
 from dashboard.patient_state import (
     REFUSED,
     About,
+    Explaining,
     Meta,
     Patient,
     PatientState,
@@ -30,6 +31,7 @@ from dashboard.patient_state import (
 from inference.alarms.alarm import Alarm, AlarmState
 from inference.alarms.limits import LimitsInForce
 from inference.alarms.messages import Refusal
+from inference.explain.request import ExplainProgress
 from inference.verdict import Verdict
 from ingest import topics
 from ingest.chunk import ChunkFlag, Lead
@@ -40,6 +42,7 @@ HISTORY_S = 62.0  # the patient page opens with the last minute
 MAX_DEVICES = 1024  # a stranger who invents devices must not fill the memory
 MAX_ALARMS = 64  # of one patient; there are some twenty kinds
 MAX_SAMPLES = 1 << 20  # of one patient: a minute at 10 kHz and more; a device that floods loses its oldest
+MAX_EXPLAINING = 12  # questions of one patient whose progress is kept
 MAX_INDEX = 1 << 16  # frames.py sends it in two bytes
 Revisions = dict[str, tuple[int, int]]  # by device: (index, revision) of the state that a page has
 _LEAD_NAMES = {Lead.UNKNOWN: None, Lead.CHEST: "chest"}
@@ -52,6 +55,7 @@ _verdict_decoder = msgspec.json.Decoder(Verdict)
 _alarm_decoder = msgspec.json.Decoder(Alarm)
 _limits_decoder = msgspec.json.Decoder(LimitsInForce)
 _refusal_decoder = msgspec.json.Decoder(Refusal)
+_progress_decoder = msgspec.json.Decoder(ExplainProgress)
 _status_decoder = msgspec.json.Decoder(Status)
 
 
@@ -176,6 +180,8 @@ class Monitor:
                 self._take_about(device, what, payload)
             case "verdict":
                 self._take_verdict(device, payload)
+            case "explain_progress":
+                self._take_progress(device, payload, received_us)
             case "limits_in_force":
                 self._take_limits(device, payload)
             case "alarm":
@@ -228,6 +234,19 @@ class Monitor:
         if patient is not None and not verdict.historic:
             patient.verdict = verdict
             patient.revision += 1
+
+    def _take_progress(self, device: str, payload: bytes, received_us: int) -> None:
+        """How far an explanation is; the newest of each question is kept."""
+        told = _progress_decoder.decode(payload)
+        patient = self._patients.get(device)
+        if patient is None:
+            return
+        key = (told.session, told.first_sample, told.superclass, told.rhythm, told.method)
+        patient.explaining.pop(key, None)
+        patient.explaining[key] = Explaining(told, received_us)
+        if len(patient.explaining) > MAX_EXPLAINING:
+            del patient.explaining[next(iter(patient.explaining))]
+        patient.revision += 1
 
     def _take_limits(self, device: str, payload: bytes) -> None:
         """The alarm service takes limits away when it has discharged the patient, and only then."""

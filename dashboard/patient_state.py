@@ -14,6 +14,7 @@ from inference.alarms.alarm import Alarm, AlarmPriority, AlarmState
 from inference.alarms.limits import LimitsInForce
 from inference.alarms.messages import Refusal
 from inference.alarms.person import printable
+from inference.explain.request import ExplainProgress
 from inference.verdict import Verdict
 from ingest.chunk import ChunkFlag
 from ingest.vitals import Vitals
@@ -38,6 +39,14 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Explaining:
+    """How far the explanation is that somebody asked for."""
+
+    progress: ExplainProgress
+    at_us: int  # when it was heard here
+
+
+@dataclass(frozen=True, slots=True)
 class PatientState:
     """What the page shows of one patient; None is unknown. Times are Unix microseconds of arrival here."""
 
@@ -57,6 +66,7 @@ class PatientState:
     refusals: dict[str, Refusal]  # by REFUSED: of the newest request that was not done
     annotations: int = 0  # changes said since this process began: the list is to be read again at another
     site_name: str | None = None  # as people call the site; None: as its id is
+    explaining: tuple[Explaining, ...] = ()  # the newest of each question, the longest unchanged first
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -142,6 +152,7 @@ class Patient:
     limits: LimitsInForce | None = None
     refusals: dict[str, Refusal] = field(default_factory=dict)
     annotations: int = 0
+    explaining: dict[object, Explaining] = field(default_factory=dict)  # by question
     data_at_us: int | None = None
     is_mapped: bool = False  # a mapper of ingest reads what its device sends
     segments: deque[Segment] = field(default_factory=deque)
@@ -176,6 +187,7 @@ def state_of(patient: Patient, given_name: str | None = None, site_name: str | N
         patient.limits,
         dict(patient.refusals),
         patient.annotations,
+        explaining=tuple(patient.explaining.values()),
         site_name=site_name,
     )
 

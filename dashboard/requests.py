@@ -9,6 +9,9 @@ import msgspec
 
 from dashboard.monitor import Monitor
 from inference.alarms.person import MAX_WHO
+from inference.explain.explanation import ExplanationMethod, answer_of
+from inference.explain.request import ExplainRequest
+from inference.verdict import Rhythm, Superclass
 from ingest import topics
 from ingest.topics import ID_PATTERN
 
@@ -169,3 +172,31 @@ class ChannelTest(Named, frozen=True):
     def topic(self) -> str:
         """Where the notifier listens."""
         return topics.channel_test_topic(self.name)
+
+
+class Explain(Named, frozen=True):
+    """Say why a window got that superclass or rhythm; wl/v1/explain carries nobody's name."""
+
+    device: str
+    session: int
+    first_sample: int
+    superclass: Superclass | None = None
+    rhythm: Rhythm | None = None
+    method: ExplanationMethod = ExplanationMethod.GRADIENT_SHAP
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless it asks of one answer."""
+        answer_of(self.superclass, self.rhythm)
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """Only of a patient that is known."""
+        return monitor.has_patient(self.device)
+
+    def topic(self) -> str:
+        """Where the explain service listens."""
+        return topics.explain_topic(self.device)
+
+    def payload(self) -> bytes:
+        """An ExplainRequest."""
+        asked = ExplainRequest(self.session, self.first_sample, self.superclass, self.method, self.rhythm)
+        return msgspec.json.encode(asked)

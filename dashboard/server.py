@@ -1,8 +1,8 @@
 """The `/live` WebSocket: samples of the patients a page looks at, slow state, and what its person asks for.
 
 A page sends JSON text: `{"subscribe": ["site/device", ...], "history_s": 10}` replaces what it looks at (the
-history of newly named patients comes at once); `acknowledge`, `pause`, `limits`, `discharge`,
-`annotate` and `channel_test` ask what requests.py describes, `name`, `site_limits` and `keeping` what
+history of newly named patients comes at once); `acknowledge`, `pause`, `limits`, `discharge`, `annotate`,
+`explain` and `channel_test` ask what requests.py describes, `name`, `site_limits` and `keeping` what
 setting_requests.py does. Anything else closes the connection.
 It receives the messages of frames.py: samples at most 20 times a second, state when it changed and at least
 each half second, so that silence for longer means that this server is gone.
@@ -40,12 +40,13 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: setting_requests.SetName | None = None
     site_limits: setting_requests.SetSiteLimits | None = None
     keeping: setting_requests.SetKeeping | None = None
+    explain: requests.Explain | None = None
 
     def asked(self) -> list[requests.Request]:
         """What it asks of other services."""
         found = (
             self.acknowledge, self.pause, self.limits, self.discharge, self.channel_test, self.annotate,
-            self.name, self.site_limits, self.keeping,
+            self.name, self.site_limits, self.keeping, self.explain,
         )  # fmt: skip
         return [each for each in found if each is not None]
 

@@ -1,4 +1,4 @@
-"""The look's tokens, once: as CSS variables, as the Mantine theme and as a Plotly template.
+"""The look's tokens, once: as CSS variables and as the Mantine theme.
 
 Contrast of text and trace against its ground is tested (WCAG AA: 4.5:1 for text, 3:1 for the trace).
 """
@@ -27,6 +27,13 @@ DARK = {
     "grid-minor": "#19242e",
     "grid-major": "#263542",
     "stale": "#5d6b78",
+    # For and against in explanations: colour-blind safe, and none of the alarms' colours.
+    "for": "#6f9ee8",
+    "against": "#d08a45",
+    # A recurrence plot: lower, the same, higher.
+    "plot-low": "#05080b",
+    "plot-same": "#3a4652",
+    "plot-high": "#d5dde5",
 }
 LIGHT = {
     "page": "#f6f7f9",
@@ -43,6 +50,11 @@ LIGHT = {
     "grid-minor": "#f6cfc9",
     "grid-major": "#e9a39a",
     "stale": "#8b949c",
+    "for": "#2f5fa8",
+    "against": "#9a5a1c",
+    "plot-low": "#39434d",
+    "plot-same": "#c2c9d0",
+    "plot-high": "#ffffff",
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
@@ -62,16 +74,6 @@ def css_variables() -> str:
 def mantine_theme() -> dict[str, Any]:
     """Mantine's theme: our font and radius; its colours are taken from the variables in base.css."""
     return {"fontFamily": FONT, "defaultRadius": "8px", "primaryColor": "gray"}
-
-
-def figure_layout() -> dict[str, Any]:
-    """What every still figure has in common: transparent, so that the panel's own ground shows."""
-    return {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": FONT, "size": 12, "color": "#8b9bab"},
-        "margin": {"l": 40, "r": 8, "t": 8, "b": 36},
-    }
 
 
 def contrast(foreground: str, background: str) -> float:

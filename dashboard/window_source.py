@@ -1,4 +1,7 @@
-"""The samples of a window that has a verdict: from the store, else from what the hub still holds."""
+"""A window that has a verdict: its samples, from the store or from what the hub still holds, and why.
+
+A store that cannot be read is told in words, and costs the live page nothing.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -10,6 +13,8 @@ from dashboard.hub import Hub
 from dashboard.monitor import HISTORY_S
 from dashboard.past import Past
 from dashboard.patient_state import Segment
+from inference.explain.explanation import Explanation
+from inference.explain.records import explanations_of
 from ingest.store.errors import StoreError
 from ingest.window import WINDOW_S
 
@@ -33,15 +38,26 @@ class WindowSource:
         self._hub = hub
 
     def stretch(self, device: str, session: int, first_sample: int) -> Stretch | None:
-        """The window that begins at `first_sample`; None when nothing of it is left."""
+        """The window that begins at `first_sample`; None when nothing of it is left.
+
+        Raises StoreError when the store cannot be read and the hub does not hold it either.
+        """
         try:
             window = self._past.window(device, session, first_sample)
         except StoreError as error:  # ingest may run elsewhere, or not at all
             logger.warning("no window from the store: %s", error)
-            window = None
+            held = joined(self._hub.history(device, HISTORY_S), session, first_sample)
+            if held is None:
+                raise
+            return held
         if window is not None:
             return Stretch(window.samples_mv, window.fs, is_stored=True)
         return joined(self._hub.history(device, HISTORY_S), session, first_sample)
+
+    def explanations(self, device: str, session: int, first_sample: int) -> tuple[Explanation, ...]:
+        """All that is stored of why the model answered so; raises StoreError when it cannot be read."""
+        place = (device, session, first_sample)
+        return tuple(self._past.ask(lambda engine: explanations_of(engine, place)))
 
 
 def joined(segments: list[Segment], session: int, first_sample: int) -> Stretch | None:

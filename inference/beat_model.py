@@ -14,17 +14,20 @@ import torch
 from scipy.signal import firwin
 from torch import Tensor, nn
 
+from inference.beat_plot import (
+    AFTER,
+    BEFORE,
+    PEAK_SHARE,
+    QRS_BAND_HZ,
+    QRS_TAPS,
+    REFRACTORY,
+    SMOOTH,
+    USUAL_SPAN,
+)
 from inference.model import DROPOUT, PlotNet, RecurrenceNet
 from inference.preprocess import MODEL_FS
 from inference.recurrence import CLIP_MV, SOFT_SCALES_MV
 
-QRS_BAND_HZ = (6.0, 20.0)
-QRS_TAPS = 41
-SMOOTH = 11  # samples, 0.11 s: a QRS becomes one hill
-REFRACTORY = 51  # samples, the hill must be highest within +-0.25 s
-PEAK_SHARE = 0.4  # of the mean highest hill in 2 s
-USUAL_SPAN = 200  # samples
-BEFORE, AFTER = 24, 40  # samples about the peak: -0.24 to +0.40 s
 WIDTHS = (32, 64, 96, 128)  # channels of the four stages; each halves both sides
 
 

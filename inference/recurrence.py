@@ -65,23 +65,3 @@ def lag_plot(ecg_mv: NDArray[np.floating]) -> NDArray[np.float32]:
     difference = lag_differences(ecg_mv)
     signed = np.clip(difference, -CLIP_MV, CLIP_MV)
     return np.concatenate([signed, *(soft_recurrence(difference, scale) for scale in SOFT_SCALES_MV)])
-
-
-def window_plot(ecg_mv: NDArray[np.floating], points: int = PICTURE_POINTS) -> NDArray[np.float32]:
-    """The full signed recurrence plot of a window, for people to look at.
-
-    The window is cut into `points` equal stretches and each is shown by its sample farthest from the window's
-    median, so that an R wave keeps its whole height (a mean over 40 ms would halve it).
-
-    Args:
-        ecg_mv: (n_samples,), mV; no NaN.
-        points: rows and columns of the picture; a shorter window is drawn sample by sample.
-
-    Returns:
-        (n, n) float32, mV, n = min(points, n_samples): row i, column j is x_i - x_j. It is antisymmetric.
-    """
-    ecg = np.asarray(ecg_mv, dtype=np.float32)
-    centre = np.float32(np.median(ecg))
-    stretches = np.array_split(ecg, min(points, len(ecg)))
-    kept = np.array([part[np.argmax(np.abs(part - centre))] for part in stretches], dtype=np.float32)
-    return np.asarray(kept[:, None] - kept[None, :], dtype=np.float32)

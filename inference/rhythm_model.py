@@ -19,16 +19,19 @@ import torch
 from torch import Tensor, nn
 
 from inference.recurrence import CLIP_MV
+from inference.rhythm_plot import (
+    ENERGY_LEAD,
+    ENERGY_SPAN,
+    LAGS,
+    RHYTHM_LAGS,
+    RHYTHM_STRIDE,
+    SILENCE_MV,
+    SLOPE_LAGS,
+)
 from inference.verdict import Rhythm
 
-LAGS = (1, 2, 3, 5, 9, 16, 28, 50, 90, 160)  # samples at 100 Hz
 SOFT_SCALE_MV = 0.1
-SLOPE_LAGS = (2, 3)  # samples at 100 Hz: slopes of a QRS, slower than mains and muscle
-RHYTHM_STRIDE = 4  # 25 Hz
-ENERGY_SPAN, ENERGY_LEAD = 12, 4  # samples: a point of energy averages 120 ms, from 40 ms before it
-RHYTHM_LAGS = tuple(range(2, 61))  # samples at 25 Hz: 80 ms to 2.4 s, 25 to 750 beats a minute
 PICTURE_ROWS = 15  # 59 lags, halved twice
-SILENCE_MV = 1e-3  # keeps an empty window from dividing by nothing
 
 STEM_WIDTH = 40
 RHYTHM_WIDTHS = (8, 16, 48)  # two steps over the picture, then all its lags together

@@ -1,17 +1,15 @@
-// The patient page: fills what dashboard/pages/patient.py laid out.
+// The patient page: fills what dashboard/pages/patient.py laid out; its parts have scripts of their own.
 
 import { DischargeDialog } from "./discharge_dialog.mjs";
 import { fillIntervals } from "./intervals.mjs";
 import { LimitsDialog } from "./limits_dialog.mjs";
-import { alarmRemark, alarmText, reasonOf, rhythmOf, shapeOf, viewOf } from "./patient_view.mjs";
-import { Sweep } from "./sweep.mjs";
-import {
-  element, navigate, probability, say, setData, setHidden, setText, setTitle, texts, timeOfDay,
-} from "./words.mjs";
-
-const HISTORY_S = 60;
-const LIVE = { mmPerS: 25, mmPerMv: 10, pulse: 5, paper: true, lineWidth: 1.8 };
-const MINUTE = { spanS: 60, mmPerMv: 5, pulse: 0, lineWidth: 1, stepPx: 2 };
+import { Notes } from "./notes.mjs";
+import { HISTORY_S, PatientPaper } from "./patient_paper.mjs";
+import { PatientTrends } from "./patient_trends.mjs";
+import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
+import { VerdictCard } from "./verdict_card.mjs";
+import { Why } from "./why.mjs";
+import { element, navigate, say, setData, setHidden, setText, setTitle, texts, timeOfDay } from "./words.mjs";
 
 export default class PatientPage {
   constructor(root, live) {
@@ -21,12 +19,11 @@ export default class PatientPage {
     this.field = Object.fromEntries(
       [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
     );
-    this.sweeps = [];
-    this.traces = [["live", LIVE], ["minute", MINUTE]].map(([name, options]) => {
-      const holder = root.querySelector(`[data-sweep=${name}]`);
-      const note = holder.appendChild(element("div", "trace-note"));
-      return { holder, options, note };
-    });
+    this.paper = new PatientPaper(root, live, this.device, this.field);
+    this.verdictCard = new VerdictCard(root, this.field);
+    this.why = new Why(root.querySelector("#why"), live, this.device);
+    this.trends = new PatientTrends(root.querySelector("#trends"), live, this.device);
+    this.notes = new Notes(root.querySelector("#notes"), live, this.device);
     root.querySelector("#edit-limits").addEventListener("click", () => {
       if (live.patients.has(this.device)) this.dialog = new LimitsDialog(live, this.device);
     });
@@ -34,24 +31,52 @@ export default class PatientPage {
       this.dialog = new DischargeDialog(live, this.device, () => navigate("/"));
     });
     root.querySelector("#acknowledge").addEventListener("click", () => this.#acknowledge());
+    this.whyButton = root.querySelector("#why-open");
+    this.whyButton.addEventListener("click", () => {
+      const verdict = live.patients.get(this.device)?.verdict;
+      if (verdict) this.why.open(verdict);
+    });
     live.want([this.device], HISTORY_S);
   }
 
   remove() {
     this.dialog?.node.remove();
-    for (const sweep of this.sweeps) sweep.remove();
+    this.paper.remove();
+    for (const part of [this.why, this.trends, this.notes]) part.remove();
     this.live.want([], HISTORY_S);
   }
 
   update() {
     if (this.dialog?.update() === false) this.dialog = undefined;
     const patient = this.live.patients.get(this.device);
-    if (patient === undefined) {
-      this.#fillUnknown();
-      return;
+    if (this.live.state !== null) this.#follow(patient?.index);
+    if (patient === undefined) this.#fillUnknown();
+    else this.#fill(patient, viewOf(patient, this.live));
+    this.paper.update();
+    for (const part of [this.why, this.trends, this.notes]) part.update();
+  }
+
+  draw(now) {
+    this.paper.draw(now);
+  }
+
+  repaint() {
+    this.paper.repaint();
+    this.why.repaint();
+    this.trends.repaint();
+  }
+
+  // Who comes after on this device is another: no picture of the former patient may stay.
+  #follow(index) {
+    if (this.index !== undefined && index !== this.index) {
+      this.paper.letGo();
+      this.why.close();
     }
-    const view = viewOf(patient, this.live);
-    const { field } = this;
+    this.index = index;
+  }
+
+  #fill(patient, view) {
+    const { field, live } = this;
     setText(field.limits, view.limits);
     setText(field.extreme, say(texts.limits_extreme, { limits: view.extreme }));
     setText(field["limits-source"], view.hasOwnLimits ? texts.limits_own : "");
@@ -68,14 +93,10 @@ export default class PatientPage {
     setText(field.doubt, view.doubt);
     setData(this.root, "rate", view.isRateKnown ? "known" : "unknown");
     setData(this.root, "stale", String(view.isStale));
-    for (const { note } of this.traces) {
-      setText(note, view.note);
-      setHidden(note, view.note === "");
-    }
-    this.isGrey = view.isGrey;
-    for (const sweep of this.sweeps) sweep.setGrey(view.isGrey);
+    this.paper.tell(view.note, view.isGrey);
     this.#fillAlarms(view.alarms);
-    this.#fillVerdict(patient.verdict, view.verdict.isOld);
+    this.verdictCard.fill(patient.verdict, view.verdict.isOld, live.nowUs());
+    this.whyButton.disabled = patient.verdict === null;
     const remedy = texts.remedy[patient.verdict?.indeterminate] ?? "";
     setText(field.remedy, view.isVerdictDoubtful ? view.doubt : remedy);
   }
@@ -90,37 +111,10 @@ export default class PatientPage {
     fillIntervals(field, null);
     setData(this.root, "rate", "unknown");
     setData(this.root, "stale", "true");
-    for (const trace of this.traces) {
-      setText(trace.note, note);
-      setHidden(trace.note, note === "");
-    }
-    this.isGrey = true;
-    for (const sweep of this.sweeps) sweep.setGrey(true);
+    this.paper.tell(note, true);
     this.#fillAlarms([]);
-    this.#fillVerdict(null, true);
-  }
-
-  draw(now) {
-    const stream = this.live.stream(this.device);
-    if (this.sweeps[0]?.stream !== stream) {
-      for (const sweep of this.sweeps) sweep.remove();
-      this.sweeps = this.traces.map(({ holder, options }) => new Sweep(holder, stream, options));
-      for (const sweep of this.sweeps) sweep.setGrey(this.isGrey ?? false);
-    }
-    stream.advance(now);
-    for (const sweep of this.sweeps) sweep.draw();
-  }
-
-  repaint() {
-    for (const sweep of this.sweeps) sweep.fit();
-    if (this.verdict) this.#askForPlot();
-  }
-
-  // The server draws the recurrence plot of the window whose verdict is on screen, in the page's theme.
-  #askForPlot() {
-    const { device, session, first_sample } = this.verdict;
-    const { theme } = document.documentElement.dataset;
-    window.dash_clientside.set_props("verdict-seen", { data: { device, session, first_sample, theme } });
+    this.verdictCard.fill(null, true, live.nowUs());
+    this.whyButton.disabled = true;
   }
 
   #acknowledge() {
@@ -151,44 +145,6 @@ export default class PatientPage {
       ...(items.length ? items : [element("li", "alarm-none dim", {}, [texts.no_alarms])]),
     );
   }
-
-  #fillVerdict(verdict, isOld) {
-    setData(this.root, "verdict", verdict === null || isOld ? "old" : "new");
-    const key = verdict === null ? "" : `${verdict.session}/${verdict.first_sample}/${verdict.decided_us}`;
-    if (key === this.verdictKey) return;
-    this.verdictKey = key;
-    if (verdict === null) return;
-    const { field, root } = this;
-    setHidden(field.indeterminate, verdict.indeterminate === null);
-    setText(field.reason, verdict.indeterminate === null ? "" : reasonOf(verdict));
-    this.#fillRhythm(rhythmOf(verdict));
-    const lead = say(verdict.lead_inferred ? texts.lead_inferred : texts.lead, { lead: verdict.lead });
-    setText(field["verdict-of"], say(verdict.lead === null ? texts.verdict_of : texts.verdict_of_lead, {
-      time: timeOfDay(verdict.wall_time_us), lead, model: verdict.model,
-    }));
-    for (const row of root.querySelectorAll(".finding")) {
-      fillFinding(row, verdict.findings.find((finding) => finding.superclass === row.dataset.superclass));
-    }
-    this.verdict = verdict;
-    this.#askForPlot();
-  }
-
-  #fillRhythm(rhythm) {
-    const { field } = this;
-    setData(field.rhythm, "found", String(rhythm?.isFound ?? false));
-    setText(field["rhythm-name"], rhythm?.name ?? "");
-    setText(field["rhythm-value"], rhythm?.value ?? texts.unknown);
-    setText(field["rhythm-word"], rhythm?.word ?? "");
-  }
-}
-
-function fillFinding(row, finding) {
-  setText(row.querySelector(".finding-value"), finding ? probability(finding.probability) : texts.unknown);
-  setText(row.querySelector(".finding-word"), finding?.presence ?? "");
-  setData(row, "presence", finding?.presence ?? "");
-  row.querySelector(".bar-fill").style.width = `${100 * (finding?.probability ?? 0)}%`;
-  const mark = row.querySelector(".bar-threshold");
-  mark.style.left = `${100 * (finding?.threshold ?? 0)}%`;
 }
 
 function stripLink({ device, kind, since_us: since, text }) {

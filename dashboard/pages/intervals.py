@@ -5,6 +5,7 @@ from dash.development.base_component import Component
 
 from dashboard import texts
 from dashboard.attributes import attributes
+from dashboard.texts import patient as words
 
 
 def intervals_layout() -> Component:
@@ -27,8 +28,8 @@ def intervals_layout() -> Component:
                 ],
                 title=explanation,
             )
-            for name, (label, explanation) in texts.INTERVALS.items()
+            for name, (label, explanation) in words.INTERVALS.items()
         ],
         className="intervals",
-        **attributes(aria_label=texts.INTERVALS_TITLE),
+        **attributes(aria_label=words.INTERVALS_TITLE),
     )

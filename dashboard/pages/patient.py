@@ -1,4 +1,4 @@
-"""One patient: trace on paper, rate, alarms, verdict and recurrence plot; filled by assets/patient.mjs."""
+"""One patient: trace on paper, rate, alarms, verdict and why; filled by assets/patient.mjs and its parts."""
 
 from typing import Any
 
@@ -8,8 +8,10 @@ from dash.development.base_component import Component
 
 from dashboard import ids, texts
 from dashboard.attributes import attributes
-from dashboard.figures import waiting_figure
 from dashboard.pages.intervals import intervals_layout
+from dashboard.pages.patient_past import choice, notes_layout, trends_layout
+from dashboard.pages.why import why_layout
+from dashboard.texts import patient as words
 from inference.verdict import SUPERCLASS_NAMES, Superclass
 
 
@@ -18,8 +20,14 @@ def patient_layout(device: str) -> Component:
     return html.Div(
         [
             _head(device),
-            html.Div([_rate(), _alarms(), _traces(), _verdict(), _recurrence()], className="patient"),
-            dcc.Store(id=ids.VERDICT_SEEN),
+            html.Div(
+                [
+                    html.Div([_rate(), _alarms(), _verdict(), notes_layout()], className="patient-side"),
+                    html.Div([_traces(), trends_layout()], className="patient-main"),
+                    why_layout(),
+                ],
+                className="patient",
+            ),
         ],
         id=ids.PATIENT,
         **attributes(data_page="patient", data_device=device),
@@ -46,6 +54,7 @@ def _head(device: str) -> Component:
             html.Span(className="push dim", **_field("lead")),
             html.Span(className="dim num", **_field("complete")),
             html.Span(className="dim num", **_field("battery")),
+            dcc.Link(words.REVIEW, href=f"/review/{device}", className="plain-button"),
             html.Button(texts.DISCHARGE, id=ids.DISCHARGE, type="button", className="plain-button"),
         ],
         className="patient-head",
@@ -101,24 +110,96 @@ def _alarms() -> Component:
 def _traces() -> Component:
     return html.Section(
         [
-            html.Div([html.H2(texts.LIVE_TITLE), html.Span(texts.SCALE, className="dim")], className="title"),
-            html.Div(className="trace paper", **attributes(data_sweep="live")),
+            html.Div([html.H2(texts.LIVE_TITLE), _paper_buttons()], className="title"),
+            html.Div(
+                [
+                    html.Div(className="trace paper", **attributes(data_sweep="live")),
+                    html.Div(className="paper-scale num", **_field("scale")),
+                    html.Div(className="paper-frozen num", hidden=True, **_field("frozen")),
+                ],
+                className="paper-box",
+                tabIndex="0",
+                role="group",
+                **attributes(aria_label=words.PAPER_LABEL),
+                **_field("paper"),
+            ),
+            _calipers(),
             html.Div(
                 [html.H2(texts.MINUTE_TITLE), html.Span(texts.MINUTE_SCALE, className="dim")],
                 className="title",
             ),
             html.Div(className="trace minute", **attributes(data_sweep="minute")),
-            html.P(texts.FILTER_WARNING, className="dim small"),
+            html.P([texts.FILTER_WARNING, " ", words.KEYS, "."], className="dim small"),
         ],
         className="card area-traces",
         **attributes(aria_label=texts.LIVE_TITLE),
     )
 
 
+def _paper_buttons() -> Component:
+    return html.Div(
+        [
+            choice("gain", *words.GAINS),
+            choice("speed", *words.SPEEDS),
+            html.Button(
+                words.SCREEN_SIZE,
+                id=ids.SCREEN_SIZE,
+                type="button",
+                className="plain-button",
+                title=words.SCREEN_SIZE_TITLE,
+            ),
+            html.Button(words.FREEZE, id=ids.FREEZE, type="button", className="plain-button freeze"),
+        ],
+        className="paper-buttons",
+    )
+
+
+def _calipers() -> Component:
+    """Under the frozen paper: what lies between the marks, and how far back the paper was scrolled."""
+    return html.Div(
+        [
+            html.Span(words.BETWEEN_MARKS, className="dim"),
+            html.Output(
+                [
+                    html.Span(texts.UNKNOWN, className="num caliper-ms", **_field("caliper-ms")),
+                    html.Span(
+                        [html.Span(texts.UNKNOWN, className="num", **_field("caliper-bpm")), " ", texts.BPM]
+                    ),
+                    html.Span(texts.UNKNOWN, className="num", **_field("caliper-mv")),
+                ],
+                className="caliper-values",
+                title="",
+                **_field("caliper-values"),
+            ),
+            html.Button(
+                words.ON_TRACE, type="button", className="plain-button", **_field("caliper-on-trace")
+            ),
+            html.Button(words.MARCH_OUT, type="button", className="plain-button", **_field("caliper-march")),
+            html.Button(words.MARKS_HERE, type="button", className="plain-button", **_field("caliper-here")),
+            html.Div(className="caliper-scroll", **_field("caliper-scroll")),
+            html.P(words.MEASURE_WARNING, className="dim small"),
+        ],
+        className="calipers",
+        role="group",
+        hidden=True,
+        **attributes(aria_label=words.CALIPERS_LABEL),
+        **_field("calipers"),
+    )
+
+
 def _verdict() -> Component:
     return html.Section(
         [
-            html.H2(texts.VERDICT_TITLE),
+            html.Div(
+                [
+                    html.H2(texts.VERDICT_TITLE),
+                    html.Span(className="num verdict-age", **_field("verdict-age")),
+                    html.Button(
+                        words.WHY, id=ids.WHY_OPEN, type="button", className="plain-button", disabled=True
+                    ),
+                ],
+                className="title",
+            ),
             _rhythm(),
             html.Div(
                 [
@@ -171,33 +252,6 @@ def _finding(superclass: Superclass) -> Component:
         ],
         className="finding",
         **attributes(data_superclass=superclass),
-    )
-
-
-def _recurrence() -> Component:
-    return html.Section(
-        [
-            html.H2(texts.RECURRENCE_TITLE),
-            html.Div(
-                [
-                    dcc.Graph(
-                        id=ids.RECURRENCE,
-                        figure=waiting_figure(),
-                        config={"displayModeBar": False, "responsive": True},
-                        className="recurrence",
-                    ),
-                    html.Div(
-                        [
-                            html.P(texts.RECURRENCE_HELP, className="dim"),
-                            html.P(texts.RECURRENCE_WAITING, id=ids.RECURRENCE_NOTE, className="dim small"),
-                        ]
-                    ),
-                ],
-                className="recurrence-row",
-            ),
-        ],
-        className="card area-recurrence",
-        **attributes(aria_label=texts.RECURRENCE_TITLE),
     )
 
 

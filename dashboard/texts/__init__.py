@@ -60,13 +60,6 @@ BACK = "All patients"
 NOT_FOUND = "There is no such page."
 HEART_RATE = "Heart rate"
 BPM = "bpm"
-INTERVALS_TITLE = "Heart rate variability and rhythm"
-INTERVALS = {
-    "rmssd": ("RMSSD", "Differences from beat to beat, of the normal beats of the last 5 minutes"),
-    "sdnn": ("SDNN", "Spread of the intervals between normal beats of the last 5 minutes"),
-    "ectopic": ("Early beats", "Beats of the last minute that came too early"),
-    "regularity": ("Intervals", "Irregular as in atrial fibrillation, and for how long"),
-}
 ALARMS_TITLE = "Alarms"
 ACKNOWLEDGE = "Acknowledge"
 LIMITS_EDIT = "Limits"
@@ -77,16 +70,6 @@ MINUTE_SCALE = "5 mm/mV"
 RHYTHM_LABEL = "Rhythm"
 VERDICT_TITLE = "What the model finds"
 VERDICT_HELP = "The line is the threshold. Between a clear yes and a clear no, a finding is uncertain."
-RECURRENCE_TITLE = "Recurrence plot of this window"
-RECURRENCE_HELP = (
-    "Each point compares two moments of the same 10 s: its colour is how far, and which way, the voltage "
-    "differs. Equal distances between the lines are equal distances between the beats."
-)
-RECURRENCE_WAITING = "Waiting for the next window."
-RECURRENCE_INCOMPLETE = "No plot: samples of this window are missing."
-RECURRENCE_LIVE = "Drawn from the newest 10 s; the window itself is not stored yet."
-RECURRENCE_AXIS = "seconds"
-RECURRENCE_HOVER = "%{x:.2f} s and %{y:.2f} s differ by %{z:.2f} mV<extra></extra>"
 
 KINDS = {
     AlarmKind.ASYSTOLE: "Asystole",

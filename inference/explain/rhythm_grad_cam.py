@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from inference.explain.attribution import Attribution, smoothed
 from inference.explain.grad_cam import coarse_map, onto_time
-from inference.rhythm_model import ENERGY_LEAD, ENERGY_SPAN, LAGS, RHYTHM_LAGS, RHYTHM_STRIDE, RhythmNet
+from inference.rhythm_model import RhythmNet
+from inference.rhythm_plot import ENERGY_LEAD, ENERGY_SPAN, LAGS, RHYTHM_LAGS, RHYTHM_STRIDE
 from inference.verdict import Rhythm
 
 

@@ -80,4 +80,5 @@ def test_state_is_json_with_unknown_as_null() -> None:
         "devices": ["a/b"],
         "patients": [],
         "dropped": 2,
+        "explain": None,
     }

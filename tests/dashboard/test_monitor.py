@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dashboard import monitor as monitor_module
-from dashboard.monitor import HISTORY_S, Monitor, Revisions
+from dashboard.monitor import HISTORY_S, MAX_EXPLAINING, Monitor, Revisions
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
 from ingest.wire import encode_binary
 
@@ -470,3 +470,36 @@ def test_what_a_device_says_of_itself_makes_nobody_a_patient_and_is_known_when_o
     monitor.push(f"wl/v1/limits_in_force/{BED}", json.dumps(LIMITS).encode(), S, retained=True)
     (patient,) = monitor.patients()
     assert (patient.name, patient.battery) == ("Bed 2", 81)
+
+
+def test_how_far_an_explanation_is_stands_with_its_patient_the_newest_of_each_question() -> None:
+    def progress(first_sample: int, state: str, share: float = 0.0) -> bytes:
+        place = {"session": 7, "first_sample": first_sample, "superclass": "MI", "method": "gradient_shap"}
+        return json.dumps({**place, "state": state, "share": share}).encode()
+
+    monitor, topic = filled(), f"wl/v1/explain_progress/{BED}"
+    known: Revisions = {}
+    monitor.patients(known)
+    for told in (progress(0, "queued"), progress(500, "queued"), progress(0, "running", 0.25)):
+        monitor.push(topic, told, 2 * S)
+    (patient,) = monitor.patients(known)
+    assert [(each.progress.first_sample, each.progress.share) for each in patient.explaining] == [
+        (500, 0.0),
+        (0, 0.25),
+    ]
+    assert patient.explaining[1].at_us == 2 * S
+    for number in range(100):
+        monitor.push(topic, progress(number, "queued"), S)
+    assert len(monitor.patients()[0].explaining) == MAX_EXPLAINING
+    monitor.push("wl/v1/explain_progress/ward/nobody", progress(0, "queued"), S)
+    assert monitor.devices() == (BED,)
+    monitor.push(topic, b'{"session": 7}', S)
+    assert monitor.refused == 1
+
+
+def test_the_state_of_the_explain_service_is_told_though_it_need_not_be_there() -> None:
+    monitor = Monitor(0)
+    assert "explain" not in [each.name for each in monitor.house.services(10 * S)]
+    assert monitor.house.service("explain", 10 * S).is_missing
+    monitor.push("wl/v1/service/explain", json.dumps({"online": True, "at_us": 10 * S}).encode(), 10 * S)
+    assert not monitor.house.service("explain", 11 * S).is_missing

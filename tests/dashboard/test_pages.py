@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dashboard import app as app_module
-from dashboard import figures, ids, texts, theme
+from dashboard import ids, texts, theme
 from dashboard.app import page_layout, shell_layout
 from dashboard.pages.patient import patient_layout
 from dashboard.texts.scripts import SCRIPT
@@ -28,6 +27,11 @@ PATHS = (
     "/model",
     "/settings",
 )
+
+
+# Scripts that fill fields of a page beside its own.
+PATIENT_PARTS = ("patient.mjs", "patient_paper.mjs", "frozen_paper.mjs", "verdict_card.mjs")
+PATIENT_SCRIPTS = ("why.mjs", "notes.mjs", "patient_trends.mjs", "screen_dialog.mjs", *PATIENT_PARTS)
 
 
 def tree(component: Any) -> list[dict[str, Any]]:
@@ -88,7 +92,7 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
 @pytest.mark.parametrize(
     ("scripts", "path"),
     [
-        (("patient.mjs",), "/patient/a/b"),
+        (PATIENT_PARTS, "/patient/a/b"),
         (("event.mjs",), "/event/a/b/asystole/1790000000000000"),
         (("alarms.mjs",), "/alarms"),
         (("devices.mjs",), "/devices"),
@@ -136,9 +140,25 @@ def test_every_text_a_script_uses_exists() -> None:
             used |= words
         else:
             assert words <= set(SCRIPT[page]), page
-        used |= set(re.findall(r"\ball\.(\w+)", text))
+            used |= set(re.findall(r"\ball\.(\w+)", text))
     assert len(used) > 30
     assert used <= set(SCRIPT)
+
+
+def test_every_word_of_the_patient_page_exists_and_is_said() -> None:
+    used = {name for script in PATIENT_SCRIPTS for name in re.findall(r"words\.(\w+)", SCRIPTS[script])}
+    used |= set(re.findall(r"texts\.patient\.(\w+)", SCRIPTS["stored.mjs"]))
+    assert used - {"mjs"} == set(SCRIPT["patient"]) - {"unknown"}
+
+
+def test_every_part_of_why_that_its_script_fills_is_laid_out() -> None:
+    parts = {p["data-why"] for p in tree(patient_layout("a/b")) if "data-why" in p}
+    filled = set(re.findall(r"part\.(\w+)", SCRIPTS["why.mjs"])) | set(
+        re.findall(r'part\["([\w-]+)"\]', SCRIPTS["why.mjs"])
+    )
+    by_name = {"grad_cam", "gradient_shap", "wave", "wave-figure", "lag-figure", "shap", "shap-figure"}
+    assert filled <= parts
+    assert parts - filled <= by_name | {f"{name}-scale" for name in ("wave", "lag", "beat", "rhythm", "shap")}
 
 
 @pytest.mark.parametrize("tokens", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
@@ -155,16 +175,6 @@ def test_text_and_traces_stand_out_enough(tokens: dict[str, str]) -> None:
 def test_contrast_is_that_of_wcag() -> None:
     assert theme.contrast("#000000", "#ffffff") == pytest.approx(21.0)
     assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-
-
-def test_the_recurrence_figure_has_seconds_on_both_axes_and_a_symmetric_scale() -> None:
-    plot = np.arange(16, dtype=np.float32).reshape(4, 4)
-    figure = figures.recurrence_figure(plot, 10.0, is_dark=True)
-    (heatmap,) = figure.data
-    np.testing.assert_array_equal(heatmap.x, [0, 2.5, 5, 7.5])
-    np.testing.assert_array_equal(heatmap.z, plot)
-    assert heatmap.zmin == -heatmap.zmax
-    assert figure.layout.height == figures.waiting_figure().layout.height
 
 
 def test_every_state_of_the_signal_has_its_words() -> None:

@@ -112,6 +112,17 @@ def test_an_alarm_that_is_not_there_is_not_acknowledged() -> None:
         ),
         ({"discharge": {"who": "A", "device": BED}}, f"wl/v1/discharge/{BED}", {"who": "A"}),
         (
+            {"explain": {"who": "A", "device": BED, "session": 7, "first_sample": 5000, "superclass": "MI"}},
+            f"wl/v1/explain/{BED}",
+            {
+                "session": 7,
+                "first_sample": 5000,
+                "superclass": "MI",
+                "rhythm": None,
+                "method": "gradient_shap",
+            },
+        ),
+        (
             {"discharge": {"who": "A", "device": "wristlead/explain"}},
             "wl/v1/discharge/wristlead/explain",
             {"who": "A"},
@@ -133,6 +144,7 @@ def test_what_a_person_asks_is_published_as_its_page_says(
     [
         {"limits": {"who": "A", "device": "no/body", "reset": True}},
         {"discharge": {"who": "A", "device": "no/body"}},
+        {"explain": {"who": "A", "device": "no/body", "session": 7, "first_sample": 0, "superclass": "MI"}},
         {"discharge": {"who": "A", "device": "wristlead/notify"}},
         {"channel_test": {"who": "A", "name": "unknown"}},
         {"annotate": {"who": "A", "device": "no/body/#", "id": "n1", "remove": True}},
@@ -155,6 +167,7 @@ def test_what_concerns_nobody_is_not_published(request_: dict[str, Any]) -> None
         asking(publish="wl/v1/alarm/ward/bed/asystole"),
         asking(acknowledge={"device": BED}),
         asking(pause={"who": "A", "on": "perhaps"}),
+        asking(explain={"who": "A", "device": BED, "session": 7, "first_sample": 0}),  # of what?
         asking(limits={"who": "A", "device": BED, "rate_low_bpm": "low"}),
         asking(limits={"who": "A", "device": BED, "rate_lowest_bpm": 5}),
     ],

@@ -21,7 +21,10 @@ from ingest.wire import encode_binary
 BED, OTHER = "ward/bed-1", "ward/bed-2"
 FS = 250.0
 CHUNK = 63  # about a quarter of a second
-REQUESTS = ("acknowledge/#", "pause", "limits/#", "discharge/#", "channel_test/+", "name/#", "retention")
+REQUESTS = (
+    "acknowledge/#", "pause", "limits/#", "discharge/#", "annotate/#", "explain/#", "channel_test/+", "name/#",
+    "retention",
+)  # fmt: skip
 
 
 class Broker(Protocol):
@@ -35,6 +38,7 @@ class Ward:
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.silent: set[str] = set()
+        self.also: set[str] = set()  # services that speak besides the three
         self.doubts: list[str] = []
         self.rhythm: dict[str, object] = {}  # fields of vitals that RR intervals tell
         self.asked: list[tuple[str, dict[str, Any]]] = []  # what pages asked, after wl/v1/
@@ -134,7 +138,7 @@ class Ward:
             }
             vitals |= {"since_beat_s": 0.2, "signal": "good", "doubts": list(self.doubts), **self.rhythm}
             self.publish("wl/v1/vitals/ward", [vitals | {"device": d} for d in {BED, OTHER} - self.silent])
-            for name in {"ingest", "inference", "alarms"} - self.silent:
+            for name in ({"ingest", "inference", "alarms"} | self.also) - self.silent:
                 self.publish(f"wl/v1/service/{name}", {"online": True, "at_us": now_us})
 
 
@@ -155,7 +159,8 @@ class Dashboard:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(self.url, timeout=1).close()
+                # Not "/": a page must be whole also where nobody has asked for the wall before.
+                urllib.request.urlopen(f"{self.url}/alarms", timeout=1).close()
             except OSError:
                 time.sleep(0.1)
             else:

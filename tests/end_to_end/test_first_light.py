@@ -111,8 +111,12 @@ def test_the_patient_page_shows_trace_rate_five_findings_and_the_plot(demo: Demo
     page.goto(f"{demo.address}/patient/demo/bed-02")
     page.wait_for_selector("[data-superclass]", timeout=20_000)
     assert page.locator("[data-superclass]").count() == 5
-    page.wait_for_selector(
-        "#recurrence-plot .js-plotly-plot .imagelayer image, #recurrence-plot .hm", timeout=20_000
+    if page.locator("#notice-accept").is_visible():
+        page.locator("#notice-accept").click()
+    page.locator("#why-open").click(timeout=30_000)
+    page.wait_for_function(
+        "() => document.querySelector('.why-lag canvas')?.getAttribute('aria-label') !== null",
+        timeout=20_000,
     )
     before = ink(page, "canvas")
     page.wait_for_timeout(700)

@@ -8,7 +8,6 @@ from inference.recurrence import (
     SOFT_SCALES_MV,
     lag_differences,
     lag_plot,
-    window_plot,
 )
 
 ECG = np.random.default_rng(3).normal(0, 0.5, 1000).astype(np.float32)
@@ -58,16 +57,3 @@ def test_soft_recurrence_is_one_half_at_its_scale(scale_mv: float) -> None:
     step[500:] = scale_mv
     row = len(LAGS) * (1 + SOFT_SCALES_MV.index(scale_mv))
     assert lag_plot(step)[row, 500] == pytest.approx(0.5)
-
-
-def test_the_picture_is_antisymmetric_and_keeps_the_height_of_a_narrow_wave() -> None:
-    spike = np.zeros(1000, dtype=np.float32)
-    spike[501] = 1.5
-    picture = window_plot(spike, points=125)
-    assert picture.shape == (125, 125)
-    np.testing.assert_array_equal(picture, -picture.T)
-    assert picture.max() == 1.5
-
-
-def test_a_short_window_is_drawn_sample_by_sample() -> None:
-    np.testing.assert_array_equal(window_plot(ECG[:40]), ECG[:40, None] - ECG[None, :40])

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from inference.preprocess import prepare_batch
-from inference.rhythm_model import LAGS, LagPlot, RhythmNet, RhythmPlot, count_macs
+from inference.rhythm_model import LagPlot, RhythmNet, RhythmPlot, count_macs
+from inference.rhythm_plot import LAGS
 from inference.training.export import onnx_bytes, parity_error
 from inference.training.fit import CHECKPOINT_NAME, LOG_NAME, identity_of
 from inference.training.half import stored_as_half

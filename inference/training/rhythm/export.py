@@ -23,7 +23,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from inference.model import count_parameters
 from inference.preprocess import BAND_HZ, MODEL_FS, MODEL_SAMPLES, prepare_batch
 from inference.rhythm import CARD_NAME, MODEL_NAME, RhythmCard
-from inference.rhythm_model import LAGS, RHYTHM_LAGS, RhythmNet, count_macs
+from inference.rhythm_model import RhythmNet, count_macs
+from inference.rhythm_plot import LAGS, RHYTHM_LAGS
 from inference.training.export import MAX_PARITY_ERROR, ExportError, onnx_bytes, parity_error
 from inference.training.fit import identity_of
 from inference.training.half import stored_as_half

@@ -12,7 +12,7 @@ from inference.explain.explanation import ExplanationMethod
 from inference.explain.rhythm_grad_cam import RhythmOdds, onto_samples
 from inference.explain.saved_network import LeadReader
 from inference.preprocess import MODEL_FS
-from inference.rhythm_model import LAGS, RHYTHM_LAGS
+from inference.rhythm_plot import LAGS, RHYTHM_LAGS
 from inference.verdict import Rhythm
 from ingest.chunk import Lead
 from ingest.window import Window
