@@ -14,6 +14,7 @@ from ingest.recordings.recording import About, Format, Hints, Note, Recording, R
 from ingest.wire import FS_RANGE_HZ
 
 MAX_SAMPLES = 100_000_000  # a day at 1000 Hz; 400 MB
+MAX_MV = 1e6  # a kilovolt; converters without a known offset come near a few volts
 STRETCH_S = 2.0  # a beat lies in each
 # Of a stretch from peak to peak, the median, mV: an ECG at the wrist or chest has 0.3 to 5; units lie a
 # thousand apart, so that at most one of them fits.
@@ -62,8 +63,14 @@ def finish(draft: Draft, hints: Hints, file: str) -> Recording:
     unit = _unit(draft, hints, fs, notes)
     start, local_start = _start(draft, hints, notes)
     lead = _lead(draft, hints, notes)
+    in_mv = samples_mv(draft.values, nv_of(unit), 0.0)
+    largest_mv = float(np.nanmax(np.abs(in_mv)))
+    if largest_mv > MAX_MV:
+        raise RecordingError(
+            f"a sample of {largest_mv:.3g} mV in {unit}: is the unit another? Say it with --unit"
+        )
     return Recording(
-        samples_mv=samples_mv(draft.values, nv_of(unit), 0.0),
+        samples_mv=in_mv,
         fs=fs,
         lead=lead,
         format=draft.format,
