@@ -14,19 +14,27 @@ import msgspec
 from inference.classifier import ClassifierError
 from inference.recordings import pdf_report, words
 from inference.recordings.html_report import html_report
-from inference.recordings.many import Outcome, WorkerDiedError, classify_files, default_jobs
+from inference.recordings.many import MOST_AT_ONCE, Outcome, WorkerDiedError, classify_files, default_jobs
 from inference.recordings.report import Report
 from inference.recordings.summary import Summary
 from ingest.encoding import WireError
 from ingest.mappers.lead import lead_of
-from ingest.recordings import Format, Hints, RecordingError
+from ingest.recordings import About, Format, Hints, Note, RecordingError
 from ingest.recordings.draft import nv_of
 from ingest.wire import FS_RANGE_HZ
 
 EXIT_JUDGED = 0  # every recording got findings
 EXIT_CANNOT_TELL = 1  # every file was read; at least one recording got none
 PDF = ".pdf"
+FEW = 20  # files without a word on progress
 EXIT_DATA = 65  # at least one file was refused (EX_DATAERR)
+CORRECTED_BY = {
+    About.RATE: "--fs",
+    About.UNIT: "--unit",
+    About.LEAD: "--lead",
+    About.COLUMN: "--column",
+    About.ZONE: "--zone",
+}
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})", re.ASCII)
 
 
@@ -136,7 +144,13 @@ def table_lines(summaries: Sequence[Summary]) -> Iterator[str]:
         aligned = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         yield "  ".join([*aligned, row[-1]]).rstrip()
         if summary is not None and summary.same_as is None:
-            yield from (f"    {'guess' if note.is_guess else 'note'}: {note.text}" for note in summary.notes)
+            yield from (f"    {_noted(note)}" for note in summary.notes)
+
+
+def _noted(note: Note) -> str:
+    """With the option that says it better."""
+    option = f" ({CORRECTED_BY[note.about]})" if note.about in CORRECTED_BY else ""
+    return f"{'guess' if note.is_guess else 'note'}: {note.text}{option}"
 
 
 def _print(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
@@ -153,11 +167,11 @@ def _print(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
 
 
 def _progress(done: int, of: int) -> None:
-    """A line that counts, in a terminal; else nothing until the end of many."""
+    """A line that counts, in a terminal; else a line for each tenth of many."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{done} of {of} files{'' if done < of else chr(10)}")
         sys.stderr.flush()
-    elif of > 20 and done * 10 // of > (done - 1) * 10 // of:
+    elif of > FEW and done * 10 // of > max(0, done - MOST_AT_ONCE) * 10 // of:
         sys.stderr.write(f"{done} of {of} files\n")
 
 

@@ -1,5 +1,6 @@
 """A report -> PDF pages, A4 or Letter, of which 1 mm is 1 mm (extra `report`: reportlab)."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
@@ -13,10 +14,11 @@ REMEDY = (
     "a PDF needs the package reportlab: pip install 'wristlead[report]' brings it; or name the report .html"
 )
 PAPERS = ("a4", "letter")
-LEFT_MM, TOP_MM, BOTTOM_MM = 14.0, 12.0, 12.0
-LINE_MM = 4.2
+LEFT_MM, TOP_MM, BOTTOM_MM = 14.0, 10.0, 11.0
+LINE_MM, GAP_MM = 4.0, 1.0
 TEXT_PT = 8.5
-SECOND_COLUMN_MM, THIRD_COLUMN_MM = 45.0, 140.0
+RIGHT_MM, BESIDE_MM = 150.0, 42.0
+LEFT_FACTS = 9  # the others stand below the findings
 BAR_MM = 30.0
 _PAPER_RGB, _MM_RGB, _5_MM_RGB = (1.0, 0.985, 0.985), (0.94, 0.77, 0.77), (0.88, 0.6, 0.6)
 _OTHER_SCRIPTS = "STSong-Light"  # one of the fonts that readers bring themselves
@@ -31,7 +33,6 @@ def pdf_report(report: Report, paper: str = "a4") -> bytes:
     """The document; landscape, so that 10 s fit a line."""
     pages = _Pages(report, paper)
     pages.heading(f"ECG report: {report.title}")
-    pages.lines([f"Made by Wristlead on {report.made:%Y-%m-%d %H:%M %Z}."])
     pages.lines([words.DISCLAIMER])
     is_alone = len(report.parts) == 1
     if not is_alone:
@@ -60,12 +61,14 @@ def _overview(part: Part) -> str:
 def _section(pages: "_Pages", part: Part) -> None:
     one = part.summary
     pages.heading(words.found(one))
-    top = pages.at_mm
-    for what, value in words.fact_rows(one)[:-1]:
-        pages.fact(what, value)
+    facts, top = words.fact_rows(one)[:-1], pages.at_mm
+    for what, value in facts[:LEFT_FACTS]:
+        pages.fact(LEFT_MM, what, value)
     after, pages.at_mm = pages.at_mm, top
     for name, text, share, presence in words.finding_rows(one):
         pages.finding(name, text, share, presence)
+    for what, value in facts[LEFT_FACTS:]:
+        pages.fact(RIGHT_MM, what, value)
     pages.at_mm = max(after, pages.at_mm) + LINE_MM / 2
     pages.lines(([words.PRESENCES] if one.findings else []) + [scale_line(part)])
     for row in rows_of(part.strip, ROW_S):
@@ -77,22 +80,22 @@ class _Pages:
     """A cursor that goes down the page; lengths are millimetres from the top left."""
 
     def __init__(self, report: Report, paper: str) -> None:
-        from reportlab.lib import pagesizes  # noqa: PLC0415 - an optional extra, loaded where it is used
-        from reportlab.lib.units import mm  # noqa: PLC0415 - same
-        from reportlab.pdfbase import pdfmetrics  # noqa: PLC0415 - same
-        from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # noqa: PLC0415 - same
-        from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415 - same
-
-        pdfmetrics.registerFont(UnicodeCIDFont(_OTHER_SCRIPTS))
+        pagesizes = import_module("reportlab.lib.pagesizes")  # an optional extra, loaded where it is used
+        pdfmetrics = import_module("reportlab.pdfbase.pdfmetrics")
+        cidfonts = import_module("reportlab.pdfbase.cidfonts")
+        canvas = import_module("reportlab.pdfgen.canvas")
+        mm = import_module("reportlab.lib.units").mm
+        pdfmetrics.registerFont(cidfonts.UnicodeCIDFont(_OTHER_SCRIPTS))
         self._mm: float = mm
         size = pagesizes.landscape(pagesizes.LETTER if paper == "letter" else pagesizes.A4)
         self._width_mm, self._height_mm = size[0] / mm, size[1] / mm
         self._file = BytesIO()
-        self._canvas: Any = Canvas(self._file, pagesize=size, invariant=True)
+        self._canvas: Any = canvas.Canvas(self._file, pagesize=size, invariant=True)
         self._canvas.setTitle(f"ECG report: {report.title}")
         self._canvas.setAuthor("Wristlead")
         self._width_of = pdfmetrics.stringWidth
         self._number = 0
+        self._made = f"{report.made:%Y-%m-%d %H:%M %Z}"
         self.at_mm = TOP_MM
         self._begin_page()
 
@@ -112,17 +115,17 @@ class _Pages:
                 self._text(LEFT_MM, line, TEXT_PT)
                 self.at_mm += LINE_MM
 
-    def fact(self, what: str, value: str) -> None:
-        """A line of the table at the left."""
-        self._text(LEFT_MM, what, TEXT_PT, grey=0.35)
-        self._text(LEFT_MM + SECOND_COLUMN_MM, value[:60], TEXT_PT)
+    def fact(self, left_mm: float, what: str, value: str) -> None:
+        """A line of a table."""
+        self._text(left_mm, what, TEXT_PT, grey=0.35)
+        self._text(left_mm + BESIDE_MM, value[:60], TEXT_PT)
         self.at_mm += LINE_MM
 
     def finding(self, name: str, text: str, share: float, presence: str) -> None:
         """A line of the table at the right, with a bar."""
-        mm, canvas, left = self._mm, self._canvas, LEFT_MM + THIRD_COLUMN_MM
+        mm, canvas, left = self._mm, self._canvas, RIGHT_MM
         self._text(left, name, TEXT_PT, grey=0.35)
-        self._text(left + 42, text, TEXT_PT)
+        self._text(left + BESIDE_MM, text, TEXT_PT)
         below = (self._height_mm - self.at_mm - 2.9) * mm
         canvas.setFillGray(0.9)
         canvas.rect((left + 52) * mm, below, BAR_MM * mm, 2 * mm, stroke=0, fill=1)
@@ -133,7 +136,7 @@ class _Pages:
 
     def strip(self, row: Row) -> None:
         """A row of ECG paper with its trace."""
-        self._room(row.height_mm + 2)
+        self._room(row.height_mm + GAP_MM)
         mm, canvas = self._mm, self._canvas
         canvas.saveState()
         canvas.translate(LEFT_MM * mm, (self._height_mm - self.at_mm - row.height_mm) * mm)
@@ -154,7 +157,7 @@ class _Pages:
         self._trace(row)
         canvas.restoreState()
         self._text(LEFT_MM + 0.6, f"{row.first_s:.0f} s", 7, grey=0.35)
-        self.at_mm += row.height_mm + 2
+        self.at_mm += row.height_mm + GAP_MM
 
     def close(self) -> bytes:
         """The bytes of the file."""
@@ -187,8 +190,10 @@ class _Pages:
     def _begin_page(self) -> None:
         self._number += 1
         self.at_mm = self._height_mm - BOTTOM_MM + 3
-        notice = "Wristlead. For education and research; not a medical device. 25 mm/s and 10 mm/mV at 100 %."
-        self._text(LEFT_MM, f"{notice}  Page {self._number}", 7, grey=0.35)
+        notice = (
+            "For education and research; not a medical device. 25 mm/s and 10 mm/mV where printed at 100 %."
+        )
+        self._text(LEFT_MM, f"Wristlead, {self._made}. {notice} Page {self._number}", 7, grey=0.35)
         self.at_mm = TOP_MM
 
     def _text(

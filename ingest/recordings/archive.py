@@ -35,7 +35,7 @@ class Archive:
                 self._zip = zipfile.ZipFile(path)
                 found = [each.filename for each in self._zip.infolist() if not each.is_dir()]
             except _DAMAGED as error:
-                raise RecordingError(f"a damaged archive: {error}", file=str(path)) from None
+                raise RecordingError(f"a damaged archive: {error}", file=path.name) from None
             self.names = _with_ecgs([each for each in found if not _is_ghost(each)], path.name)
         else:
             self.names = [""]
@@ -70,7 +70,7 @@ def _first_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(4)
     except OSError as error:
-        raise RecordingError(f"cannot be read: {error.strerror or error}", file=str(path)) from None
+        raise RecordingError(f"cannot be read: {error.strerror or error}", file=path.name) from None
 
 
 def _is_ghost(name: str) -> bool:

