@@ -15,6 +15,7 @@ from ingest.recordings.samsung_export import FIRST_WORD
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 APPLE_FOLDER = "electrocardiograms"
 SUFFIXES = (".csv", ".json", ".txt", ".tsv", ".edf", ".bdf", ".hea")
+NO_ECGS = ("events.csv", "export.json")  # what `wristlead export` writes beside
 MAX_FILE_BYTES = 256 << 20
 MAX_MEMBERS = 200_000
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
@@ -85,7 +86,8 @@ def _with_ecgs(names: Sequence[str], archive: str) -> list[str]:
     csvs = [name for name in names if name.lower().endswith(".csv")]
     apple = [name for name in csvs if APPLE_FOLDER in PurePosixPath(name).parts[:-1]]
     samsung = [name for name in csvs if PurePosixPath(name).name.startswith(FIRST_WORD)]
-    chosen = apple or samsung or [name for name in names if name.lower().endswith(SUFFIXES)]
+    others = [name for name in names if PurePosixPath(name).name not in NO_ECGS]
+    chosen = apple or samsung or [name for name in others if name.lower().endswith(SUFFIXES)]
     if not chosen:
         raise RecordingError(
             f"no ECGs among its {len(names)} files: want {APPLE_FOLDER}/*.csv, {FIRST_WORD}*.csv, "
