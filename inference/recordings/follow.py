@@ -1,6 +1,6 @@
-"""A recording through the live path of beats and vitals, a second at a time -> R peaks and vitals."""
+"""Recordings through the live path of beats and vitals, a second at a time -> R peaks and vitals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,33 +11,25 @@ from ingest.quality import SignalState
 from ingest.recordings import Recording
 from ingest.sequence import Ordered
 from ingest.vitals import RATE_RANGE_BPM, Vitals, VitalsMonitor
+from ingest.vitals_together import advance_together
 
 SETTLES_S = 1.0  # nothing is told later than this after its beat
 
 
-def follow(recording: Recording) -> tuple[NDArray[np.int64], tuple[Vitals, ...]]:
-    """R peaks (n,) as samples of the recording, and the vitals at the end of each second.
+def follow_each(recordings: Sequence[Recording]) -> list[tuple[NDArray[np.int64], tuple[Vitals, ...]]]:
+    """Of each: R peaks (n,) as its samples, and the vitals at the end of each second (the last may be shorter).
 
-    The last second may be a part of one.
+    They go side by side, which changes no bit and costs less.
     """
-    monitor = VitalsMonitor(device_of(recording), 0, recording.fs)
-    origin = int(np.argmax(~np.isnan(recording.samples_mv)))  # the monitor's first sample
-    start_us = 0 if recording.start is None else max(0, round(recording.start.timestamp() * 1e6))
-    r_peaks: list[int] = []
-    vitals = []
-    n_seconds = max(1, round(recording.length_s))
-    at = origin
-    for second in range(1, n_seconds + 1):
-        end = recording.n_samples if second == n_seconds else round(second * recording.fs)
-        for ordered in _known_runs(recording, at, end, float(second)):
-            at = ordered.end_sample
-            monitor.push(ordered)
-        r_peaks += _beats(monitor)
-        vitals.append(monitor.snapshot(start_us + second * 1_000_000, float(second)))
-    if monitor.beats is not None:
-        monitor.beats.gap(round(SETTLES_S * recording.fs))
-        r_peaks += monitor.beats.push(np.zeros(0, np.float32)).tolist()
-    return np.array(r_peaks, np.int64) + origin, tuple(vitals)
+    followers = [_Follower(recording) for recording in recordings]
+    for second in range(1, max((each.n_seconds for each in followers), default=0) + 1):
+        going = [each for each in followers if second <= each.n_seconds]
+        for each in going:
+            each.push(second)
+        advance_together([each.monitor for each in going])
+        for each in going:
+            each.look(second)
+    return [each.finish() for each in followers]
 
 
 def mean_rate_bpm(
@@ -57,14 +49,51 @@ def mean_rate_bpm(
     return 60.0 / float(rr_s.mean()) if len(rr_s) >= 2 else None
 
 
-def _beats(monitor: VitalsMonitor) -> list[int]:
-    """What `snapshot` would look for itself, so that its R peaks are seen here too."""
-    found: list[int] = []
-    while (samples_mv := monitor.next_run()) is not None and monitor.beats is not None:
-        r_peaks = monitor.beats.push(samples_mv).tolist()
-        monitor.add_beats(r_peaks)
-        found += r_peaks
-    return found
+class _Follower:
+    """One recording on its way through a monitor."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.monitor = _Monitor(device_of(recording), 0, recording.fs)
+        self.n_seconds = max(1, round(recording.length_s))
+        self._recording = recording
+        self._origin = self._at = int(
+            np.argmax(~np.isnan(recording.samples_mv))
+        )  # the monitor's first sample
+        self._start_us = 0 if recording.start is None else max(0, round(recording.start.timestamp() * 1e6))
+        self._vitals: list[Vitals] = []
+
+    def push(self, second: int) -> None:
+        """Hand over the samples of the second that ends there."""
+        recording = self._recording
+        end = recording.n_samples if second == self.n_seconds else round(second * recording.fs)
+        for ordered in _known_runs(recording, self._at, end, float(second)):
+            self._at = ordered.end_sample
+            self.monitor.push(ordered)
+
+    def look(self, second: int) -> None:
+        """Note the vitals there."""
+        self._vitals.append(self.monitor.snapshot(self._start_us + second * 1_000_000, float(second)))
+
+    def finish(self) -> tuple[NDArray[np.int64], tuple[Vitals, ...]]:
+        """R peaks, also those of which the end of the recording kept the detector, and vitals."""
+        beats = self.monitor.beats
+        if beats is not None:
+            beats.gap(round(SETTLES_S * self._recording.fs))
+            self.monitor.r_peaks += beats.push(np.zeros(0, np.float32)).tolist()
+        return np.array(self.monitor.r_peaks, np.int64) + self._origin, tuple(self._vitals)
+
+
+class _Monitor(VitalsMonitor):
+    """Keeps all R peaks, counted from its first sample."""
+
+    def __init__(self, device: str, session: int, fs: float) -> None:
+        super().__init__(device, session, fs)
+        self.r_peaks: list[int] = []
+
+    def add_beats(self, r_peaks: Sequence[int]) -> None:
+        """Take R peaks as `beats` tells them."""
+        self.r_peaks += r_peaks
+        super().add_beats(r_peaks)
 
 
 def _known_runs(recording: Recording, first: int, end: int, received_s: float) -> Iterator[Ordered]:

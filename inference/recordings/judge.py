@@ -8,17 +8,19 @@ the fitted power mean of `inference.rhythm`. `python -m benchmarks.aggregation` 
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from inference.classifier import Classifier
-from inference.recordings.follow import follow, mean_rate_bpm
+from inference.recordings.follow import follow_each, mean_rate_bpm
 from inference.recordings.judged import Judged
 from inference.recordings.windows import windows_of
 from inference.verdict import Finding, Indeterminate, Rhythm, RhythmFinding, Superclass, Verdict
 from ingest.recordings import Recording
+from ingest.vitals import Vitals
 
 AT_ONCE = 256  # windows handed to the classifier
 LEAST_SHARE = 1e-9  # keeps log odds finite
@@ -26,17 +28,39 @@ LEAST_SHARE = 1e-9  # keeps log odds finite
 
 def judge(recording: Recording, classifier: Classifier, decided_us: int = 0) -> Judged:
     """Everything that is said of a recording; `decided_us` (wall clock) only stamps the verdicts."""
-    windows = windows_of(recording)
+    (judged,) = judge_each([recording], classifier, decided_us)
+    return judged
+
+
+def judge_each(recordings: Sequence[Recording], classifier: Classifier, decided_us: int = 0) -> list[Judged]:
+    """The same of several side by side, each as if it were alone."""
+    windows = [windows_of(recording) for recording in recordings]
+    flat = list(chain.from_iterable(windows))
     verdicts: list[Verdict] = []
-    for first in range(0, len(windows), AT_ONCE):
-        verdicts += classifier.classify(windows[first : first + AT_ONCE], decided_us)
-    r_peaks, vitals = follow(recording)
+    for first in range(0, len(flat), AT_ONCE):
+        verdicts += classifier.classify(flat[first : first + AT_ONCE], decided_us)
+    told = iter(verdicts)
+    each = [tuple(islice(told, len(own))) for own in windows]
+    followed = follow_each(recordings)
+    return [
+        _judged(recording, classifier, own, *beats)
+        for recording, own, beats in zip(recordings, each, followed, strict=True)
+    ]
+
+
+def _judged(
+    recording: Recording,
+    classifier: Classifier,
+    verdicts: tuple[Verdict, ...],
+    r_peaks: NDArray[np.int64],
+    vitals: tuple[Vitals, ...],
+) -> Judged:
     lead, findings = combined_findings(verdicts, classifier)
     rhythm, main_rhythm = combined_rhythm(verdicts, classifier)
     return Judged(
         recording=recording,
         model=classifier.version,
-        windows=tuple(verdicts),
+        windows=verdicts,
         vitals=vitals,
         r_peaks=r_peaks,
         heart_rate_bpm=mean_rate_bpm(recording, r_peaks, vitals),

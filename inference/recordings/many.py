@@ -7,11 +7,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 
 from inference.classifier import Classifier
-from inference.recordings.judge import judge
+from inference.recordings.judge import judge_each
 from inference.recordings.report import Part
 from inference.recordings.strip import Strip, strip_of
 from inference.recordings.summary import Summary, summary_of
@@ -20,7 +21,7 @@ from ingest.recordings.archive import Archive
 from ingest.recordings.reader import read_member
 
 ALONE = 8  # files up to which starting processes (a second each) costs more than it saves
-MOST_AT_ONCE = 16  # files handed to a process
+MOST_AT_ONCE = 16  # files handed to a process, and recordings judged side by side
 
 Progress = Callable[[int, int], None]  # files done, of how many
 
@@ -70,16 +71,18 @@ def classify_files(
 
 def judge_members(path: Path, names: Sequence[str], *, hints: Hints, with_strips: bool) -> list[Outcome]:
     """Some files of one path; runs in any process."""
-    classifier = _classifier()
-    outcomes = []
+    outcomes: list[Outcome] = []
     with closing(Archive(path)) as archive:
-        for name in names:
-            for found in read_member(archive, name, hints):
-                if isinstance(found, RecordingError):
-                    outcomes.append(Outcome(None, refused=str(found)))
-                    continue
-                judged = judge(found, classifier)
-                outcomes.append(Outcome(summary_of(judged), strip_of(judged) if with_strips else None))
+        found = chain.from_iterable(read_member(archive, name, hints) for name in names)
+        while some := list(islice(found, MOST_AT_ONCE)):
+            good = [each for each in some if not isinstance(each, RecordingError)]
+            judged = iter(judge_each(good, _classifier()))
+            for each in some:
+                if isinstance(each, RecordingError):
+                    outcomes.append(Outcome(None, refused=str(each)))
+                else:
+                    one = next(judged)
+                    outcomes.append(Outcome(summary_of(one), strip_of(one) if with_strips else None))
     return outcomes
 
 

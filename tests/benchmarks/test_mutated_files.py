@@ -1,10 +1,11 @@
 import random
+from pathlib import Path
 
 import pytest
 
 from benchmarks import mutated_files
 from benchmarks.mutated_files import run, seeds
-from ingest.recordings import Format
+from ingest.recordings import Format, Hints, Recording, RecordingError, read_each
 
 FILES = 150
 
@@ -15,22 +16,21 @@ def test_damaged_files_are_read_or_refused_and_nothing_else() -> None:
     assert found.files == FILES
     assert found.refused > 30
     assert len(found.by_format) >= 5
-    assert found.slowest_s < 10
 
 
 @pytest.mark.slow
 def test_ten_thousand_damaged_files_crash_nothing() -> None:
     found = run(10_000, seed=1)
     assert found.faults == []
-    assert found.slowest_s < 10
 
 
-def test_every_format_is_among_the_seeds_and_is_read_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mutated_files, "mutated", lambda content, _rng: content)
-    found = run(120, seed=3)
-    assert found.faults == []
-    wanted = set(Format) - {Format.SAMSUNG_EXPORT}  # which asks for its unit
-    assert set(found.by_format) == wanted
+def test_every_format_is_among_the_seeds_and_is_read_unchanged(tmp_path: Path) -> None:
+    for name, content in seeds().items():
+        (tmp_path / name).write_bytes(content)
+    hints = Hints(unit="uV")  # which Samsung's personal data do not tell
+    found = [one for name in seeds() for one in read_each(tmp_path / name, hints)]
+    assert not [one for one in found if isinstance(one, RecordingError)]
+    assert {one.format for one in found if isinstance(one, Recording)} == set(Format)
 
 
 def test_a_fault_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

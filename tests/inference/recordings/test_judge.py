@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.recording_files import ecg_uv
 from inference.classifier import Classifier
-from inference.recordings.judge import judge, mean_by_log_odds
+from inference.recordings.judge import judge, judge_each, mean_by_log_odds
 from inference.recordings.windows import windows_of
 from inference.verdict import Indeterminate, Presence, Rhythm
 from ingest.chunk import Lead
@@ -141,6 +142,29 @@ def test_r_peaks_and_heart_rate_are_those_of_the_heart_also_around_holes(
     assert judged.heart_rate_bpm == pytest.approx(mean_rate_bpm, rel=0.03)
     assert judged.rate_range_bpm is not None
     assert len(judged.vitals) == 40
+
+
+def test_recordings_are_judged_side_by_side_as_each_is_alone(classifier: Classifier) -> None:
+    with_hole = ecg_uv(23.4, FS, seed=4) / 1000
+    with_hole[3000:4000] = np.nan
+    several = [
+        synthetic(30),
+        synthetic(12.3, rhythm="af"),
+        recording(with_hole),
+        synthetic(30, 250.0),
+        synthetic(0.4),
+        synthetic(20, 60.0),
+    ]
+    for one, alone in zip(
+        judge_each(several, classifier), map(partial(judge, classifier=classifier), several), strict=True
+    ):
+        assert one.vitals == alone.vitals
+        assert one.r_peaks.tolist() == alone.r_peaks.tolist()
+        assert (one.heart_rate_bpm, one.indeterminate) == (alone.heart_rate_bpm, alone.indeterminate)
+        assert [f.probability for f in one.findings] == pytest.approx(
+            [f.probability for f in alone.findings], abs=1e-5
+        )
+    assert judge_each([], classifier) == []
 
 
 def test_the_last_beats_are_found(classifier: Classifier) -> None:
