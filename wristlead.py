@@ -123,6 +123,12 @@ def _export(settings: Settings, **options: Any) -> int | None:
     return None
 
 
+def _classify(_settings: Settings, **options: Any) -> int | None:
+    from inference.recordings.command import Options, run_classify  # noqa: PLC0415 - same
+
+    return run_classify(Options(**options))
+
+
 # --- everything at once -------------------------------------------------------------------------------
 
 
@@ -287,6 +293,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "dashboard": _service("dashboard.service"),
     "simulate": _simulate,
     "export": _export,
+    "classify": _classify,
 }
 WHAT = {
     "demo": "everything on this machine, with eight simulated patients",
@@ -300,6 +307,7 @@ WHAT = {
     "dashboard": "the monitor in a browser",
     "simulate": "simulated patients for any broker",
     "export": "stored recordings as WFDB, EDF+ or CSV",
+    "classify": "judge files of finished recordings (Apple, Samsung, Polar, WFDB, EDF, FHIR, CSV, JSON)",
 }
 
 
@@ -350,6 +358,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--chunk-ms", type=int, default=1000, help="of a fleet's watches (default: 1000)")
     simulate.add_argument("--published-log", type=Path, help="CSV of every acknowledged chunk")
     _add_export_options(each["export"])
+    _add_classify_options(each["classify"])
     return parser
 
 
@@ -367,6 +376,32 @@ def _add_export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument("--out", type=Path, default=Path(), help="folder for the new folder (default: here)")
     export.add_argument("--force", action="store_true", help="replace what was exported there before")
     export.add_argument("--rescale", action="store_true", help="round what does not fit, and say by how much")
+
+
+def _add_classify_options(classify: argparse.ArgumentParser) -> None:
+    from ingest.recordings.recording import Format  # noqa: PLC0415 - each command loads only what it needs
+
+    classify.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files, zips or folders")
+    classify.add_argument(
+        "--json", dest="as_json", action="store_true", help="all that is known, for scripts"
+    )
+    classify.add_argument("--report", type=Path, metavar="OUT", help="write a report: OUT.html or OUT.pdf")
+    classify.add_argument("--paper", choices=("a4", "letter"), default="a4", help="of a PDF (default: a4)")
+    classify.add_argument(
+        "--format",
+        dest="format_name",
+        choices=tuple(map(str, Format)),
+        metavar="F",
+        help=f"what the files are, if it is not recognised: {', '.join(Format)}",
+    )
+    classify.add_argument("--lead", help="of several leads the one to take, such as II; of one, what it is")
+    classify.add_argument("--fs", type=float, metavar="HZ", help="sampling rate")
+    classify.add_argument("--unit", help="of 1 in the file: mV, uV, or such as '2.5 uV' for converter steps")
+    classify.add_argument(
+        "--column", help="the column or list that is the signal: a name, or a number from 1"
+    )
+    classify.add_argument("--zone", help="of times without one, such as Europe/Berlin or +02:00")
+    classify.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
 
 
 if __name__ == "__main__":

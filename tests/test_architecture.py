@@ -37,6 +37,7 @@ WITHOUT_TORCH = (
     "inference.alarms.service",
     "inference.explain.service",
     "inference.notify.service",
+    "inference.recordings.command",
 )
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.recording_files import ecg_uv, table_csv, write_export_zip
 from ingest.chunk import Chunk, Lead
 from ingest.store.archive import Archive
 from ingest.store.rows import ReceivedChunk
 from ingest.wire import encode_binary
 from tests.conftest import Mosquitto, find_free_port
+from wristlead import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,6 +29,7 @@ COMMANDS = [
     if line.strip()
 ]
 QUESTIONS = [c for c in COMMANDS if c.startswith("wristlead export ") or "--inspect" in c]
+OF_FILES = [c for c in COMMANDS if c.startswith("wristlead classify ")]
 TABLE_COMMANDS = re.findall(r"`(python -m benchmarks\.[^`]+)`", README)
 
 
@@ -63,9 +66,20 @@ def test_questions_to_the_store_are_answered(command: str, tmp_path: Path) -> No
     assert "patient-001" in answered.stdout or "refused" in answered.stdout
 
 
+@pytest.mark.parametrize("command", OF_FILES)
+def test_files_of_recordings_are_judged(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_export_zip(Path("export.zip"), 2, seconds=10)
+    Path("table.csv").write_bytes(table_csv(ecg_uv(10, 500)))
+    assert main(shlex.split(command)[1:]) == 0
+    assert "plots" in capsys.readouterr().out or Path("ecgs.html").exists()
+
+
 @pytest.mark.broker
 @pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c.startswith("wristlead ") and c not in QUESTIONS]
+    "command", [c for c in COMMANDS if c.startswith("wristlead ") and c not in QUESTIONS + OF_FILES]
 )
 def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquitto, tmp_path: Path) -> None:
     arguments = shlex.split(command)[1:]

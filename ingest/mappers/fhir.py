@@ -103,14 +103,16 @@ class _Stretch:
     lead: Lead
 
 
-def read_resources(payload: bytes, lead: Lead) -> list[tuple[Reading, dict[str, str]] | WireError]:
+def read_resources(
+    payload: bytes, lead: Lead, max_bytes: int = MAX_PAYLOAD_BYTES
+) -> list[tuple[Reading, dict[str, str]] | WireError]:
     """The readings with `device` and `subject` references; for each that is refused, why.
 
     `lead` is that of a bare SampledData and of codes that name none. Of several leads one is taken: `lead` if
     it is told, else I, II, or the first. Raises WireError when nothing can be read.
     """
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise WireError(f"payload is {len(payload)} bytes, want 1 to {MAX_PAYLOAD_BYTES}")
+    if len(payload) > max_bytes:
+        raise WireError(f"payload is {len(payload)} bytes, want 1 to {max_bytes}")
     head = _decode(payload, _Head)
     match head.resource_type:
         case "Bundle":

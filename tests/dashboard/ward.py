@@ -22,8 +22,8 @@ BED, OTHER = "ward/bed-1", "ward/bed-2"
 FS = 250.0
 CHUNK = 63  # about a quarter of a second
 REQUESTS = (
-    "acknowledge/#", "pause", "limits/#", "discharge/#", "annotate/#", "explain/#", "channel_test/+", "name/#",
-    "retention",
+    "acknowledge/#", "pause", "limits/#", "discharge/#", "annotate/#", "explain/#", "channel_test/+",
+    "name/#", "retention",
 )  # fmt: skip
 
 
