@@ -66,4 +66,5 @@ LOG_ROWS = "log-rows"
 KEEPING = "keeping"
 
 CHANNELS = "channels"
+CONNECT = "connect"
 CHANNEL_ROWS = "channel-rows"

@@ -25,6 +25,7 @@ PATHS = (
     "/event/a/b/asystole/1790000000000000",
     "/alarms",
     "/channels",
+    "/connect",
     "/devices",
     "/model",
     "/settings",
