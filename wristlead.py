@@ -96,7 +96,11 @@ def _simulate(settings: Settings, *, demo: bool, fleet: int | None, **options: A
     if os.environ.get("WRISTLEAD_SUPERVISED"):
         end_with_parent()
     end = {"seconds": options["seconds"], "published_log": options["published_log"]}
-    chunk_ms = options.pop("chunk_ms")
+    chunk_ms, source = options.pop("chunk_ms"), options.pop("source")
+    if source == "galaxy":
+        options["site"] = options["site"] or "home"  # where docs/connect.md has the mapper put them
+    else:
+        options["points"] = None
     if demo:
         service.run(settings, **end)
     elif fleet is not None:
@@ -114,6 +118,17 @@ def _notify(settings: Settings, *, list_only: bool, test: str | None) -> int | N
 
     print(command.list_channels(settings) if test is None else command.send_test(settings, test))
     return None
+
+
+def _gateway(settings: Settings, *, kind: str, device: str, strap: str | None) -> None:
+    module = importlib.import_module(f"ingest.gateways.{kind}.command")
+    module.run(settings, device=device, strap=strap)
+
+
+def _narrate(settings: Settings, *, device: str, show_prompt: bool) -> None:
+    from inference.narrative.command import narrate_newest  # noqa: PLC0415 - same
+
+    print(narrate_newest(settings, device, show_prompt=show_prompt))
 
 
 def _export(settings: Settings, **options: Any) -> int | None:
@@ -292,8 +307,10 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "notify": _notify,
     "dashboard": _service("dashboard.service"),
     "simulate": _simulate,
+    "gateway": _gateway,
     "export": _export,
     "classify": _classify,
+    "narrate": _narrate,
 }
 WHAT = {
     "demo": "everything on this machine, with eight simulated patients",
@@ -306,6 +323,8 @@ WHAT = {
     "notify": "tell people of alarms by ntfy, e-mail, webhook or chat, and Home Assistant of devices",
     "dashboard": "the monitor in a browser",
     "simulate": "simulated patients for any broker",
+    "gateway": "a Polar H10 strap over Bluetooth to the broker, with a buffer on disk",
+    "narrate": "the newest stored verdict of a device in plain words",
     "export": "stored recordings as WFDB, EDF+ or CSV",
     "classify": "judge files of finished recordings (Apple, Samsung, Polar, WFDB, EDF, FHIR, CSV, JSON)",
 }
@@ -355,8 +374,28 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seconds", type=float, help="end by itself after this long")
     simulate.add_argument("--site", help="site id in the topics (default: sim; fleet with --fleet)")
     simulate.add_argument("--fleet", type=int, metavar="N", help="N watches of 512-Hz ECG in one cheap loop")
+    simulate.add_argument(
+        "--source",
+        choices=("wire", "galaxy"),
+        default="wire",
+        help="galaxy: as a Galaxy Watch app (docs/connect.md)",
+    )
+    simulate.add_argument(
+        "--points", type=int, default=10, help="in a galaxy's callback: 5 or 10 (default: 10)"
+    )
     simulate.add_argument("--chunk-ms", type=int, default=1000, help="of a fleet's watches (default: 1000)")
     simulate.add_argument("--published-log", type=Path, help="CSV of every acknowledged chunk")
+    gateway = each["gateway"]
+    gateway.add_argument("kind", choices=("polar",), help="what to fetch from")
+    gateway.add_argument("--strap", metavar="X", help="its address (macOS: its id) or name; default: any H10")
+    gateway.add_argument(
+        "--device", default="home/polar", help="SITE/DEVICE to publish as (default: home/polar)"
+    )
+    narrate = each["narrate"]
+    narrate.add_argument("device", metavar="SITE/DEVICE")
+    narrate.add_argument(
+        "--show-prompt", action="store_true", help="what --gemini would send, and send nothing"
+    )
     _add_export_options(each["export"])
     _add_classify_options(each["classify"])
     return parser

@@ -23,6 +23,7 @@ PATHS = (
     "/patient/a/b",
     "/event/a/b/asystole/1790000000000000",
     "/alarms",
+    "/connect",
     "/devices",
     "/model",
     "/settings",
