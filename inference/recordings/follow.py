@@ -17,7 +17,7 @@ SETTLES_S = 1.0  # nothing is told later than this after its beat
 
 
 def follow_each(recordings: Sequence[Recording]) -> list[tuple[NDArray[np.int64], tuple[Vitals, ...]]]:
-    """Of each: R peaks (n,) as its samples, and the vitals at the end of each second (the last may be shorter).
+    """Of each: R peaks (n,) as its samples, and the vitals at the end of each second or what is left of it.
 
     They go side by side, which changes no bit and costs less.
     """
