@@ -30,13 +30,13 @@ class Past:
     """
 
     def __init__(self, store_address: str) -> None:
-        self._address = store_address
+        self.address = store_address
         self._store: tuple[Engine, Archive] | None = None
 
     def ask(self, query: Callable[[Engine], Answer]) -> Answer:
         """The answer of a query of inference/alarms."""
         engine, _ = self._opened()
-        with told_by(make_url(self._address)):
+        with told_by(make_url(self.address)):
             return query(engine)
 
     def window(self, device: str, session: int, first_sample: int) -> Window | None:
@@ -82,6 +82,14 @@ class Past:
         _, archive = self._opened()
         return archive.refused_counts()
 
+    def archive(self) -> Archive:
+        """The store itself, for what reads much of it."""
+        return self._opened()[1]
+
+    def devices(self) -> dict[str, int]:
+        """Every device that has samples, and when its last ones came."""
+        return self.archive().devices()
+
     def close(self) -> None:
         """Let go of files and connections; the next question opens them again."""
         if self._store is not None:
@@ -92,7 +100,7 @@ class Past:
 
     def _opened(self) -> tuple[Engine, Archive]:
         if self._store is None:
-            with told_by(make_url(self._address)):
-                engine = open_store(self._address, busy_wait_ms=OPENING_WAIT_MS)
+            with told_by(make_url(self.address)):
+                engine = open_store(self.address, busy_wait_ms=OPENING_WAIT_MS)
                 self._store = engine, Archive(engine)  # of two that open at once the later one stays
         return self._store
