@@ -65,5 +65,7 @@ PATIENT_ROWS = "patient-rows"
 LOG_ROWS = "log-rows"
 KEEPING = "keeping"
 
+REVIEW = "review"
+
 CHANNELS = "channels"
 CHANNEL_ROWS = "channel-rows"

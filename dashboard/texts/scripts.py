@@ -6,7 +6,7 @@ A page of its own module (review.py and so on) joins its SCRIPT under its name.
 from typing import Any
 
 from dashboard import texts
-from dashboard.texts import devices, model, settings, trend, wall
+from dashboard.texts import devices, model, review, settings, trend, wall
 from inference.alarms.alarm import AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 from ingest.quality import Noise
@@ -17,6 +17,7 @@ SCRIPT: dict[str, Any] = {
     "model": model.SCRIPT,
     "settings": settings.SCRIPT,
     "trend": trend.SCRIPT,
+    "review": review.SCRIPT,
     "unknown": texts.UNKNOWN,
     "product": texts.PRODUCT,
     "bpm": texts.BPM,

@@ -12,7 +12,18 @@ from tests.dashboard.ward import BED, OTHER, Dashboard, Ward
 pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
 
 EVENT = f"/event/{BED}/asystole"
-PATHS = ("/", f"/patient/{BED}", EVENT, "/alarms", "/devices", "/model", "/settings", "/elsewhere")
+PATHS = (
+    "/",
+    f"/patient/{BED}",
+    EVENT,
+    "/alarms",
+    "/review",
+    f"/review/{BED}",
+    "/devices",
+    "/model",
+    "/settings",
+    "/elsewhere",
+)
 READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 

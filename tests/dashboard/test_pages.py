@@ -28,6 +28,8 @@ PATHS = (
     "/devices",
     "/model",
     "/settings",
+    "/review/a/b",
+    "/review",
 )
 
 
@@ -54,6 +56,7 @@ def test_paths_lead_to_their_pages() -> None:
         "ward/bed-1",
         "asystole",
     )
+    assert tree(page_layout("/review/ward/bed-1", {}))[0]["data-device"] == "ward/bed-1"
     for path in (
         "/event/ward/bed-1/nonsense/1",
         "/event/ward/bed-1/asystole/x",
@@ -90,6 +93,7 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
         ("event.mjs", PATHS[2]),
         ("alarms.mjs", PATHS[3]),
         ("channels.mjs", PATHS[4]),
+        ("review.mjs", PATHS[8]),
     ],
 )
 def test_every_field_that_a_script_fills_is_laid_out(script: str, path: str) -> None:

@@ -21,7 +21,7 @@ from ingest.wire import encode_binary
 BED, OTHER = "ward/bed-1", "ward/bed-2"
 FS = 250.0
 CHUNK = 63  # about a quarter of a second
-REQUESTS = ("acknowledge/#", "pause", "limits/#", "discharge/#", "channel_test/+")
+REQUESTS = ("acknowledge/#", "pause", "limits/#", "discharge/#", "channel_test/+", "annotate/#")
 
 
 class Broker(Protocol):
