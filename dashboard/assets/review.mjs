@@ -1,12 +1,12 @@
 // The review page: a span of a patient's past that is moved and zoomed, and what happened in it.
 
-import { answer, ReviewData } from "./review_data.mjs";
+import { answer, PICTURE_LEVEL, ReviewData } from "./review_data.mjs";
 import { ReviewDrawing, uniqueAlarms } from "./review_drawing.mjs";
 import { ExportDialog } from "./review_export.mjs";
 import { fillAlarms, fillWindow, rateAt } from "./review_lists.mjs";
 import { Moves } from "./review_moves.mjs";
 import { Notes } from "./review_notes.mjs";
-import { around, DAY, dayField, dayOf, moved, ofDayField, SECOND, spanOf, zoomed } from "./review_span.mjs";
+import { around, DAY, dayField, dayOf, levelOf, moved, ofDayField, SECOND, spanOf, zoomed } from "./review_span.mjs";
 import { pxPerMm } from "./paper.mjs";
 import { Chooser } from "./review_chooser.mjs";
 import { dateAndTime } from "./times.mjs";
@@ -49,6 +49,7 @@ export default class ReviewPage {
     this.observer = new ResizeObserver(() => this.#changed());
     this.observer.observe(this.field.canvas);
     live.want([], 10);
+    window.wristlead.review = this; // for measurements
     this.#lookAtExtent();
     this.show(this.view);
   }
@@ -118,9 +119,9 @@ export default class ReviewPage {
     this.isDue = false;
     const { view, data, cursor, isFiltered, gain } = this;
     this.drawing.draw({ view, data, cursor, isFiltered, gain, notes: this.notes.all, nowUs: this.live.nowUs() });
-    if (this.askedAt !== undefined && data.isWhole("trend", view) && data.isWhole("happened", view)) {
-      this.root.dataset.drawn = `${view.from}/${view.to}`; // for measurements
-    }
+    this.root.dataset.drawn = `${view.from}/${view.to}`; // for measurements and tests, as is the next
+    const kinds = ["trend", "happened", ...(levelOf(view) <= PICTURE_LEVEL ? ["picture"] : [])];
+    this.root.dataset.isWhole = String(kinds.every((kind) => data.isWhole(kind, view)));
   }
 
   repaint() {
@@ -209,7 +210,6 @@ export default class ReviewPage {
   }
 
   #came() {
-    this.askedAt = performance.now();
     this.#changed();
   }
 
