@@ -33,10 +33,10 @@ def add_data_routes(server: FastAPI, past: Past) -> None:
     """Serve what is stored."""
 
     def trend(site: str, device: str, request: Request) -> Response:
-        return answered(lambda: trend_answer(past, _device(site, device), request.query_params))
+        return answered(lambda: trend_answer(past, device_of_path(site, device), request.query_params))
 
     def annotations(site: str, device: str, request: Request) -> Response:
-        return answered(lambda: annotations_answer(past, _device(site, device), request.query_params))
+        return answered(lambda: annotations_answer(past, device_of_path(site, device), request.query_params))
 
     server.add_api_route("/data/trend/{site}/{device}", trend)
     server.add_api_route("/data/annotations/{site}/{device}", annotations)
@@ -46,10 +46,13 @@ def answered(answer: Callable[[], Any]) -> Response:
     """What `answer` returns as JSON, NaN as null; what it raises in words."""
     try:
         return _json(answer(), 200)
-    except AskedWronglyError as error:
-        return _json({"error": str(error)}, 400)
-    except StoreError as error:
-        return _json({"error": str(error)}, 503)
+    except (AskedWronglyError, StoreError) as error:
+        return refused(error)
+
+
+def refused(error: AskedWronglyError | StoreError) -> Response:
+    """What went wrong, in words."""
+    return _json({"error": str(error)}, 503 if isinstance(error, StoreError) else 400)
 
 
 def trend_answer(past: Past, device: str, asked: Mapping[str, str]) -> Any:
@@ -95,7 +98,8 @@ def whole_of(asked: Mapping[str, str], name: str, low: int, high: int, absent: i
     return value
 
 
-def _device(site: str, device: str) -> str:
+def device_of_path(site: str, device: str) -> str:
+    """The device that a path names; raises AskedWronglyError."""
     if not ID_PATTERN.fullmatch(site) or not ID_PATTERN.fullmatch(device):
         raise AskedWronglyError("want site/device, two ids of [A-Za-z0-9_-], 1 to 64 long")
     return f"{site}/{device}"

@@ -71,6 +71,8 @@ SITES = "sites"
 PATIENTS = "patients"
 LOG = "log"
 
+REVIEW = "review"
+
 CHANNELS = "channels"
 CONNECT = "connect"
 CHANNEL_ROWS = "channel-rows"

@@ -31,14 +31,14 @@ class Past:
     """
 
     def __init__(self, store_address: str) -> None:
-        self._address = store_address
+        self.address = store_address
         self._store: tuple[Engine, Archive] | None = None
         self._opening = threading.Lock()
 
     def ask(self, query: Callable[[Engine], Answer]) -> Answer:
         """The answer of a query of inference/alarms."""
         engine, _ = self._opened()
-        with told_by(make_url(self._address)):
+        with told_by(make_url(self.address)):
             return query(engine)
 
     def window(self, device: str, session: int, first_sample: int) -> Window | None:
@@ -84,6 +84,14 @@ class Past:
         _, archive = self._opened()
         return archive.refused_counts()
 
+    def archive(self) -> Archive:
+        """The store itself, for what reads much of it."""
+        return self._opened()[1]
+
+    def devices(self) -> dict[str, int]:
+        """Every device that has samples, and when its last ones came."""
+        return self.archive().devices()
+
     def close(self) -> None:
         """Let go of files and connections; the next question opens them again."""
         if self._store is not None:
@@ -93,10 +101,10 @@ class Past:
             engine.dispose()
 
     def _opened(self) -> tuple[Engine, Archive]:
-        with self._opening, told_by(make_url(self._address)):
+        with self._opening, told_by(make_url(self.address)):
             if (
                 self._store is None
             ):  # a page asks several things at once: two that make it lock each other out
-                engine = open_store(self._address, busy_wait_ms=OPENING_WAIT_MS)
+                engine = open_store(self.address, busy_wait_ms=OPENING_WAIT_MS)
                 self._store = engine, Archive(engine)
             return self._store

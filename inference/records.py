@@ -52,6 +52,21 @@ def newest_verdict(engine: Engine, device: str) -> Verdict | None:
     return None if row is None else _verdict_of(row)
 
 
+def verdicts_at(
+    engine: Engine, device: str, session: int, first_sample: int, end_sample: int
+) -> list[Verdict]:
+    """Verdicts of a session's windows that begin in first_sample <= i < end_sample, in order of place."""
+    table = verdict_table.c
+    query = (
+        select(verdict_table)
+        .where(table.device == device, table.session == session)
+        .where(table.first_sample >= first_sample, table.first_sample < end_sample)
+        .order_by(table.first_sample)
+    )
+    with engine.connect() as connection:
+        return [_verdict_of(row) for row in connection.execute(query)]
+
+
 def _row_of(verdict: Verdict, coverage: float | None) -> dict[str, Any]:
     return {
         "device": verdict.device,

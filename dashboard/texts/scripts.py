@@ -6,7 +6,7 @@ A page of its own module (review.py and so on) joins its SCRIPT under its name.
 from typing import Any
 
 from dashboard import texts
-from dashboard.texts import devices, model, patient, settings, trend, wall
+from dashboard.texts import devices, model, patient, review, settings, trend, wall
 from inference.alarms.alarm import AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 from ingest.quality import Noise
@@ -18,6 +18,7 @@ SCRIPT: dict[str, Any] = {
     "settings": settings.SCRIPT,
     "trend": trend.SCRIPT,
     "patient": patient.SCRIPT,
+    "review": review.SCRIPT,
     "unknown": texts.UNKNOWN,
     "product": texts.PRODUCT,
     "bpm": texts.BPM,

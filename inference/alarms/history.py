@@ -22,6 +22,7 @@ class Wanted:
     """Which episodes; None is any."""
 
     from_us: int = 0  # those that began at or after
+    to_us: int | None = None  # and before
     device: str | None = None
     kind: AlarmKind | None = None
     priority: AlarmPriority | None = None  # that the episode has now, or ended with
@@ -121,6 +122,8 @@ def _newest(wanted: Wanted) -> Select[Any]:
     last = select(func.max(table.id)).where(table.at_us >= wanted.from_us, table.since_us >= wanted.from_us)
     if wanted.device is not None:
         last = last.where(table.device == wanted.device)
+    if wanted.to_us is not None:
+        last = last.where(table.since_us < wanted.to_us)
     if wanted.kind is not None:
         last = last.where(table.kind == wanted.kind.value)
     last = last.group_by(table.device, table.kind, table.since_us)

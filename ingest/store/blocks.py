@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ingest.chunk import ChunkFlag
 from ingest.store.rows import ReceivedChunk
 from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, pack_vitals
+from ingest.store.waveforms import PLACE
 from ingest.vitals import Vitals
 
 MAGIC = b"WLB1"
@@ -110,6 +111,16 @@ def vitals_block(vitals: Sequence[Vitals]) -> bytes:
     rows = [pack_vitals(each, numbers.setdefault(each.device, len(numbers))) for each in vitals]
     times = [each.at_us for each in vitals]
     return build_block(BlockKind.VITALS, numbers, b"".join(rows), len(rows), (min(times), max(times)))
+
+
+def places_of(entries: NDArray[Any], from_us: int, to_us: int) -> NDArray[Any]:
+    """Index entries of one device -> those that came in the span, (n,) of PLACE."""
+    kept = entries[(entries["received_us"] >= from_us) & (entries["received_us"] < to_us)]
+    places = np.empty(len(kept), PLACE)
+    for name in ("session", "first_sample", "n_samples", "received_us"):
+        places[name] = kept[name]
+    places["historic"] = kept["flags"] & HISTORIC != 0
+    return places
 
 
 def build_block(  # noqa: PLR0913 - the fields of the header

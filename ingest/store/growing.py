@@ -21,6 +21,7 @@ from ingest.store.blocks import (
     Block,
     BlockKind,
     is_whole,
+    places_of,
     read_block,
 )
 from ingest.store.vitals_rows import VITALS_ROW, with_rhythm
@@ -146,6 +147,10 @@ class GrowingSegment:
         held = held[np.isin(held["first_sample"], np.array(first_samples, held["first_sample"].dtype))]
         held = held[np.argsort(held["n_samples"])]  # of one place the last counts
         return dict(zip(held["first_sample"].tolist(), held["n_samples"].tolist(), strict=True))
+
+    def places(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """Where the chunks belong that came in the span, (n,) of PLACE."""
+        return places_of(self.entries(device), from_us, to_us)
 
     def vitals_rows(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
         """Vitals of the span, (n,) of VITALS_ROW, in the order in which they were written."""

@@ -17,7 +17,7 @@ from ingest.chunk import ChunkFlag, Place
 from ingest.store.rows import ReceivedChunk
 from ingest.store.schema import told_by
 from ingest.store.vitals_rows import SIGNALS, UNKNOWN_COUNT, UNKNOWN_TENTHS, VITALS_ROW, as_vitals
-from ingest.store.waveforms import Arrivals, NewPlaces, Stored, longest_of_each_place
+from ingest.store.waveforms import PLACE, Arrivals, NewPlaces, Stored, longest_of_each_place
 from ingest.vitals import Vitals
 from ingest.wire import MAX_SAMPLES
 
@@ -144,6 +144,16 @@ class PartitionStore:
                 device=device, from_us=from_us, to_us=to_us,
             )
         )  # fmt: skip
+
+    def places(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """See Waveforms."""
+        rows = self._rows(
+            "SELECT session, first_sample, n_samples, received_us, historic FROM waveform"
+            " WHERE device = :device AND received_us >= :from_us AND received_us < :to_us"
+            " ORDER BY received_us",
+            device=device, from_us=from_us, to_us=to_us,
+        )  # fmt: skip
+        return np.array([tuple(row) for row in rows], PLACE)
 
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """See Waveforms."""

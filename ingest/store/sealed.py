@@ -27,12 +27,13 @@ from ingest.store.blocks import (
     Block,
     BlockKind,
     build_block,
+    places_of,
     read_block,
 )
 from ingest.store.growing import GrowingSegment
 from ingest.store.packing import pack, unpack
 from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, with_rhythm
-from ingest.store.waveforms import Arrivals, Span, Stored, is_touched
+from ingest.store.waveforms import PLACE, Arrivals, Span, Stored, is_touched
 
 PACKED_TOGETHER_BYTES = 1 << 20  # of one device; unpacked as a whole to read any of it, in about 5 ms
 REST = 4.0  # pauses for so many times as long as each device took: a fifth of one core at most
@@ -199,6 +200,12 @@ class SealedSegment:
             for first, n in zip(held["first_sample"].tolist(), held["n_samples"].tolist(), strict=True):
                 found[first] = max(n, found.get(first, 0))
         return found
+
+    def places(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """Where the chunks belong that came in the span, (n,) of PLACE."""
+        rows = self._of(device, BlockKind.SEALED_CHUNKS)
+        blocks = self._blocks(rows[(rows["first_us"] < to_us) & (rows["last_us"] >= from_us)])
+        return np.concatenate([np.empty(0, PLACE), *(places_of(b.index, from_us, to_us) for b in blocks)])
 
     def vitals_rows(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
         """Vitals of the span, (n,) of VITALS_ROW."""

@@ -25,7 +25,13 @@ from ingest.store.growing import GrowingSegment
 from ingest.store.rows import ReceivedChunk
 from ingest.store.sealed import SealedSegment, finish_seals, seal
 from ingest.store.vitals_rows import VITALS_ROW, as_vitals
-from ingest.store.waveforms import Arrivals, NewPlaces, Stored, longest_of_each_place
+from ingest.store.waveforms import (
+    Arrivals,
+    NewPlaces,
+    Stored,
+    in_order_of_arrival,
+    longest_of_each_place,
+)
 from ingest.vitals import Vitals
 
 LEFT_ALONE_US = 2 * 3_600_000_000  # after its hour began, a file may still have a writer for so long
@@ -113,6 +119,11 @@ class SegmentStore:
                 for each in segment.between_arrivals(device, from_us, to_us)
             ]
         return longest_of_each_place(sorted(found, key=lambda each: each.received_us))
+
+    def places(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """See Waveforms."""
+        with self._reading() as segments:
+            return in_order_of_arrival([each.places(device, from_us, to_us) for each in segments])
 
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """See Waveforms."""

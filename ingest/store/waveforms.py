@@ -17,6 +17,12 @@ from ingest.store.rows import ReceivedChunk, as_chunk
 from ingest.vitals import Vitals
 
 MAX_SESSIONS = 100_000  # remembered, 30 MB: a device that begins one with each chunk makes 8 million a day
+PLACE = np.dtype(  # of one stored chunk, without what it holds
+    [
+        ("session", "<i8"), ("first_sample", "<i8"), ("n_samples", "<i8"), ("received_us", "<i8"),
+        ("historic", "?"),
+    ]
+)  # fmt: skip
 Span = tuple[int, int]  # first sample, and one past the last
 
 logger = logging.getLogger(__name__)
@@ -74,6 +80,12 @@ class Waveforms(Protocol):
     def between_arrivals(self, device: str, from_us: int, to_us: int) -> list[Stored]:
         """Every chunk with from_us <= received_us < to_us, in order of arrival; of a place the longest."""
 
+    def places(self, device: str, from_us: int, to_us: int) -> NDArray[Any]:
+        """Where the chunks with from_us <= received_us < to_us belong, (n,) of PLACE, in order of arrival.
+
+        No message is read for it. A place may come more than once.
+        """
+
     def vitals(self, device: str, from_us: int, to_us: int) -> list[Vitals]:
         """Vitals with from_us <= at_us < to_us, oldest first."""
 
@@ -103,6 +115,12 @@ class Waveforms(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+def in_order_of_arrival(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Parts (n,) of PLACE as one."""
+    joined = np.concatenate([np.empty(0, PLACE), *parts])
+    return joined[np.argsort(joined["received_us"], kind="stable")]
 
 
 @dataclass(slots=True)

@@ -17,6 +17,8 @@ PATHS = (
     f"/patient/{BED}",
     EVENT,
     "/alarms",
+    "/review",
+    f"/review/{BED}",
     "/devices",
     "/model",
     "/settings",

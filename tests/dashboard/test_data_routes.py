@@ -51,6 +51,8 @@ def told(server: ASGIApp, scope: dict[str, Any], *messages: dict[str, Any]) -> l
     waiting, sent = list(messages), list[dict[str, Any]]()
 
     async def receive() -> dict[str, Any]:
+        if not waiting:
+            await asyncio.Event().wait()  # nobody leaves
         return waiting.pop(0)
 
     async def send(message: Any) -> None:

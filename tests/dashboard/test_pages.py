@@ -27,6 +27,8 @@ PATHS = (
     "/devices",
     "/model",
     "/settings",
+    "/review/a/b",
+    "/review",
 )
 
 
@@ -58,6 +60,7 @@ def test_paths_lead_to_their_pages() -> None:
         "ward/bed-1",
         "asystole",
     )
+    assert tree(page_layout("/review/ward/bed-1", {}))[0]["data-device"] == "ward/bed-1"
     for path in (
         "/event/ward/bed-1/nonsense/1",
         "/event/ward/bed-1/asystole/x",
@@ -97,6 +100,7 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
         (("event.mjs",), "/event/a/b/asystole/1790000000000000"),
         (("alarms.mjs",), "/alarms"),
         (("devices.mjs",), "/devices"),
+        (("review.mjs",), "/review/a/b"),
         (("settings.mjs", "settings_log.mjs", "keeping.mjs", "channels.mjs"), "/settings"),
     ],
 )

@@ -1,0 +1,1 @@
+"""ECG on paper: files that people print or pass on."""
