@@ -30,7 +30,7 @@ DEVICE_KNOWS = {
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "types", "misc"}
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
-MAX_SUPPRESSIONS = 60
+MODULES_PER_SUPPRESSION = 5  # at most one suppression for so many of our modules
 WITHOUT_TORCH = (
     "ingest.service",
     "dashboard.service",
@@ -92,7 +92,7 @@ def test_suppressions_are_few_and_name_their_code() -> None:
     ]
     for path, line in marks:
         assert re.search(r"noqa: [A-Z]+\d+|type: ignore\[[a-z-]+", line), f"{path.name}: {line.strip()}"
-    assert len(marks) <= MAX_SUPPRESSIONS
+    assert len(marks) <= len(sources()) / MODULES_PER_SUPPRESSION
 
 
 def test_swallowing_every_error_is_not_possible() -> None:
