@@ -216,8 +216,8 @@ def _peer(playwright: Playwright, house: House, options: argparse.Namespace) -> 
 
 def _against(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
     """Our figure over the peer's; fps: higher is better, the others: lower."""
-    names = {"fps": "fps", "main_ms": "main_ms", "whole_p95_ms": "whole_p95_ms"}
-    return {name: ours[name] / peer[name] for name in names if peer[name]}
+    names = ("fps", "main_ms", "whole_p95_ms")
+    return {name: ours[name] / peer[name] for name in names if ours[name] and peer[name]}
 
 
 def _open_wall(browser: Browser, house: House, options: argparse.Namespace) -> tuple[Page, str]:
