@@ -10,8 +10,8 @@ on which all panels are in view. What is printed of each browser:
 
     fps               frames a second in which a trace moved (of 60); trace_fps: of one trace
     main_ms           of the main thread a frame: scripts, style, layout, paint (TaskDuration)
-    overdue_*_ms      from when a sample is due on screen (or has come, where that is later) to the frame after
-                      the one that drew it: what the page itself adds to the jitter buffer
+    overdue_*_ms      from when a sample is due on screen (or has come, where that is later) to the frame
+                      after the one that drew it: what the page itself adds to the jitter buffer
     beyond_*_ms       the same, and before it from when its chunk is due to be published to its arrival in the
                       page: all of sample to pixel but the time that the jitter buffer waits on purpose
     whole_*_ms        from when a chunk is due to be published to that frame, the wait included
