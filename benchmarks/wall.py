@@ -10,9 +10,10 @@ on which all panels are in view. What is printed of each browser:
 
     fps               frames a second in which a trace moved (of 60); trace_fps: of one trace
     main_ms           of the main thread a frame: scripts, style, layout, paint (TaskDuration)
-    beyond_*_ms       sample to pixel without the jitter buffer: from when a chunk is due to be published to
-                      its arrival in the page, and from when its last sample is due on screen to the frame
-                      after the one that drew it. The time it deliberately waits in between is left out
+    overdue_*_ms      from when a sample is due on screen (or has come, where that is later) to the frame
+                      after the one that drew it: what the page itself adds to the jitter buffer
+    beyond_*_ms       the same, and before it from when its chunk is due to be published to its arrival in the
+                      page: all of sample to pixel but the time that the jitter buffer waits on purpose
     whole_*_ms        from when a chunk is due to be published to that frame, the wait included
     dropped           frames of 60 Hz that did not come; segments that the server dropped for this browser
     heap_*            live JavaScript heap and buffers after a forced collection, MB; growth from minute 2 on
@@ -215,8 +216,8 @@ def _peer(playwright: Playwright, house: House, options: argparse.Namespace) -> 
 
 def _against(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
     """Our figure over the peer's; fps: higher is better, the others: lower."""
-    names = {"fps": "fps", "main_ms": "main_ms", "whole_p95_ms": "whole_p95_ms"}
-    return {name: ours[name] / peer[name] for name in names if peer[name]}
+    names = ("fps", "main_ms", "whole_p95_ms")
+    return {name: ours[name] / peer[name] for name in names if ours[name] and peer[name]}
 
 
 def _open_wall(browser: Browser, house: House, options: argparse.Namespace) -> tuple[Page, str]:

@@ -5,7 +5,7 @@ async (facts) => {
   const { live } = window.wristlead;
   const BINS = 5000; // of a millisecond; slower counts as the last
   const probe = {
-    beyond: new Uint32Array(BINS), whole: new Uint32Array(BINS), intervals: new Uint32Array(BINS),
+    overdue: new Uint32Array(BINS), beyond: new Uint32Array(BINS), whole: new Uint32Array(BINS), intervals: new Uint32Array(BINS),
     frames: 0, moved: 0, late: 0, steps: new Map(),
   };
   const waiting = new Map(); // stream -> chunks that have come and are not on screen
@@ -36,7 +36,9 @@ async (facts) => {
         const at = facts.start_us / 1000 - performance.timeOrigin;
         const publishedMs = at + 1000 * ((facts.chunk_s * bed) / facts.panels + end / fs);
         count(probe.whole, now - publishedMs);
-        count(probe.beyond, arrivedMs - publishedMs + Math.max(0, now - Math.max(arrivedMs, dueMs)));
+        const overdueMs = Math.max(0, now - Math.max(arrivedMs, dueMs));
+        count(probe.overdue, overdueMs);
+        count(probe.beyond, arrivedMs - publishedMs + overdueMs);
       }
     }
     last = now;
@@ -66,7 +68,7 @@ async (facts) => {
   };
   window.wallProbe = {
     begin() {
-      for (const bins of [probe.beyond, probe.whole, probe.intervals]) bins.fill(0);
+      for (const bins of [probe.overdue, probe.beyond, probe.whole, probe.intervals]) bins.fill(0);
       Object.assign(probe, { frames: 0, moved: 0, steps: new Map(), startedMs: performance.now() });
       probe.dropped = live.state.dropped;
       isOn = true;
@@ -80,6 +82,7 @@ async (facts) => {
         trace_fps_lowest: steps.length === facts.panels ? steps[0] / seconds : 0,
         trace_fps_median: (steps[steps.length >> 1] ?? 0) / seconds,
         frame_p95_ms: quantile(probe.intervals, 0.95), frame_max_ms: quantile(probe.intervals, 1),
+        overdue_p50_ms: quantile(probe.overdue, 0.5), overdue_p95_ms: quantile(probe.overdue, 0.95),
         beyond_p50_ms: quantile(probe.beyond, 0.5), beyond_p95_ms: quantile(probe.beyond, 0.95),
         whole_p50_ms: quantile(probe.whole, 0.5), whole_p95_ms: quantile(probe.whole, 0.95),
         dropped_segments: live.state.dropped - probe.dropped,

@@ -17,16 +17,20 @@ let updatedMs = -Infinity;
 
 // Dash mounts and replaces pages; each frame looks whether another one stands there. A page is filled by the
 // default export of the script of its name: constructor(root, live), update(), draw(now), repaint(), remove().
-async function follow() {
+function follow() {
   const found = document.querySelector("[data-page]");
   if (found === root) return;
-  page?.remove();
+  const former = page;
   page = null;
   root = found;
-  if (root === null) return;
+  if (root !== null) fill(found);
+  former?.remove();
+}
+
+async function fill(found) {
   let script;
   try {
-    script = await import(`./${root.dataset.page}.mjs`);
+    script = await import(`./${found.dataset.page}.mjs`);
   } catch {
     setTimeout(() => { if (root === found) root = null; }, RETRY_MS);
     return;

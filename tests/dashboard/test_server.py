@@ -1,5 +1,6 @@
 """What a page may ask for on the live route, and what happens when it asks for anything else."""
 
+import asyncio
 import contextlib
 import json
 from typing import Any, cast
@@ -7,8 +8,9 @@ from typing import Any, cast
 import pytest
 from starlette.websockets import WebSocket
 
+from dashboard.frames import HEADER
 from dashboard.hub import Hub
-from dashboard.server import _read
+from dashboard.server import _read, _write
 from ingest.link import Message
 
 BED = "ward/bed"
@@ -40,6 +42,9 @@ class Socket:
     async def send_bytes(self, data: bytes) -> None:
         self.sent.append(data)
 
+    async def send_text(self, _data: str) -> None:
+        """State is not looked at here."""
+
     async def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - starlette's signature
         self.closed = code
 
@@ -55,6 +60,25 @@ def served(*requests: dict[str, Any]) -> tuple[Socket, Hub]:
     with contextlib.suppress(StopIteration):  # nothing here ever waits, so one step runs it through
         _read(cast("WebSocket", socket), hub, hub.attach()).__await__().__next__()
     return socket, hub
+
+
+def test_samples_of_a_twentieth_of_a_second_travel_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, slept = Hub(("127.0.0.1", 1), clock_us=lambda: 1), list[float]()
+    browser = hub.attach()
+    hub.subscribe(browser, [BED], 0.0)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        for _ in range(3):
+            hub._take(Message(f"ecg/v1/{BED}/chunk", CHUNK, 1, retained=False, _mid=0, _qos=0, _connection=0))
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(Hub, "is_alive", property(lambda _: len(slept) < 5))
+    socket = Socket()
+    with contextlib.suppress(StopIteration):
+        _write(cast("WebSocket", socket), hub, browser).__await__().__next__()
+    assert slept == [0.05] * 5
+    assert [HEADER.unpack_from(message)[3] for message in socket.sent] == [3] * 4
 
 
 def asking(**request: object) -> dict[str, str]:
