@@ -3,7 +3,6 @@
 Where it is missing it is made, empty; bringing an earlier one up to date is ingest's.
 """
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -27,13 +26,12 @@ Answer = TypeVar("Answer")
 class Past:
     """What ingest and the alarm service stored. All methods raise StoreError when it cannot be read.
 
-    They may be called from many threads, and one that waits for an answer holds up none of the others.
+    They may be called from many threads, and one that waits for the store holds up none of the others.
     """
 
     def __init__(self, store_address: str) -> None:
         self.address = store_address
         self._store: tuple[Engine, Archive] | None = None
-        self._opening = threading.Lock()
 
     def ask(self, query: Callable[[Engine], Answer]) -> Answer:
         """The answer of a query of inference/alarms."""
@@ -101,10 +99,8 @@ class Past:
             engine.dispose()
 
     def _opened(self) -> tuple[Engine, Archive]:
-        with self._opening, told_by(make_url(self.address)):
-            if (
-                self._store is None
-            ):  # a page asks several things at once: two that make it lock each other out
+        if self._store is None:
+            with told_by(make_url(self.address)):
                 engine = open_store(self.address, busy_wait_ms=OPENING_WAIT_MS)
-                self._store = engine, Archive(engine)
-            return self._store
+                self._store = engine, Archive(engine)  # of two that open at once the later one stays
+        return self._store
