@@ -160,7 +160,7 @@ def _groups(card: ModelCard) -> list[Component]:
 
 def _whole(card: ModelCard) -> Component:
     if card.text is None:
-        text = html.P(texts.CARD_MISSING)
+        text: Component = html.P(texts.CARD_MISSING)
     else:  # its tables are wide: they are moved sideways, also by keys
         reached = attributes(role="region", aria_label=texts.CARD_TITLE)
         text = html.Div(
