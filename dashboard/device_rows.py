@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-
-import numpy as np
+from itertools import islice
 
 from dashboard.patient_state import About, Meta, Patient, Segment, battery_of, name_of
 from ingest.vitals import Vitals
@@ -56,7 +55,7 @@ def row_of_patient(patient: Patient, given_name: str | None, at_us: int) -> Devi
         session=None if newest is None else newest.session,
         data_at_us=patient.data_at_us,
         fs_claimed=claimed,
-        delay_s=delay_of(list(patient.segments)[-DELAY_OF:], None if vitals is None else vitals.fs_measured),
+        delay_s=delay_of(reversed(patient.segments), None if vitals is None else vitals.fs_measured),
     )
     return row if vitals is None else _with_vitals(row, vitals)
 
@@ -92,25 +91,25 @@ def _with_vitals(row: DeviceRow, vitals: Vitals) -> DeviceRow:
     )
 
 
-def delay_of(segments: Iterable[Segment], fs_measured: float | None) -> float | None:
+def delay_of(newest_first: Iterable[Segment], fs_measured: float | None) -> float | None:
     """How old the oldest sample of a chunk is when it comes, in all but the latest 5 %; None without two.
 
     Its own length, and how much later it came than the quickest chunk of the same session: what the quickest
     one took is not known, as clocks differ.
     """
-    segments = list(segments)
-    if not segments:
+    fs, session = fs_measured, None
+    lengths, behind_s = list[int](), list[float]()
+    for each in islice(newest_first, DELAY_OF):
+        fs, session = fs or each.fs, each.session if session is None else session
+        if each.session != session:
+            break
+        lengths.append(len(each.samples_mv))
+        behind_s.append(each.received_us / 1e6 - (each.first_sample + lengths[-1]) / fs)
+    if fs is None or len(behind_s) < 2:
         return None
-    newest = segments[-1]
-    fs = fs_measured or newest.fs
-    of_session = [each for each in segments if each.session == newest.session]
-    if len(of_session) < 2:
-        return None
-    ends = np.array([each.first_sample + len(each.samples_mv) for each in of_session], dtype=float)
-    came_s = np.array([each.received_us for each in of_session], dtype=float) / 1e6
-    behind_s = came_s - ends / fs
-    length_s = float(np.median([len(each.samples_mv) for each in of_session])) / fs
-    return length_s + float(np.quantile(behind_s - behind_s.min(), 0.95))
+    behind_s.sort()
+    length_s = sorted(lengths)[len(lengths) // 2] / fs
+    return length_s + behind_s[round(0.95 * (len(behind_s) - 1))] - behind_s[0]
 
 
 def _fresh(patient: Patient, at_us: int) -> Vitals | None:

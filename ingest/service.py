@@ -63,10 +63,10 @@ def run(settings: Settings) -> None:
         raise SystemExit(str(error)) from None
     archive = _open_archive(settings)
     observe = serve_metrics("ingest", settings.metrics_port)
-    service = IngestService(settings, archive, mappers, observe)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: service.stop())
     try:
+        service = IngestService(settings, archive, mappers, observe)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: service.stop())
         service.start()
     except (LinkError, StoreError) as error:
         raise SystemExit(str(error)) from None
@@ -87,7 +87,10 @@ def _open_archive(settings: Settings) -> Archive:
 
 
 class IngestService:
-    """Joins intake, store and broker; decides nothing itself."""
+    """Joins intake, store and broker; decides nothing itself.
+
+    Raises StoreError where what people set before cannot be read.
+    """
 
     def __init__(
         self,

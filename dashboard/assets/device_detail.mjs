@@ -78,7 +78,7 @@ function fillFacts(list, facts) {
 
 // Time and reason of each, and its first bytes: as they are, and as text where they can be read.
 function refusedList(refused) {
-  return element("ol", "refused-list", {}, refused.map((each) => element("li", "", {}, [
+  return element("ol", "refused-list", { tabindex: "0", "aria-label": texts.detail_refused }, refused.map((each) => element("li", "", {}, [
     element("div", "refused-head", {}, [
       element("time", "num dim", {}, [dateAndTime(each.at_us)]),
       element("b", "", {}, [each.reason]),

@@ -159,7 +159,13 @@ def _groups(card: ModelCard) -> list[Component]:
 
 
 def _whole(card: ModelCard) -> Component:
-    text = html.P(texts.CARD_MISSING) if card.text is None else dcc.Markdown(card.text, className="markdown")
+    if card.text is None:
+        text: Component = html.P(texts.CARD_MISSING)
+    else:  # its tables are wide: they are moved sideways, also by keys
+        reached = attributes(role="region", aria_label=texts.CARD_TITLE)
+        text = html.Div(
+            dcc.Markdown(card.text, className="markdown"), className="card-text", tabIndex=0, **reached
+        )
     return html.Details([html.Summary(texts.CARD_TITLE), text], className="card whole-card")
 
 

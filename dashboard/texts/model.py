@@ -78,7 +78,7 @@ CLASSES_HELP = (
     "found, of those with it; missed (called absent), of those with it; false (called present), of those "
     "without."
 )
-CLASS_COLUMNS = ("Finding", "Lead", "AUROC", "", "Has it", "Found", "Missed", "False", "Uncertain")
+CLASS_COLUMNS = ("Finding", "Lead", "AUROC", "95 %", "Has it", "Found", "Missed", "False", "Uncertain")
 LIMITS_TITLE = "Thresholds in force"
 LIMITS_HELP = (
     "Below the first number a finding is absent, above the second present, between them uncertain. The "
@@ -102,7 +102,7 @@ RHYTHM_COLUMNS = (
 RHYTHM_NAMES = {"N": "Normal", "A": "Atrial fibrillation", "O": "Other", "~": "Noisy"}
 GROUPS_TITLE = "Whom it serves worse: lead {lead}"
 GROUPS_HELP = "AUROC; -- where a group has fewer than ten recordings with or without the finding."
-GROUP_COLUMNS = ("Group", "Recordings", "All findings", "", "NORM", "MI", "STTC", "CD", "HYP")
+GROUP_COLUMNS = ("Group", "Recordings", "All findings", "95 %", "NORM", "MI", "STTC", "CD", "HYP")
 CARD_TITLE = "The whole card"
 CARD_MISSING = "These weights come without a written card."
 NAMES = {str(superclass): name for superclass, name in SUPERCLASS_NAMES.items()}

@@ -17,12 +17,12 @@ SECTIONS = {
 SECTIONS_LABEL = "Sections of this page"
 LOADING = "Asking what is set."
 SITES_HELP = "A site's limits count for each of its patients that has none of their own."
-SITE_COLUMNS = ("Site", "Name", "Patients", "Limits, bpm", "")
+SITE_COLUMNS = ("Site", "Name", "Patients", "Limits, bpm", "Change")
 PATIENTS_HELP = (
     "A name ends with the patient's discharge, as do their own limits. It leaves the house in "
     "notifications only where a channel is told to show names (docs/notify.md)."
 )
-PATIENT_COLUMNS = ("Patient", "Name", "Device says", "Limits, bpm", "")
+PATIENT_COLUMNS = ("Patient", "Name", "Device says", "Limits, bpm", "Change")
 NOBODY = "Nobody is here yet. Patients appear when a device sends."
 KEEPING_HELP = (
     "Waveforms, windows, verdicts and explanations are deleted when they are older. Alarms, names, notes "
@@ -34,7 +34,7 @@ KEEPING_DAYS = "days"
 KEEPING_ALL = "Keep everything"
 KEEPING_SAVE = "Change"
 KEEPING_RESET = "Default"
-LOG_COLUMNS = ("When", "Who", "What", "Of", "Before", "After", "")
+LOG_COLUMNS = ("When", "Who", "What", "Of", "Before", "After", "Undo")
 LOG_NONE = "Nobody has changed anything yet."
 LOG_HELP = "Undo sets the value of before again, which is written down too."
 

@@ -202,7 +202,7 @@ def test_delay_is_a_chunk_and_how_much_later_the_slowest_came_than_the_quickest(
     monitor, late_us = Monitor(0), [0, 100_000, 300_000, 20_000] * 10
     for k, late in enumerate(late_us):
         monitor.push(f"ecg/v1/{BED}/chunk", chunk_payload(k * 125), S + k * 250_000 + late)
-    delay_s = delay_of(monitor.history(BED, 60.0), 500.0)
+    delay_s = delay_of(reversed(monitor.history(BED, 60.0)), 500.0)
     assert delay_s == pytest.approx(0.25 + 0.3, abs=0.01)
     assert delay_of(monitor.history(BED, 60.0)[:1], 500.0) is None
     assert delay_of([], None) is None

@@ -73,6 +73,7 @@ def test_a_page_of_the_released_card_has_every_part() -> None:
         texts.RHYTHM_TITLE,
         texts.GROUPS_TITLE.format(lead="I"),
         texts.GROUPS_TITLE.format(lead="II"),
+        texts.CARD_TITLE,
     ]
 
 
