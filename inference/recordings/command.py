@@ -27,6 +27,7 @@ EXIT_JUDGED = 0  # every recording got findings
 EXIT_CANNOT_TELL = 1  # every file was read; at least one recording got none
 PDF = ".pdf"
 FEW = 20  # files without a word on progress
+EXIT_INTERRUPTED = 130  # by Ctrl-C; nothing was written
 EXIT_DATA = 65  # at least one file was refused (EX_DATAERR)
 CORRECTED_BY = {
     About.RATE: "--fs",
@@ -68,6 +69,8 @@ def run_classify(options: Options) -> int:
         outcomes = list(without_repeats(found))
     except (ClassifierError, WorkerDiedError) as error:
         raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     if options.report is not None:
         _write_report(options.report, options.paper, outcomes)
     try:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -57,7 +58,7 @@ def classify_files(
         answers: Iterator[list[Outcome]] = (judge_some(path, names) for path, names in work)
         yield from _counted(answers, work, n_files, progress)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_quiet_worker)
     try:
         futures = [pool.submit(judge_some, path, names) for path, names in work]
         yield from _counted(map(Future.result, futures), work, n_files, progress)
@@ -97,8 +98,10 @@ def _classifier() -> Classifier:
     return Classifier.load()
 
 
-def _one_thread() -> None:
+def _quiet_worker() -> None:
+    """One thread, and Ctrl-C is for the process that a person sees."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work(paths: Sequence[Path]) -> tuple[list[tuple[Path, list[str]]], list[Outcome]]:

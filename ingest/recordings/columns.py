@@ -75,7 +75,7 @@ def draft_of(columns: Sequence[Column], told: Told, file_format: Format, hints: 
     clock = next((each for each in times if each is not signal), None)
     if clock is not None:
         start = start or clock.start or _epoch(clock)
-        if fs is None:
+        if fs is None and hints.fs is None:
             times_s, note = _seconds(clock)
             spread = spread_out(times_s, values)
             values, fs = spread.values, spread.fs
@@ -165,6 +165,8 @@ def _seconds(clock: Column) -> tuple[NDArray[np.float64], list[Note]]:
         per_s = PER_S["s"] if word.startswith("s") else PER_S[{"m": "ms", "n": "ns"}.get(word[0], "us")]
         return (values - values[0]) / per_s, []
     step = float(np.median(np.diff(values))) if len(values) > 1 else 0.0
+    if step == 1.0:
+        raise RecordingError(f"{clock.name[:30]!r} may count samples or milliseconds: say the rate with --fs")
     for unit, per_s in PER_S.items():
         if step > 0 and RATES_HZ[0] <= per_s / step <= RATES_HZ[1]:
             text = f"the times of {clock.name[:30]!r} are {unit}, by their steps of {step:g}"

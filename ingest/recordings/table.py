@@ -74,7 +74,7 @@ def _names(lines: Sequence[str], begin: int, delimiter: str) -> tuple[list[str],
     if above is not None:
         cells = _cells(lines[above].lstrip("#% "), delimiter)
         if len(cells) == n_columns and not any(map(is_number, cells)) and not _RATE.search(lines[above]):
-            unique = [name or f"column {place}" for place, name in enumerate(cells, 1)]
+            unique = [name.strip("'\"") or f"column {place}" for place, name in enumerate(cells, 1)]
             return unique, lines[:above]
     return [f"column {place}" for place in range(1, n_columns + 1)], lines[:begin]
 

@@ -10,7 +10,6 @@ from ingest.recordings.recording import RecordingError
 
 MAX_TEXT_BYTES = 64 << 20  # a day at 100 Hz; a JSON of 43 MB was seen
 NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BLANKS = "\u00a0\u202f\u2007\u2009"  # no-break and thin spaces, which phones put before units
 
@@ -27,7 +26,7 @@ def lines_of(content: bytes) -> list[str]:
         raise RecordingError("neither text nor a format that is known here")
     for blank in _BLANKS:
         text = text.replace(blank, " ")
-    return _LINE_END.split(text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def is_number(text: str) -> bool:
@@ -50,13 +49,14 @@ def numbers_of(lines: Sequence[str], first_line: int) -> NDArray[np.float64]:
     while end and not lines[end - 1].strip(" \t,;"):
         end -= 1
     lines = lines[:end]
-    if any("," in line for line in lines):
-        lines = [line.replace(",", ".") for line in lines]
+    text = "\n".join(lines)
+    if "," in text:
+        lines = text.replace(",", ".").split("\n")
     try:
         values = np.array([float(line) for line in lines], np.float64)
     except ValueError:
         values = np.full(1, np.nan)
-    if not np.all(np.isfinite(values)) or any("_" in line for line in lines):
+    if not np.all(np.isfinite(values)) or "_" in text:  # Python would read 1_0 as 10
         _refuse_first(lines, first_line)
     return values
 

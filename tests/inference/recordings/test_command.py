@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recording_files import PERSON, apple_csv, ecg_uv, samsung_csv, table_csv, write_export_zip
-from inference.recordings import pdf_report
+from inference.recordings import command, pdf_report
 from inference.recordings.command import FEW
 from inference.recordings.many import ALONE
 from wristlead import main
@@ -130,8 +130,17 @@ def test_several_processes_answer_as_one_does_in_the_order_of_the_files(
     assert len(json.loads(answers[0])["recordings"]) == N_MANY
 
 
+def test_who_is_interrupted_did_not_succeed(apple: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "classify_files", interrupted)
+    assert classify(apple, "--report", apple.with_suffix(".html")) == 130
+    assert not apple.with_suffix(".html").exists()
+
+
 def test_a_reader_who_has_seen_enough_ends_it_quietly(apple: Path) -> None:
-    command = f"{sys.executable} -m wristlead classify {apple} | head -0"
+    line = f"{sys.executable} -m wristlead classify {apple} | head -0"
     root = Path(__file__).parents[3]
-    done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", "-c", line], cwd=root, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr

@@ -77,6 +77,19 @@ def test_one_column_needs_a_rate_and_may_have_decimal_commas(above: list[str], d
             read_one(text(rows, *above))
 
 
+def test_a_time_that_may_count_samples_is_asked_about() -> None:
+    rows = [f"{i},{v}" for i, v in enumerate(UV.tolist())]
+    with pytest.raises(
+        RecordingError, match="'time' may count samples or milliseconds: say the rate with --fs"
+    ):
+        read_one(text(rows, "time,ecg_uV"))
+    assert read_one(text(rows, "time,ecg_uV"), Hints(fs=250)).fs == 250
+    quoted = read_one(
+        text([f"{row},0" for row in rows], "'sample #','MLII','V5'"), Hints(fs=360, unit="5 uV")
+    )
+    assert (quoted.lead, in_uv(quoted)) == (Lead.II, (5 * UV).tolist())
+
+
 def test_what_wristlead_exports_is_read_again() -> None:
     rows = [f"{i},{1_790_000_000_000_000 + 2000 * i},{v}" for i, v in enumerate(UV.tolist())]
     found = read_one(text(rows, "sample,device_time_us,I (1000 nV)"))
