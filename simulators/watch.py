@@ -15,10 +15,10 @@ import numpy as np
 from numpy.random import Generator
 
 from ingest.chunk import Lead
+from ingest.publisher import Address, Publisher, publish_head, publish_packet
 from ingest.topics import device_topic
 from ingest.wire import HEADER, MAGIC, VERSION, Encoding
 from simulators.faults import FaultPlan, FaultyPath, Kind, Outgoing
-from simulators.publisher import Address, Publisher, publish_head, publish_packet
 from simulators.rings import FS, EcgRing
 
 MAX_INFLIGHT = 20  # sent and not yet acknowledged

@@ -19,10 +19,10 @@ from pathlib import Path
 import msgspec
 
 from ingest.metrics import Observe
+from ingest.publisher import Address, Publisher, publish_packet
 from ingest.topics import ID_PATTERN, service_topic
 from simulators.faults import NO_FAULTS, FaultPlan
 from simulators.fleet import FleetError, PublishedLog, observed
-from simulators.publisher import Address, Publisher, publish_packet
 from simulators.rings import allot
 from simulators.watch import OFFLINE, Shape, Watch
 

@@ -20,11 +20,12 @@ ALLOWED = {
 # A simulated device knows what a real one knows: the wire, and where the broker is.
 DEVICE_KNOWS = {
     "ingest.chunk",
-    "ingest.wire",
-    "ingest.topics",
-    "ingest.settings",
     "ingest.metrics",
     "ingest.metrics_port",
+    "ingest.publisher",
+    "ingest.settings",
+    "ingest.topics",
+    "ingest.wire",
 }
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "types", "misc"}
 MAX_LINES = 400

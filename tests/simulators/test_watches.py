@@ -14,10 +14,10 @@ import pytest
 
 from ingest.chunk import Lead
 from ingest.link import MqttLink
+from ingest.publisher import Address, connect_packet, publish_packet
 from ingest.wire import decode
 from simulators.faults import FaultPlan
 from simulators.fleet import FleetError
-from simulators.publisher import Address, connect_packet, publish_packet
 from simulators.rings import FS, EcgRing, build_rings
 from simulators.watch import AGAIN_S, OFFLINE, Shape, Watch
 from simulators.watches import FleetPlan, WatchFleet

@@ -1,8 +1,8 @@
 """A minimal MQTT 3.1.1 publisher on a non-blocking socket: packets out, acknowledgements in.
 
-It knows what a watch needs: CONNECT with a will, PUBLISH, PUBACK, DISCONNECT. No thread and no timer: the
-owner's selector says when the socket is ready, and `tend` is called now and then. 500 watches a second cost
-86-103 us of CPU a message this way, most of it the kernel's, and 140-150 by paho (docs/decisions.md).
+It knows what a device needs: CONNECT with a will, PUBLISH, PUBACK, PINGREQ, DISCONNECT. No thread, no timer:
+the owner's selector says when the socket is ready, and `tend` is called now and then. 500 watches a second
+cost 86-103 us of CPU a message this way, most of it the kernel's, and 140-150 by paho (docs/decisions.md).
 """
 
 import logging
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-KEEPALIVE_S = 5  # the broker tells of a silent watch after 7.5 s; chunks come more often, so nothing pings
+KEEPALIVE_S = 5  # the broker tells of a silent device after 7.5 s; who sends less often pings
 WELCOME_WITHIN_S = 5.0
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
 READ_BYTES = 4096
+PING = b"\xc0\x00"
 _CONNACK, _PUBACK, _PINGRESP = 0x20, 0x40, 0xD0
 _SHORT = struct.Struct("!H")
 
