@@ -116,6 +116,11 @@ def _notify(settings: Settings, *, list_only: bool, test: str | None) -> int | N
     return None
 
 
+def _gateway(settings: Settings, *, kind: str, device: str, strap: str | None) -> None:
+    module = importlib.import_module(f"ingest.gateways.{kind}.command")
+    module.run(settings, device=device, strap=strap)
+
+
 def _export(settings: Settings, **options: Any) -> int | None:
     from ingest.export.command import run_export  # noqa: PLC0415 - each command loads only what it needs
 
@@ -292,6 +297,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "notify": _notify,
     "dashboard": _service("dashboard.service"),
     "simulate": _simulate,
+    "gateway": _gateway,
     "export": _export,
     "classify": _classify,
 }
@@ -306,6 +312,7 @@ WHAT = {
     "notify": "tell people of alarms by ntfy, e-mail, webhook or chat, and Home Assistant of devices",
     "dashboard": "the monitor in a browser",
     "simulate": "simulated patients for any broker",
+    "gateway": "a Polar H10 strap over Bluetooth to the broker, with a buffer on disk",
     "export": "stored recordings as WFDB, EDF+ or CSV",
     "classify": "judge files of finished recordings (Apple, Samsung, Polar, WFDB, EDF, FHIR, CSV, JSON)",
 }
@@ -357,6 +364,12 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--fleet", type=int, metavar="N", help="N watches of 512-Hz ECG in one cheap loop")
     simulate.add_argument("--chunk-ms", type=int, default=1000, help="of a fleet's watches (default: 1000)")
     simulate.add_argument("--published-log", type=Path, help="CSV of every acknowledged chunk")
+    gateway = each["gateway"]
+    gateway.add_argument("kind", choices=("polar",), help="what to fetch from")
+    gateway.add_argument("--strap", metavar="X", help="its address (macOS: its id) or name; default: any H10")
+    gateway.add_argument(
+        "--device", default="home/polar", help="SITE/DEVICE to publish as (default: home/polar)"
+    )
     _add_export_options(each["export"])
     _add_classify_options(each["classify"])
     return parser

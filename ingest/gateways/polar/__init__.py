@@ -1,0 +1,1 @@
+"""A Polar chest strap: Bluetooth notifications -> wire v1, with a buffer on disk."""
