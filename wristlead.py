@@ -96,7 +96,11 @@ def _simulate(settings: Settings, *, demo: bool, fleet: int | None, **options: A
     if os.environ.get("WRISTLEAD_SUPERVISED"):
         end_with_parent()
     end = {"seconds": options["seconds"], "published_log": options["published_log"]}
-    chunk_ms = options.pop("chunk_ms")
+    chunk_ms, source = options.pop("chunk_ms"), options.pop("source")
+    if source == "galaxy":
+        options["site"] = options["site"] or "home"  # where docs/connect.md has the mapper put them
+    else:
+        options["points"] = None
     if demo:
         service.run(settings, **end)
     elif fleet is not None:
@@ -362,6 +366,15 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seconds", type=float, help="end by itself after this long")
     simulate.add_argument("--site", help="site id in the topics (default: sim; fleet with --fleet)")
     simulate.add_argument("--fleet", type=int, metavar="N", help="N watches of 512-Hz ECG in one cheap loop")
+    simulate.add_argument(
+        "--source",
+        choices=("wire", "galaxy"),
+        default="wire",
+        help="galaxy: as a Galaxy Watch app (docs/connect.md)",
+    )
+    simulate.add_argument(
+        "--points", type=int, default=10, help="in a galaxy's callback: 5 or 10 (default: 10)"
+    )
     simulate.add_argument("--chunk-ms", type=int, default=1000, help="of a fleet's watches (default: 1000)")
     simulate.add_argument("--published-log", type=Path, help="CSV of every acknowledged chunk")
     gateway = each["gateway"]

@@ -18,6 +18,7 @@ from dashboard.guard import Guard, own_names
 from dashboard.house_routes import add_house_routes
 from dashboard.hub import Hub
 from dashboard.pages.alarms import alarms_layout, register_alarms
+from dashboard.pages.connect import connect_layout
 from dashboard.pages.devices import devices_layout
 from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.model import model_layout, register_model
@@ -42,6 +43,7 @@ PAGES: tuple[tuple[re.Pattern[str], Callable[..., Component]], ...] = (
     (re.compile(r"/devices/?"), lambda _: devices_layout()),
     (re.compile(r"/model/?"), lambda _: model_layout()),
     (re.compile(r"/(?:settings|channels)/?"), lambda _: settings_layout()),  # channels: an old address
+    (re.compile(r"/connect/?"), lambda _: connect_layout()),
     (re.compile(rf"/patient/{DEVICE}/?"), lambda _, device: patient_layout(device)),
     (
         re.compile(rf"/event/{DEVICE}/({'|'.join(AlarmKind)})/([0-9]{{1,16}})/?"),

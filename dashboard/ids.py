@@ -72,4 +72,5 @@ PATIENTS = "patients"
 LOG = "log"
 
 CHANNELS = "channels"
+CONNECT = "connect"
 CHANNEL_ROWS = "channel-rows"

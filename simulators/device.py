@@ -37,6 +37,7 @@ class Device:
         self.patient = patient
         self.session = session
         self.faults = faults
+        self.chunk_s = CHUNK_S
         self._path = FaultyPath(faults, rng)
         self._start_s: float | None = None
         self._n_chunks = 0
@@ -73,7 +74,7 @@ class Device:
         if self._start_s is None:
             self._start_s = now_s
         messages: list[Outgoing] = []
-        while self._start_s + (self._n_chunks + 1) * CHUNK_S <= now_s:
+        while self._start_s + (self._n_chunks + 1) * self.chunk_s <= now_s:
             messages += self._path.push(self._next_chunk(self._start_s))
         battery = max(LOWEST_BATTERY, FIRST_BATTERY - int((now_s - self._start_s) / BATTERY_STEP_S))
         if battery != self._battery:
@@ -92,8 +93,8 @@ class Device:
 
     def _next_chunk(self, start_s: float) -> Outgoing:
         fs = self.patient.fs
-        first_sample = round(self._n_chunks * CHUNK_S * fs)
-        n_samples = round((self._n_chunks + 1) * CHUNK_S * fs) - first_sample
+        first_sample = round(self._n_chunks * self.chunk_s * fs)
+        n_samples = round((self._n_chunks + 1) * self.chunk_s * fs) - first_sample
         since_start_s = first_sample / fs
         chunk = Chunk(
             device=self.device,

@@ -16,6 +16,7 @@ from ingest.settings import Settings
 from simulators.device import Device
 from simulators.faults import parse_faults
 from simulators.fleet import Fleet, FleetError
+from simulators.galaxy import GalaxyWatch
 from simulators.patients import build_patient
 from simulators.watches import FleetPlan, WatchFleet
 
@@ -69,26 +70,26 @@ def simulate(  # noqa: PLR0913 - the options of the command
     seconds: float | None = None,
     published_log: Path | None = None,
     site: str = "sim",
+    points: int | None = None,
 ) -> None:
     """`patients` devices `site/patient-001` ... on the broker of the settings.
 
     `rhythm` is a name `build_patient` knows, `faults` are words such as `drop=0.02` (`parse_faults`), `lead`
-    is "I" or "II".
+    is "I" or "II". With `points` they are Galaxy Watches with so many points a callback (5 or 10).
     Raises SystemExit with one sentence for what it cannot do.
     """
     if not 1 <= patients <= MAX_PATIENTS:
         raise SystemExit(f"patients is {patients}, want 1 to {MAX_PATIENTS}")
     try:
         plan = parse_faults(faults)
-        devices = []
+        devices = list[Device]()
         for number, rng in enumerate(np.random.default_rng().spawn(patients), start=1):
             patient = build_patient(rhythm, rng, number - 1, lead=None if lead is None else Lead[lead])
-            device = f"{site}/patient-{number:03d}"
-            devices.append(
-                Device(
-                    device, f"Patient {number}", patient, secrets.randbits(32), rng.spawn(1)[0], faults=plan
-                )
-            )
+            device, name, own = f"{site}/patient-{number:03d}", f"Patient {number}", rng.spawn(1)[0]
+            if points is None:
+                devices.append(Device(device, name, patient, secrets.randbits(32), own, faults=plan))
+            else:
+                devices.append(GalaxyWatch(device, name, patient, own, points=points, faults=plan))
     except ValueError as error:
         raise SystemExit(str(error)) from None
     logger.info("simulated patients (%s): %s", patients, rhythm)

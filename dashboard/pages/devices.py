@@ -1,10 +1,11 @@
 """Devices and services: what each claims, what arrives, whether it works; filled by assets/devices.mjs."""
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids
 from dashboard.attributes import attributes
+from dashboard.texts import connect
 from dashboard.texts import devices as texts
 
 
@@ -16,6 +17,7 @@ def devices_layout() -> Component:
                 [
                     html.H1(texts.TITLE),
                     html.Span(className="dim", role="status", **attributes(data_field="count")),
+                    dcc.Link(connect.LINK, href="/connect", className="underlined"),
                 ],
                 className="page-head",
             ),

@@ -1,10 +1,11 @@
 """The wall: one panel per patient. Tools and panels are made by assets/wall.mjs as devices appear."""
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, texts
 from dashboard.attributes import attributes
+from dashboard.texts import connect
 from dashboard.texts.wall import SKELETONS
 
 
@@ -36,6 +37,7 @@ def empty_layout() -> Component:
             html.H2(texts.EMPTY_TITLE),
             html.P(texts.EMPTY_DEVICE),
             html.Pre(texts.EMPTY_TOPIC, tabIndex=0),
+            dcc.Link(connect.LINK, href="/connect"),
             html.P(texts.EMPTY_DEMO),
             html.Pre(texts.EMPTY_COMMAND, tabIndex=0),
         ],

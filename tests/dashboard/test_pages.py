@@ -26,6 +26,7 @@ PATHS = (
     "/devices",
     "/model",
     "/settings",
+    "/connect",
 )
 
 
