@@ -125,6 +125,12 @@ def _gateway(settings: Settings, *, kind: str, device: str, strap: str | None) -
     module.run(settings, device=device, strap=strap)
 
 
+def _narrate(settings: Settings, *, device: str, show_prompt: bool) -> None:
+    from inference.narrative.command import narrate_newest  # noqa: PLC0415 - same
+
+    print(narrate_newest(settings, device, show_prompt=show_prompt))
+
+
 def _export(settings: Settings, **options: Any) -> int | None:
     from ingest.export.command import run_export  # noqa: PLC0415 - each command loads only what it needs
 
@@ -304,6 +310,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "gateway": _gateway,
     "export": _export,
     "classify": _classify,
+    "narrate": _narrate,
 }
 WHAT = {
     "demo": "everything on this machine, with eight simulated patients",
@@ -317,6 +324,7 @@ WHAT = {
     "dashboard": "the monitor in a browser",
     "simulate": "simulated patients for any broker",
     "gateway": "a Polar H10 strap over Bluetooth to the broker, with a buffer on disk",
+    "narrate": "the newest stored verdict of a device in plain words",
     "export": "stored recordings as WFDB, EDF+ or CSV",
     "classify": "judge files of finished recordings (Apple, Samsung, Polar, WFDB, EDF, FHIR, CSV, JSON)",
 }
@@ -382,6 +390,11 @@ def _parser() -> argparse.ArgumentParser:
     gateway.add_argument("--strap", metavar="X", help="its address (macOS: its id) or name; default: any H10")
     gateway.add_argument(
         "--device", default="home/polar", help="SITE/DEVICE to publish as (default: home/polar)"
+    )
+    narrate = each["narrate"]
+    narrate.add_argument("device", metavar="SITE/DEVICE")
+    narrate.add_argument(
+        "--show-prompt", action="store_true", help="what --gemini would send, and send nothing"
     )
     _add_export_options(each["export"])
     _add_classify_options(each["classify"])

@@ -44,6 +44,14 @@ def verdicts_between(engine: Engine, device: str, from_us: int, to_us: int) -> l
         return [_verdict_of(row) for row in connection.execute(query)]
 
 
+def newest_verdict(engine: Engine, device: str) -> Verdict | None:
+    """The one decided last, live or not; None when there is none. Raises sqlalchemy.exc.SQLAlchemyError."""
+    query = select(verdict_table).where(verdict_table.c.device == device)
+    with engine.connect() as connection:
+        row = connection.execute(query.order_by(verdict_table.c.decided_us.desc()).limit(1)).first()
+    return None if row is None else _verdict_of(row)
+
+
 def _row_of(verdict: Verdict, coverage: float | None) -> dict[str, Any]:
     return {
         "device": verdict.device,

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     home_assistant: bool = Field(
         default=False, description="true: let Home Assistant find each device over MQTT (docs/notify.md)"
     )
+    gemini: bool = Field(
+        default=False, description="true: Google's Gemini may reword explanations (docs/narrative.md)"
+    )
+    gemini_model: str = Field("gemini-flash-latest", min_length=1, description="which of its models")
+    gemini_url: str | None = Field(None, description="another address of that service; none is Google's")
     metrics_port: int | None = Field(
         18840, ge=0, le=65_500, description="first loopback port of metrics and health; none serves none"
     )
