@@ -3,6 +3,7 @@
 Its failure is never the narrative's: the template is shown then. The key comes from GEMINI_API_KEY alone.
 """
 
+import importlib
 import logging
 import os
 import threading
@@ -10,13 +11,12 @@ from importlib.util import find_spec
 from typing import Any
 
 from inference.narrative.narrative import Narrative
-from inference.narrative.rephrase import INSTRUCTION, RephraseError, question_of, reworded
+from inference.narrative.rephrase import RephraseError, question_of, reworded
 from ingest.settings import Settings
 
 KEY = "GEMINI_API_KEY"
 REMEDY = "pip install 'wristlead[gemini]' brings it"
 WITHIN_S = 10.0  # then the template is shown
-MAX_ANSWER_TOKENS = 4_000  # the longest narrative takes about 500; models that think first need more
 
 logger = logging.getLogger(__name__)
 
@@ -56,26 +56,14 @@ class Gemini:
             return AskError(f"it cannot be asked ({reason})")
 
     def _response(self, question: str) -> Any:
-        from google import genai  # noqa: PLC0415 - 0.5 s and an optional extra
-        from google.genai import types  # noqa: PLC0415 - same
-
-        options = types.HttpOptions(
-            base_url=self._url,
-            timeout=round(1000 * self._within_s),
-            retry_options=types.HttpRetryOptions(attempts=1),
+        client = importlib.import_module("inference.narrative.gemini_client")
+        return client.generate(
+            model=self.model,
+            key=self._key,
+            url=self._url,
+            question=question,
+            within_s=self._within_s,
         )
-        with genai.Client(api_key=self._key, http_options=options) as client:
-            return client.models.generate_content(
-                model=self.model,
-                contents=question,
-                config=types.GenerateContentConfig(
-                    system_instruction=INSTRUCTION,
-                    temperature=0.0,
-                    max_output_tokens=MAX_ANSWER_TOKENS,
-                    response_mime_type="application/json",
-                    automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-                ),
-            )
 
     def _text_of(self, response: Any) -> str:
         used = response.usage_metadata

