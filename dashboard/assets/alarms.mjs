@@ -63,7 +63,10 @@ export default class AlarmsPage {
     if (told !== this.told && this.told !== undefined) {
       this.historyAt = HISTORY_AFTER_MS.map((after) => performance.now() + after);
     }
-    if (live.state !== null) this.told = told;
+    if (live.state !== null) {
+      this.told = told;
+      setData(this.root, "told", "true");
+    }
   }
 
   #drop(key, row) {
