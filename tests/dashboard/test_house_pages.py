@@ -13,7 +13,7 @@ from inference.released import CARD_NAME, RELEASED_WEIGHTS
 from ingest.store.archive import Archive
 from ingest.store.rows import Refused
 from ingest.store.schema import open_store
-from tests.dashboard.test_alarm_pages import LIMITS, now_us, visit
+from tests.dashboard.test_alarm_pages import LIMITS, READY, now_us, visit
 from tests.dashboard.ward import BED, OTHER, Dashboard, Ward
 
 # A cold machine takes most of a minute to start a browser and a dashboard.
@@ -225,6 +225,7 @@ def test_every_page_is_reached_by_name_key_and_thumb_and_the_model_tells_of_itse
     expect(page).to_have_title("Alarms \u00b7 Wristlead")
     expect(pages.locator("[aria-current]")).to_have_text("Alarms")
     page.reload()
+    page.wait_for_function(READY)
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to the content")
     expect(skip).to_be_focused()
