@@ -27,10 +27,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,8 @@ class House:
         """Until the dashboard answers; raises SystemExit when it never does."""
         end_s = time.monotonic() + WITHIN_S
         while time.monotonic() < end_s:
-            with contextlib.suppress(OSError), urllib.request.urlopen(self.url, timeout=1):  # noqa: S310 - our own
+            address = ("127.0.0.1", self.settings.dashboard_port)
+            with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
                 return
             time.sleep(0.2)
         raise SystemExit(f"no dashboard answers at {self.url}")
