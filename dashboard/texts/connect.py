@@ -53,8 +53,8 @@ WAYS = (
         heading="Apple Watch",
         liveness="Finished recordings of 30 s",
         what="It cannot stream. The iOS app Health Auto Export sends its ECGs to an MQTT topic of your "
-        "choice; preset health_auto_export reads them.",
-        commands=("wristlead run --mappers mappers.toml",),
+        "choice; preset health_auto_export reads them. What Health exports as a file is judged at once:",
+        commands=("wristlead run --mappers mappers.toml", "wristlead classify export.zip"),
     ),
     Way(
         heading="ESP32 with AD8232",

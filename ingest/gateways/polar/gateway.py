@@ -68,10 +68,13 @@ class Gateway:
         self._say_meta()
         self._say_status()
         tending = asyncio.create_task(self._tend())
+        tending.add_done_callback(lambda _: stop.set())  # it ends by a fault alone, which is raised below
         try:
             await self._follow(stop)
             self._keep(self._clock.flush())
             await self._finish()
+            if tending.done():
+                tending.result()
         finally:
             tending.cancel()
             self._uplink.close(self._status())
@@ -184,6 +187,7 @@ class Gateway:
                 self._uplink.tend(time.monotonic())
             except StorageError as error:
                 self._note(str(error))
+                self._uplink.start_anew(time.monotonic())
             if time.monotonic() >= log_s:
                 log_s = time.monotonic() + LOG_EVERY_S
                 logger.info("%s", self.counters())
@@ -192,9 +196,17 @@ class Gateway:
     async def _finish(self) -> None:
         """Wait a little for the last acknowledgements; what is left stays in the file."""
         for _ in range(round(FAREWELL_S / TEND_EVERY_S)):
+            if self._outbox.is_done and self._uplink.is_up:
+                self._forget_acknowledged()
             if self._outbox.is_done or not self._uplink.is_up:
                 return
             await asyncio.sleep(TEND_EVERY_S)
+
+    def _forget_acknowledged(self) -> None:
+        try:
+            self._outbox.forget_acknowledged()
+        except StorageError as error:
+            self._note(str(error))
 
     def _say_meta(self) -> None:
         meta = {

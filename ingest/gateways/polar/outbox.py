@@ -61,12 +61,11 @@ class Outbox:
         self._late_end_id = max(live_id, self._buffer.next_id - MAX_INFLIGHT)  # clocks are set back, too
         self._live.extend(self._buffer.after(self._late_end_id - 1, self._buffer.next_id, MAX_INFLIGHT))
 
-    def lost(self, now_us: int) -> None:
-        """The connection is gone: what is not surely safe will be sent again. Raises StorageError."""
+    def lost(self) -> None:
+        """The connection is gone: what is not yet forgotten will be sent again."""
         self._is_up = False
         self._live.clear()
         self._inflight.clear()
-        self.forget_old(now_us)
         self._acked.clear()
 
     def take(self) -> list[Send]:

@@ -70,10 +70,12 @@ class Uplink:
             topic = device_topic(self._device, "backfill" if send.is_late else "chunk")
             self._publisher.write(publish_packet(topic, send.payload, send.message_id))
 
+    def start_anew(self, now_s: float) -> None:
+        """Break the connection off and come back: the buffer could not be used."""
+        self._publisher.break_off(now_s)
+
     def close(self, status: bytes) -> None:
-        """Say goodbye with a last status. Raises StorageError."""
-        if self._publisher.is_up:
-            self._outbox.forget_acknowledged()
+        """Say goodbye with a last status."""
         topic = device_topic(self._device, "status")
         self._publisher.close(publish_packet(topic, status, _NOTICE_IDS["status"], retain=True))
         self._selector.close()
@@ -94,7 +96,7 @@ class Uplink:
 
     def _lost(self) -> None:
         logger.warning("lost the broker: the buffer keeps what comes")
-        self._outbox.lost(self._wall_us())
+        self._outbox.lost()
 
     def _note_refusal(self) -> None:
         if self._publisher.refusal != self._refusal:

@@ -240,6 +240,43 @@ def test_a_strap_that_refuses_is_asked_again_and_left_stopped(tmp_path: Path, fr
     assert gateway.counters()["waiting"] == 40  # no broker: all of it is in the file
 
 
+def test_a_fault_ends_the_gateway_and_the_strap_is_stopped(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strap = SimulatedStrap(end=10_000)
+    gateway = build(strap, free_port, tmp_path)
+
+    def fail(_now_s: float) -> None:
+        if strap.frame > 20:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(gateway._uplink, "tend", fail)
+    with pytest.raises(ZeroDivisionError):
+        run(gateway, strap, 10_000)
+    assert strap.commands[-1] == b"\x03\x00"
+
+
+@pytest.mark.broker
+def test_a_buffer_that_fails_for_a_while_loses_nothing(house: House, tmp_path: Path) -> None:
+    """Writing and reading fail for 40 frames; what came meanwhile was kept in memory."""
+    strap = SimulatedStrap(end=2000, pace_s=0.01)
+    gateway = build(strap, house.settings.broker_port, tmp_path)
+    file, ups = gateway._buffer._file, list[int]()
+
+    def is_over(frame: int) -> bool:
+        if frame == 40:
+            file.execute("ALTER TABLE chunk RENAME TO away")
+        elif frame == 80:
+            file.execute("ALTER TABLE away RENAME TO chunk")
+        elif frame > 80 and gateway._uplink.is_up:
+            ups.append(frame)
+        return len(ups) >= 20
+
+    asyncio.run(run_until(gateway, strap, is_over))
+    await_that(lambda: len(stored(house)) >= ups[-1] + 1)
+    assert sorted(samples_of(stored(house))) == list(range(ups[-1] + 1))
+
+
 def test_what_cannot_start_says_so_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, strap = load_settings(data_dir=tmp_path), SimulatedStrap()
     for device in ("strap", "a/b/c", "a b/c", "wristlead/x"):

@@ -71,7 +71,7 @@ def test_what_was_acknowledged_shortly_before_a_loss_is_sent_again(tmp_path: Pat
         bench.make()
         bench.deliver_all()
         bench.outbox.forget_old(bench.now_us)
-    bench.outbox.lost(bench.now_us)
+    bench.outbox.lost()
     bench.got.clear()
     bench.now_us += 60 * SECOND
     bench.outbox.connected(bench.now_us)
@@ -111,13 +111,13 @@ def test_whatever_breaks_everything_arrives_and_is_then_forgotten(seed: int, tmp
                 bench.outbox.connected(bench.now_us)
             case "down" if is_up:
                 is_up, under_way = False, []
-                bench.outbox.lost(bench.now_us)
+                bench.outbox.lost()
             case "kill":
                 is_up, under_way = False, []
                 bench.buffer.close()
                 bench.buffer = Buffer(tmp_path / "b.sqlite", 10_000)
                 bench.outbox = Outbox(bench.buffer)
-    bench.outbox.lost(bench.now_us)
+    bench.outbox.lost()
     bench.outbox.connected(bench.now_us)
     bench.deliver_all()
     assert {number for number, _ in bench.got} == set(range(bench.made))
