@@ -37,23 +37,28 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--times", type=int, default=20, help="moments for each span")
     parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("--folder", type=Path, help="where the day is kept, and found again")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'wristlead.sqlite'}"
-        make_day(url)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        file = folder / "wristlead.sqlite"
+        url = f"sqlite:///{file}"
+        if not file.exists():
+            folder.mkdir(exist_ok=True)
+            make_day(url)
         found = {
             name: measured(url, seconds, options.times, random.Random(seconds))
             for name, seconds in SPANS_S.items()
         }
         if not options.no_browser:
-            with served(Path(folder)) as address:
+            with served(folder) as address:
                 for name, figures in in_browser(address, options.times).items():
                     found[name] |= figures
     print(json.dumps(found, indent=None if options.json else 2))
 
 
 def measured(url: str, seconds: int, times: int, rng: random.Random) -> dict[str, dict[str, float]]:
-    """By `cold`, `warm` and `floor`: p50 and p95 in ms of what one picture needs, without a network."""
+    """By `cold`, `warm` and `floor`: ms of what one picture needs, without a network."""
     from dashboard.data_routes import trend_answer  # noqa: PLC0415 - after the store is there
     from dashboard.review_routes import happened_answer, picture_answer  # noqa: PLC0415 - same
     from dashboard.review_source import ReviewSource  # noqa: PLC0415 - same
@@ -61,7 +66,7 @@ def measured(url: str, seconds: int, times: int, rng: random.Random) -> dict[str
     past = Past(url)
     source = ReviewSource(past)
     past.extents([DEVICE])  # opens the store
-    spent: dict[str, list[float]] = {"floor": [], "cold": [], "warm": []}
+    spent: dict[str, list[tuple[float, float]]] = {"floor": [], "cold": [], "warm": []}
     for _ in range(times):
         from_us = DAY_US + rng.randrange(0, max(1, 86_400 - seconds)) * SECOND_US
         to_us = from_us + seconds * SECOND_US
@@ -84,14 +89,18 @@ def measured(url: str, seconds: int, times: int, rng: random.Random) -> dict[str
         spent["warm"].append(ms(picture))
         spent["floor"].append(ms(bare))
     past.close()
-    return {name: quantiles(values) for name, values in spent.items()}
+    return {
+        name: quantiles([wall for wall, _ in values])
+        | {"cpu_p50_ms": round(statistics.median(cpu for _, cpu in values), 1)}
+        for name, values in spent.items()
+    }
 
 
-def ms(work: Callable[[], None]) -> float:
-    """Milliseconds that it took."""
-    begun_s = time.perf_counter()
+def ms(work: Callable[[], None]) -> tuple[float, float]:
+    """Milliseconds that it took, and of this process's CPU; other work here counts in the first alone."""
+    begun_s, cpu_s = time.perf_counter(), time.process_time()
     work()
-    return 1000 * (time.perf_counter() - begun_s)
+    return 1000 * (time.perf_counter() - begun_s), 1000 * (time.process_time() - cpu_s)
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
@@ -138,7 +147,8 @@ SHOWN = """([from, to]) => new Promise((resolve) => {
   const root = document.querySelector('[data-page=review]');
   const begun = performance.now();
   const look = () => {
-    if (root.dataset.drawn === `${from}/${to}` && root.dataset.isWhole === 'true') resolve(performance.now() - begun);
+    const { drawn, isWhole } = root.dataset;
+    if (drawn === `${from}/${to}` && isWhole === 'true') resolve(performance.now() - begun);
     else requestAnimationFrame(look);
   };
   window.wristlead.review.show({ from, to });
@@ -147,7 +157,7 @@ SHOWN = """([from, to]) => new Promise((resolve) => {
 
 
 def in_browser(address: str, times: int) -> dict[str, dict[str, dict[str, float]]]:
-    """By span: from asking for a view to a canvas that shows all of it, first look and a step of half a view."""
+    """By span: from asking for a view to a canvas that shows all of it; a first look, and half a view on."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - of the dev extra
 
     found: dict[str, dict[str, dict[str, float]]] = {}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def told(server: ASGIApp, scope: dict[str, Any], *messages: dict[str, Any]) -> l
     async def exchange() -> None:
         await server(scope, receive, send)
 
-    asyncio.run(exchange())
+    with ThreadPoolExecutor(1) as threads:  # the tests' browser has the loop of this one
+        threads.submit(asyncio.run, exchange()).result()
     return sent
 
 
