@@ -4,7 +4,7 @@
 
 Each file is a small synthetic one of any format, changed by one to four random mutations, and read with
 nothing but its name; what is read is judged, summed up and drawn. Exits non-zero when anything but a refusal
-with file and reason came of one, or one took longer than 10 s.
+with file and reason came of one, or one took longer than 10 s of CPU.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Findings:
     refused: int = 0
     by_format: Counter[str] = field(default_factory=Counter)  # of what was read
     faults: list[str] = field(default_factory=list)
-    slowest_s: float = 0.0
+    slowest_s: float = 0.0  # of CPU
     slowest: str = ""
 
 
@@ -84,14 +84,14 @@ def run(n_files: int, seed: int) -> Findings:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(n_files):
             path = write_mutated(Path(folder), rng)
-            begin = time.monotonic()
+            begin = time.process_time()
             try:
                 _take(path, classifier, found)
             except Exception:  # noqa: BLE001 - that there is none is what is looked for
                 found.faults.append(
                     f"file {number} of seed {seed}, {path.name}: {traceback.format_exc()[-1500:]}"
                 )
-            seconds = time.monotonic() - begin
+            seconds = time.process_time() - begin
             if seconds > found.slowest_s:
                 found.slowest_s, found.slowest = seconds, path.name
             found.files += 1
@@ -105,7 +105,7 @@ def figures_of(found: Findings) -> dict[str, Any]:
         "recordings_judged": found.recordings,
         "refused": found.refused,
         "by_format": dict(found.by_format),
-        "slowest_s": round(found.slowest_s, 2),
+        "slowest_cpu_s": round(found.slowest_s, 2),
         "slowest": found.slowest,
         "faults": found.faults[:10],
     }
