@@ -1,5 +1,6 @@
 """The review page in a real browser, over a store of two minutes; and its scripts' pure parts."""
 
+import re
 import time
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_a_past_moment_is_found_zoomed_annotated_and_taken_away(
     page.wait_for_function(READY)
     page.wait_for_function(VIEW.replace(".split", "?.split").replace("'/').map(Number)", "'/')[0]"))
     canvas = page.locator(".review-canvas")
-    assert "60 to 68 bpm" in str(canvas.get_attribute("aria-label"))
+    expect(canvas).to_have_attribute("aria-label", re.compile("60 to 68 bpm"))
     expect(page.locator("[data-field=alarms]")).to_contain_text("ASYSTOLE 4 s")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
