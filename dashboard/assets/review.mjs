@@ -70,7 +70,11 @@ export default class ReviewPage {
     this.#changed();
     const query = new URLSearchParams({ at: Math.round(span.from / SECOND), span: Math.round((span.to - span.from) / SECOND) });
     clearTimeout(this.urlTimer);
-    this.urlTimer = setTimeout(() => window.history.replaceState(window.history.state, "", `?${query}`), 300);
+    this.urlTimer = setTimeout(() => {
+      if (!this.root.isConnected) return;
+      window.history.replaceState(window.history.state, "", `?${query}`);
+      if (!isFollowing) setText(this.field.spoken, this.field.when.textContent); // once the view has come to rest
+    }, 300);
   }
 
   zoom(factor, at = (this.view.from + this.view.to) / 2) {

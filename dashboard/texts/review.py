@@ -66,7 +66,7 @@ SCRIPT = {
     "jump_last": "Last stored",
     "newer": "Newer: samples up to {time}.",
     "following": "Following",
-    "label": "From {from} to {to}. {alarms} alarms, {notes} annotations. Heart rate {rate}.",
+    "label": "From {from} to {to}. {alarms} alarms, {notes} annotations. Heart rate: {rate}.",
     "rate_band": "{least} to {most} bpm",
     "cursor": "{time}: {rate}",
     "rate_unknown": "rate unknown",
