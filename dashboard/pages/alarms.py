@@ -53,7 +53,7 @@ def alarms_layout(names: Mapping[str, str]) -> Component:
             dcc.Store(id=ids.HISTORY_CHANGED),
         ],
         id=ids.ALARMS,
-        className="alarms-page",
+        className="column-page",
         **attributes(data_page="alarms"),
     )
 

@@ -17,7 +17,7 @@ def connect_layout() -> Component:
             html.P(connect.MORE, className="dim"),
         ],
         id=ids.CONNECT,
-        className="alarms-page",
+        className="column-page",
     )
 
 

@@ -25,7 +25,7 @@ def devices_layout() -> Component:
             _services(),
         ],
         id=ids.DEVICES,
-        className="alarms-page",
+        className="column-page",
         **attributes(data_page="devices"),
     )
 

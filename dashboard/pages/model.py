@@ -39,7 +39,7 @@ def model_layout() -> Component:
             ),
         ],
         id=ids.MODEL,
-        className="alarms-page",
+        className="column-page",
         **attributes(data_page="model"),
     )
 

@@ -48,7 +48,7 @@ def settings_layout() -> Component:
             ),
         ],
         id=ids.SETTINGS,
-        className="alarms-page",
+        className="column-page",
         **attributes(data_page="settings"),
     )
 
