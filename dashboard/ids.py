@@ -61,6 +61,8 @@ SERVICE_ROWS = "service-rows"
 
 MODEL = "model"
 MODEL_CARD = "model-card"
+MODEL_WHOLE = "model-whole"
+MODEL_TEXT = "model-text"
 
 SETTINGS = "settings"
 SITE_ROWS = "site-rows"

@@ -51,6 +51,7 @@ export default class DevicesPage {
     const devices = this.#withRefused(house.data.devices);
     this.#follow(devices);
     for (const device of devices) this.#fill(this.rows.get(device.device), device, isKnown);
+    setData(this.root, "told", "true");
     setHidden(field.loading, true);
     setHidden(field.table, devices.length === 0);
     setHidden(field.none, devices.length > 0);

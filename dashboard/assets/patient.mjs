@@ -54,6 +54,7 @@ export default class PatientPage {
     else this.#fill(patient, viewOf(patient, this.live));
     this.paper.update();
     for (const part of [this.why, this.trends, this.notes]) part.update();
+    if (this.live.state !== null) setData(this.root, "told", "true");
   }
 
   draw(now) {

@@ -8,7 +8,7 @@ import { bpm } from "./patient_view.mjs";
 import { Polled } from "./polled.mjs";
 import { SettingsLog } from "./settings_log.mjs";
 import { dateAndTime } from "./times.mjs";
-import { element, say, setHidden, setText, texts as all } from "./words.mjs";
+import { element, say, setData, setHidden, setText, texts as all } from "./words.mjs";
 
 const texts = all.settings;
 const EVERY_MS = 1000;
@@ -59,6 +59,7 @@ export default class SettingsPage {
     this.log.update();
     if (this.dialog?.update() === false) this.dialog = undefined;
     if (this.settings.data === null) return;
+    setData(this.root, "told", "true");
     const { sites, patients } = this.settings.data;
     this.#follow("sites", sites, document.getElementById("site-rows"), "no_sites");
     this.#follow("patients", patients, document.getElementById("patient-rows"), "no_patients");

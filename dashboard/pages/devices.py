@@ -26,7 +26,7 @@ def devices_layout() -> Component:
         ],
         id=ids.DEVICES,
         className="column-page",
-        **attributes(data_page="devices"),
+        **attributes(data_page="devices", data_waits=""),
     )
 
 

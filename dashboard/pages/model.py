@@ -51,6 +51,12 @@ def register_model(app: Dash, folder: Path) -> None:
     def show_card(_page: str) -> list[Component]:
         return card_of(folder)
 
+    @app.callback(
+        Output(ids.MODEL_TEXT, "children"), Input(ids.MODEL_WHOLE, "n_clicks"), prevent_initial_call=True
+    )
+    def show_text(_clicks: int) -> Component:
+        return text_of(folder)
+
 
 def card_of(folder: Path) -> list[Component]:
     """The sections of the page, or why there are none."""
@@ -59,7 +65,7 @@ def card_of(folder: Path) -> list[Component]:
         sections = [_plain(card), _classes(card), _thresholds(card), *_rhythm(card), *_groups(card)]
     except (ModelCardError, KeyError, TypeError) as error:
         return [html.P(texts.MISSING.format(reason=error), className="card table-empty", role="status")]
-    return [_in_force(card), *sections, _whole(card)]
+    return [_in_force(card), *sections, _whole()]
 
 
 def _in_force(card: ModelCard) -> Component:
@@ -158,15 +164,24 @@ def _groups(card: ModelCard) -> list[Component]:
     return sections
 
 
-def _whole(card: ModelCard) -> Component:
-    if card.text is None:
-        text: Component = html.P(texts.CARD_MISSING)
-    else:  # its tables are wide: they are moved sideways, also by keys
-        reached = attributes(role="region", aria_label=texts.CARD_TITLE)
-        text = html.Div(
-            dcc.Markdown(card.text, className="markdown"), className="card-text", tabIndex=0, **reached
-        )
-    return html.Details([html.Summary(texts.CARD_TITLE), text], className="card whole-card")
+def _whole() -> Component:
+    return html.Details(
+        [html.Summary(texts.CARD_TITLE, id=ids.MODEL_WHOLE), html.Div(id=ids.MODEL_TEXT)],
+        className="card whole-card",
+    )
+
+
+def text_of(folder: Path) -> Component:
+    """The card as it was written, with pictures: a browser takes a second for it, so it comes when opened."""
+    try:
+        text = read_card(folder).text
+    except ModelCardError as error:
+        return html.P(texts.MISSING.format(reason=error))
+    if text is None:
+        return html.P(texts.CARD_MISSING)
+    # Its tables are wide: they are moved sideways, also by keys.
+    reached = attributes(role="region", aria_label=texts.CARD_TITLE)
+    return html.Div(dcc.Markdown(text, className="markdown"), className="card-text", tabIndex=0, **reached)
 
 
 def interval_plot(value: float | None, interval: Interval | None) -> Component | str:

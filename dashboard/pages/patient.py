@@ -30,7 +30,7 @@ def patient_layout(device: str) -> Component:
             ),
         ],
         id=ids.PATIENT,
-        **attributes(data_page="patient", data_device=device),
+        **attributes(data_page="patient", data_device=device, data_waits=""),
     )
 
 

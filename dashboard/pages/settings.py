@@ -49,7 +49,7 @@ def settings_layout() -> Component:
         ],
         id=ids.SETTINGS,
         className="column-page",
-        **attributes(data_page="settings"),
+        **attributes(data_page="settings", data_waits=""),
     )
 
 

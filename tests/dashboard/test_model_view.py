@@ -16,7 +16,7 @@ from dashboard.model_view import (
     read_card,
     thresholds,
 )
-from dashboard.pages.model import card_of
+from dashboard.pages.model import card_of, text_of
 from dashboard.texts import model as texts
 from inference.card import decode_card
 from inference.released import CARD_NAME, MODEL_NAME, RELEASED_WEIGHTS
@@ -73,8 +73,16 @@ def test_a_page_of_the_released_card_has_every_part() -> None:
         texts.RHYTHM_TITLE,
         texts.GROUPS_TITLE.format(lead="I"),
         texts.GROUPS_TITLE.format(lead="II"),
-        texts.CARD_TITLE,
     ]
+
+
+def test_the_whole_card_comes_when_it_is_opened(tmp_path: Path) -> None:
+    assert "![" in str(text_of(RELEASED_WEIGHTS))
+    assert "![" not in str(card_of(RELEASED_WEIGHTS))
+    assert "cannot be read" in str(text_of(tmp_path))
+    shutil.copy(RELEASED_WEIGHTS / CARD_NAME, tmp_path)
+    shutil.copy(RELEASED_WEIGHTS / MODEL_NAME, tmp_path)
+    assert texts.CARD_MISSING in str(text_of(tmp_path))
 
 
 def test_weights_without_a_card_or_with_another_file_say_so(tmp_path: Path) -> None:
