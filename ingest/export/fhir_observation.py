@@ -1,7 +1,7 @@
 """One lead of an ECG -> a FHIR R4 Observation, SampledData of 10 s a component, as phones write their ECGs.
 
-The lead has its MDC code, the study its LOINC and MDC codes. Numbers are whole steps where some step gives
-every sample back bit by bit, else decimals of 9 digits, which do. `E` is a missing sample; one that
+The lead has its MDC code, the study its LOINC and MDC codes. Numbers are whole microvolts or nanovolts
+where these give every sample back bit by bit, else millivolts of 9 digits, which do. `E` is a missing sample; one that
 the device could not measure is a number like the others, as its mark would lose it.
 """
 
@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunk import Lead
+from ingest.encoding import NV_PER_MV
 from ingest.mappers.lead import MDC_LEADS, MDC_ROOT
+from ingest.mappers.unit import UNITS_NV
+from ingest.mappers.unit import samples_mv as as_mv
 
 COMPONENT_S = 10.0
 MDC = "urn:oid:2.16.840.1.113883.6.24"
 LOINC = "http://loinc.org"
 STUDY = "11524-6"  # EKG study
-STEPS_MV = (0.001, 0.000001)
+UNITS = ("uV", "nV")  # tried in this order
 _CODES = {lead: code for code, lead in MDC_LEADS.items()}
 
 
@@ -39,8 +42,8 @@ def observation_of(
         device: what is shown of it; nobody's name.
     """
     length = max(1, round(COMPONENT_S * fs))
-    step_mv = _step_mv(samples_mv)
-    pieces = [samples_mv[first : first + length] for first in range(0, len(samples_mv), length)]
+    unit, values = _whole(samples_mv)
+    pieces = [values[first : first + length] for first in range(0, len(values), length)]
     resource: dict[str, Any] = {
         "resourceType": "Observation",
         "status": "final",
@@ -61,7 +64,7 @@ def observation_of(
             ]
         },
         "component": [
-            {"code": _lead_code(lead), "valueSampledData": _sampled(each, fs, step_mv)} for each in pieces
+            {"code": _lead_code(lead), "valueSampledData": _sampled(each, fs, unit)} for each in pieces
         ],
     }
     if start is not None:
@@ -79,29 +82,23 @@ def _lead_code(lead: Lead) -> dict[str, Any]:
     return {"coding": [{"system": MDC, "code": code, "display": f"MDC_ECG_ELEC_POTL_{lead.name}"}]}
 
 
-def _step_mv(samples_mv: NDArray[np.float32]) -> float | None:
-    """The largest step of which all samples are whole multiples; None where there is none."""
-    known = samples_mv[~np.isnan(samples_mv)]
-    for step in STEPS_MV:
-        if np.array_equal((np.rint(known.astype(np.float64) / step) * step).astype(np.float32), known):
-            return step
-    return None
+def _whole(samples_mv: NDArray[np.float32]) -> tuple[str, NDArray[np.float64]]:
+    """The unit of which all samples are whole multiples, and these; else millivolts."""
+    for unit in UNITS:
+        nv = UNITS_NV[unit]
+        multiples = np.rint(samples_mv.astype(np.float64) * (NV_PER_MV / nv))
+        if np.array_equal(as_mv(multiples, nv, 0.0), samples_mv, equal_nan=True):
+            return unit, multiples
+    return "mV", samples_mv.astype(np.float64)
 
 
-def _sampled(samples_mv: NDArray[np.float32], fs: float, step_mv: float | None) -> dict[str, Any]:
-    if step_mv is None:
-        numbers = [f"{value:.9g}" for value in samples_mv.tolist()]
-    else:
-        is_missing = np.isnan(samples_mv)
-        steps = np.rint(np.where(is_missing, 0, samples_mv.astype(np.float64)) / step_mv).astype(np.int64)
-        numbers = list(map(str, steps.tolist()))
-    data = " ".join(
-        "E" if missing else text for text, missing in zip(numbers, np.isnan(samples_mv), strict=True)
-    )
+def _sampled(values: NDArray[np.float64], fs: float, unit: str) -> dict[str, Any]:
+    spelled = "{:.9g}" if unit == "mV" else "{:.0f}"
+    numbers = ["E" if np.isnan(value) else spelled.format(value) for value in values.tolist()]
     return {
-        "origin": {"value": 0, "unit": "mV", "system": "http://unitsofmeasure.org", "code": "mV"},
+        "origin": {"value": 0, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit},
         "period": 1000.0 / fs,
-        "factor": 1 if step_mv is None else step_mv,
+        "factor": 1,
         "dimensions": 1,
-        "data": data,
+        "data": " ".join(numbers),
     }
