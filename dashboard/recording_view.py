@@ -40,7 +40,7 @@ def row_of(kept: KeptRecording) -> dict[str, Any]:
         "device": summary.device,
         "format": summary.format,
         "fs": summary.fs,
-        "lead": summary.lead or summary.lead_told,
+        "lead": summary.lead or (None if summary.lead_told == "UNKNOWN" else summary.lead_told),
         "notes": [
             {"about": note.about, "text": note.text, "is_guess": note.is_guess} for note in summary.notes
         ],

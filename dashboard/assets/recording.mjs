@@ -134,9 +134,7 @@ export default class RecordingPage {
     const { told, field } = this;
     const whole = this.#windowButton(null, words.whole, told.found);
     field.windows.replaceChildren(whole, ...told.windows.map((window) => {
-      const fromS = window.first_sample / told.fs;
-      const to = Math.min(fromS + WINDOW_S, told.length_s);
-      return this.#windowButton(window, say(words.window, { from: +fromS.toFixed(1), to: +to.toFixed(1) }), foundIn(window));
+      return this.#windowButton(window, spanWords(window.first_sample / told.fs, told.length_s), foundIn(window));
     }));
     setText(field["windows-note"], told.is_cut ? say(words.windows_cut, { count: told.windows.length }) : "");
     this.#markWindows();
@@ -153,10 +151,16 @@ export default class RecordingPage {
     const { told } = this;
     this.chosen = window;
     this.card.fill(window ?? told.verdict, false, this.live.nowUs());
-    if (window === null) setText(this.field["verdict-of"], say("{words}, model {model}", { words: words.whole, model: told.verdict.model }));
-    else this.#showSpan(window.first_sample / told.fs);
+    setText(this.field["verdict-of"], this.#nameOf(window ?? told.verdict));
+    if (window !== null) this.#showSpan(window.first_sample / told.fs);
     this.whyButton.disabled = this.#toExplain() === undefined;
     this.#markWindows();
+  }
+
+  #nameOf({ first_sample: first, lead, model }) {
+    const { fs, length_s: lengthS } = this.told;
+    const span = first < 0 ? words.whole : spanWords(first / fs, lengthS);
+    return say(words.verdict_of, { span, lead: lead === null ? texts.unknown : say(texts.lead, { lead }), model });
   }
 
   #showSpan(fromS) {
@@ -187,6 +191,7 @@ export default class RecordingPage {
     if (window === undefined) return;
     if (this.chosen !== window) this.#choose(window);
     this.why.open(window);
+    setText(this.why.part.of, this.#nameOf(window)); // no time of day: nobody may know it
     this.#hurry();
   }
 
@@ -246,6 +251,10 @@ export default class RecordingPage {
       }],
     ]);
   }
+}
+
+function spanWords(fromS, lengthS) {
+  return say(words.window, { from: +fromS.toFixed(1), to: +Math.min(fromS + WINDOW_S, lengthS).toFixed(1) });
 }
 
 // What is found in a window, in short.

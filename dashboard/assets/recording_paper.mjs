@@ -40,7 +40,7 @@ export class RecordingPaper {
 
   // The recording as the server told it.
   open({ id, from_us: fromUs, length_s: lengthS, lead }) {
-    Object.assign(this, { device: `recordings/${id}`, fromUs, lengthS, lead });
+    Object.assign(this, { device: `recordings/${id}`, fromUs, lengthS, lead: lead ?? texts.unknown });
     this.show(0, this.#trueWidthS());
   }
 
@@ -150,7 +150,7 @@ export class RecordingPaper {
     try {
       const picture = await answer(`/data/picture/${this.device}?${query}`);
       if (this.asked !== asked) return;
-      this.pictures = [picture];
+      this.pictures = [{ ...picture, late: [] }]; // all of a finished recording came late
       this.error = "";
     } catch (error) {
       if (this.asked === asked) this.error = error.message;

@@ -127,6 +127,7 @@ export default class RecordingsPage {
       : job.files.length === 0 ? [] : [this.#button(words.again, () => this.files.again(job, this.#hints()))];
     at("acts").replaceChildren(...acts);
     at("found").replaceChildren(...this.#kept(job), ...refusals(job));
+    if (job.refused.length > 0) this.#offerHints();
   }
 
   #kept(job) {
@@ -135,13 +136,21 @@ export default class RecordingsPage {
       const notes = row.notes.map(({ text, is_guess: isGuess }) => element("li", "", {}, [
         element("span", "upload-mark", { "data-guess": String(isGuess) }, [isGuess ? words.guess : words.note]), ` ${text}`]));
       const hasGuess = row.notes.some(({ is_guess: isGuess }) => isGuess);
+      if (hasGuess) this.#offerHints();
       return element("div", "upload-one", {}, [
         element("p", "", {}, [link(`/recording/${row.id}`, words.open), " ", say(words.recognised, {
-          format: row.format, fs: Number(row.fs.toFixed(3)), lead: row.lead, started: row.started })]),
+          format: row.format, fs: Number(row.fs.toFixed(3)), lead: row.lead ?? texts.unknown, started: row.started })]),
         element("ul", "upload-notes", {}, notes),
         ...(hasGuess && job.files.length > 0 ? [element("p", "dim small", {}, [words.again_help])] : []),
       ]);
     });
+  }
+
+  // Opened once: who closes it wants it closed.
+  #offerHints() {
+    if (this.isOffered) return;
+    this.isOffered = true;
+    this.field.hints.open = true;
   }
 
   #button(text, onClick) {

@@ -103,7 +103,7 @@ def _trace() -> Component:
             ),
             html.P(texts.TRACE_HELP, className="dim small review-help"),
         ],
-        className="card",
+        className="card recording-trace-card",
         **attributes(aria_label=texts.TRACE_TITLE),
     )
 
@@ -127,7 +127,7 @@ def _windows() -> Component:
             ),
             html.P(className="dim small", **_field("windows-note")),
         ],
-        className="card",
+        className="card recording-windows-card",
         **attributes(aria_label=texts.WINDOWS_TITLE),
     )
 
@@ -135,7 +135,7 @@ def _windows() -> Component:
 def _words() -> Component:
     return html.Section(
         [html.H2(texts.WORDS_TITLE), html.Div(className="recording-words", **_field("words"))],
-        className="card",
+        className="card recording-words-card",
         **attributes(aria_label=texts.WORDS_TITLE),
     )
 
@@ -147,7 +147,7 @@ def _facts() -> Component:
             html.Dl(className="recording-facts", **_field("facts")),
             html.Ul(className="dim small", **_field("remarks")),
         ],
-        className="card",
+        className="card recording-facts-card",
         **attributes(aria_label=texts.FACTS_TITLE),
     )
 
@@ -166,7 +166,7 @@ def _take() -> Component:
             ),
             html.P(className="small", role="status", **_field("made")),
         ],
-        className="card",
+        className="card recording-take-card",
         **attributes(aria_label=texts.TAKE_TITLE),
     )
 

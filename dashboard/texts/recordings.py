@@ -119,6 +119,7 @@ SCRIPT: dict[str, Any] = {
     "gone": "Its samples are kept no longer: add the file again to see its trace.",
     "whole": WHOLE,
     "window": "{from} to {to} s",
+    "verdict_of": "{span}, read as {lead}, model {model}",
     "at": "{from} to {to} s of {length} s",
     "trace_label": "ECG, {from} to {to} s of {length} s, lead {lead}",
     "no_samples": "no samples",

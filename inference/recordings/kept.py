@@ -148,9 +148,9 @@ def recording_of(kept: KeptRecording, chunks: Iterable[Chunk]) -> Recording:
 
 def nameless(file: str) -> str:
     """A file's name without what could be a person's: numbers and the words of such files stay."""
-    last = PurePosixPath(file.rpartition(": ")[2] or file).name
-    parts = re.split(r"([^A-Za-z0-9]+)", last)
-    words = [part for part in parts[::2] if part.isdigit() or WORDS.fullmatch(part)]
-    stem = "_".join(words[:-1]) if len(words) > 1 and words[-1].isalpha() else "_".join(words)
-    ending = f".{words[-1].lower()}" if len(words) > 1 and words[-1].isalpha() else ""
-    return f"{stem}{ending}"[:80] if stem else "recording"
+    last = PurePosixPath(file.rpartition(": ")[2] or file)
+    words = [
+        part for part in re.split(r"[^A-Za-z0-9]+", last.stem) if part.isdigit() or WORDS.fullmatch(part)
+    ]
+    ending = last.suffix.lower() if WORDS.fullmatch(last.suffix[1:]) else ""
+    return f"{'_'.join(words)[:60] or 'recording'}{ending}"

@@ -1,7 +1,8 @@
 """One lead of an ECG -> a FHIR R4 Observation, SampledData of 10 s a component, as phones write their ECGs.
 
 The lead has its MDC code, the study its LOINC and MDC codes. Numbers are whole microvolts or nanovolts
-where these give every sample back bit by bit, else millivolts of 9 digits, which do. `E` is a missing sample; one that
+where these give every sample back bit by bit, else millivolts of 9 digits, which do for
+whatever our readers have read. `E` is a missing sample; one that
 the device could not measure is a number like the others, as its mark would lose it.
 """
 
