@@ -90,8 +90,14 @@ def _ingest(settings: Settings, *, inspect: str | None, json: bool) -> int | Non
     return None
 
 
-def _simulate(settings: Settings, *, demo: bool, fleet: int | None, **options: Any) -> int | None:
+def _simulate(
+    settings: Settings, *, demo: bool, fleet: int | None, to: Path | None, **options: Any
+) -> int | None:
     from simulators import service  # noqa: PLC0415 - each command loads only what it needs
+
+    if to is not None:
+        service.write_file(to, options["rhythm"], options["seconds"], options["lead"])
+        return None
 
     if os.environ.get("WRISTLEAD_SUPERVISED"):
         end_with_parent()
@@ -372,6 +378,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulate.add_argument("--lead", choices=("I", "II"), help="default: I, or what was recorded")
     simulate.add_argument("--seconds", type=float, help="end by itself after this long")
+    simulate.add_argument(
+        "--to",
+        type=Path,
+        metavar="FILE",
+        help="write 5 to 60 s of one patient as CSV, and end (default: 30 s)",
+    )
     simulate.add_argument("--site", help="site id in the topics (default: sim; fleet with --fleet)")
     simulate.add_argument("--fleet", type=int, metavar="N", help="N watches of 512-Hz ECG in one cheap loop")
     simulate.add_argument(

@@ -23,11 +23,14 @@ from dashboard.pages.devices import devices_layout
 from dashboard.pages.event import event_layout, register_event
 from dashboard.pages.model import model_layout, register_model
 from dashboard.pages.patient import patient_layout
+from dashboard.pages.recording import recording_layout
+from dashboard.pages.recordings import recordings_layout
 from dashboard.pages.review import chooser_layout, review_layout
 from dashboard.pages.settings import settings_layout
 from dashboard.pages.wall import wall_layout
 from dashboard.past import Past
 from dashboard.patient_route import register_patient
+from dashboard.recording_routes import add_recording_routes
 from dashboard.review_routes import add_review_routes
 from dashboard.review_source import ReviewSource
 from dashboard.server import add_live_route
@@ -48,6 +51,8 @@ PAGES: tuple[tuple[re.Pattern[str], Callable[..., Component]], ...] = (
     (re.compile(r"/(?:settings|channels)/?"), lambda _: settings_layout()),  # channels: an old address
     (re.compile(r"/connect/?"), lambda _: connect_layout()),
     (re.compile(r"/review/?"), lambda _: chooser_layout()),
+    (re.compile(r"/recordings/?"), lambda _: recordings_layout()),
+    (re.compile(rf"/recording/({ID_PATTERN.pattern})/?"), lambda _, one: recording_layout(one)),
     (re.compile(rf"/review/{DEVICE}/?"), lambda _, device: review_layout(device)),
     (re.compile(rf"/patient/{DEVICE}/?"), lambda _, device: patient_layout(device)),
     (
@@ -66,6 +71,7 @@ def create_server(settings: Settings, hub: Hub) -> ASGIApp:
     past = Past(settings.store_address)
     add_live_route(server, hub)
     add_review_routes(server, past, ReviewSource(past), hub.names)
+    add_recording_routes(server, settings, hub, past)
     add_data_routes(server, past)  # before Dash, which answers every path that is left
     add_house_routes(server, hub, past, settings.weights_dir or RELEASED_WEIGHTS)
     create_app(settings, hub, server, past)

@@ -33,6 +33,7 @@ KEPT = (  # by the broker, or said once
     topics.RETENTION_IN_FORCE,
     *topics.BROKER_FACTS,
     topics.EXPLAIN_PROGRESS,
+    topics.RECORDINGS,
 )
 
 Answer = TypeVar("Answer")

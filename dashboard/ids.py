@@ -75,6 +75,9 @@ LOG = "log"
 
 REVIEW = "review"
 
+RECORDINGS = "recordings"
+RECORDING = "recording"
+
 CHANNELS = "channels"
 CONNECT = "connect"
 CHANNEL_ROWS = "channel-rows"

@@ -15,6 +15,7 @@ from dashboard.device_rows import DeviceRow, row_of_patient, row_of_silent
 from dashboard.heartbeats import Heartbeats
 from dashboard.house import House
 from dashboard.in_force import InForce
+from dashboard.known_recordings import KnownRecordings
 from dashboard.patient_state import (
     REFUSED,
     About,
@@ -68,6 +69,7 @@ class Monitor:
         self.started_us = started_us
         self.heartbeats = Heartbeats()
         self.in_force = InForce()
+        self.recordings = KnownRecordings()
         self._patients: dict[str, Patient] = {}
         self._apart: dict[str, About] = {}  # of devices without a patient
         self._next_index = 0  # never given twice: a patient who comes back is another one
@@ -84,6 +86,8 @@ class Monitor:
                 self._note_names(topic)
                 return None
             if self.house.push(topic, payload, received_us, retained=retained):
+                return None
+            if self.recordings.push(topic, payload, received_us):
                 return None
             if topic.startswith("wl/v1/vitals/"):
                 self._take_vitals(payload, received_us)

@@ -189,8 +189,8 @@ class Explain(Named, frozen=True):
         answer_of(self.superclass, self.rhythm)
 
     def concerns(self, monitor: Monitor) -> bool:
-        """Only of a patient that is known."""
-        return monitor.has_patient(self.device)
+        """Only of a patient or a recording that is known."""
+        return monitor.has_patient(self.device) or monitor.recordings.has_device(self.device)
 
     def topic(self) -> str:
         """Where the explain service listens."""
@@ -200,3 +200,17 @@ class Explain(Named, frozen=True):
         """An ExplainRequest."""
         asked = ExplainRequest(self.session, self.first_sample, self.superclass, self.method, self.rhythm)
         return msgspec.json.encode(asked)
+
+
+class StopReplay(Named, frozen=True):
+    """Play that recording no longer; a page asks it of the server's route."""
+
+    recording_id: str
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """Only of a recording that is known."""
+        return monitor.recordings.find(self.recording_id) is not None
+
+    def topic(self) -> str:
+        """Where its replay listens, whichever process plays it."""
+        return topics.replay_topic(self.recording_id)

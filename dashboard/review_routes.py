@@ -24,6 +24,7 @@ from dashboard.review_source import MAX_EPISODES, ReviewSource, verdict_columns
 from inference.alarms.history import PastEpisode
 from ingest.export.extra import FORMATS
 from ingest.store.errors import StoreError
+from ingest.topics import RECORDING_SITE
 
 MAX_PICTURE_US = 2 * 3_600_000_000  # of a waveform: beyond it the rate is the picture
 MAX_HAPPENED_US = 32 * 3_600_000_000  # a day that gains an hour, and room
@@ -72,6 +73,7 @@ def add_review_routes(
 def devices_answer(past: Past) -> dict[str, Any]:
     """Every device that has samples, who was heard last first."""
     found = sorted(past.devices().items(), key=lambda item: -item[1])
+    found = [each for each in found if not each[0].startswith(f"{RECORDING_SITE}/")]  # they have a page
     return {"devices": [{"device": device, "last_us": last_us} for device, last_us in found]}
 
 

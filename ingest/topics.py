@@ -3,6 +3,8 @@
 import re
 
 OWN_SITE = "wristlead"  # the site of Wristlead's own parts, whose alarms are technical and nobody's panel
+RECORDING_SITE = "recordings"  # of finished recordings: historic chunks alone, so that none is ever a patient
+REPLAY_SITE = "replay"  # of a finished recording that is played as if it were live
 UNKNOWN_DEVICE = "?"  # whose messages came on topics that name none; no device can be called so
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -35,6 +37,7 @@ REFUSALS = "wl/v1/refusal/#"
 EXPLAIN = "wl/v1/explain/#"
 EXPLAIN_PROGRESS = "wl/v1/explain_progress/#"
 EXPLANATIONS = "wl/v1/explanation/#"
+RECORDINGS = "wl/v1/recording/+"
 
 # What a broker says of itself, at each of its intervals; Mosquitto and amqtt both do.
 BROKER_VERSION = "$SYS/broker/version"
@@ -179,3 +182,13 @@ def explanation_topic(device: str) -> str:
 def service_topic(service: str) -> str:
     """Retained JSON presence and heartbeat of a service; also its MQTT will."""
     return f"wl/v1/service/{service}"
+
+
+def recording_topic(recording_id: str) -> str:
+    """Where what was found in a finished recording is retained; empty when it was removed."""
+    return f"wl/v1/recording/{recording_id}"
+
+
+def replay_topic(recording_id: str) -> str:
+    """Where anybody asks that the replay of a finished recording ends."""
+    return f"wl/v1/replay/{recording_id}"

@@ -14,6 +14,7 @@ from ingest.chunk import Lead
 from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
 from simulators.device import Device
+from simulators.ecg_file import write_ecg
 from simulators.faults import parse_faults
 from simulators.fleet import Fleet, FleetError
 from simulators.galaxy import GalaxyWatch
@@ -21,6 +22,7 @@ from simulators.patients import build_patient
 from simulators.watches import FleetPlan, WatchFleet
 
 SERVICE = "simulators"
+FILE_S = 30.0
 SEED = 20_260_728  # the demo shows the same patients each time
 MAX_PATIENTS = 2_000  # more connections than one process can drive at 4 chunks a second
 
@@ -94,6 +96,17 @@ def simulate(  # noqa: PLR0913 - the options of the command
         raise SystemExit(str(error)) from None
     logger.info("simulated patients (%s): %s", patients, rhythm)
     _run_fleet(Fleet(settings.broker_address, devices, published_log=published_log), settings, seconds)
+
+
+def write_file(path: Path, rhythm: str, seconds: float | None, lead: str | None) -> None:
+    """One patient as a file of a finished recording; raises SystemExit with one sentence."""
+    try:
+        of_lead = None if lead is None else Lead[lead]
+        write_ecg(path, rhythm, seconds or FILE_S, np.random.default_rng(), lead=of_lead)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    except OSError as error:
+        raise SystemExit(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def simulate_fleet(  # noqa: PLR0913 - the options of the command

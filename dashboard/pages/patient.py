@@ -22,7 +22,9 @@ def patient_layout(device: str) -> Component:
             _head(device),
             html.Div(
                 [
-                    html.Div([_rate(), _alarms(), _verdict(), notes_layout()], className="patient-side"),
+                    html.Div(
+                        [_rate(), _alarms(), verdict_layout(), notes_layout()], className="patient-side"
+                    ),
                     html.Div([_traces(), trends_layout()], className="patient-main"),
                     why_layout(),
                 ],
@@ -187,7 +189,8 @@ def _calipers() -> Component:
     )
 
 
-def _verdict() -> Component:
+def verdict_layout() -> Component:
+    """The card of what the model finds, filled by assets/verdict_card.mjs."""
     return html.Section(
         [
             html.Div(

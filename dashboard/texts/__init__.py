@@ -43,6 +43,7 @@ NAVIGATION = (
     ("/", "wall", "Wall"),
     ("/alarms", "alarms", "Alarms"),
     ("/review", "review", "Review"),
+    ("/recordings", "recordings", "Recordings"),
     ("/devices", "devices", "Devices"),
     ("/model", "model", "Model"),
     ("/settings", "settings", "Settings"),

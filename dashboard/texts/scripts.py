@@ -6,7 +6,7 @@ A page of its own module (review.py and so on) joins its SCRIPT under its name.
 from typing import Any
 
 from dashboard import texts
-from dashboard.texts import devices, model, patient, review, settings, trend, wall
+from dashboard.texts import devices, model, patient, recordings, review, settings, trend, wall
 from inference.alarms.alarm import AlarmState
 from inference.verdict import SUPERCLASS_NAMES, Indeterminate, Rhythm
 from ingest.quality import Noise
@@ -19,6 +19,7 @@ SCRIPT: dict[str, Any] = {
     "trend": trend.SCRIPT,
     "patient": patient.SCRIPT,
     "review": review.SCRIPT,
+    "recordings": recordings.SCRIPT | {"demo_kinds": recordings.DEMO_KINDS, "fields": recordings.FIELDS},
     "unknown": texts.UNKNOWN,
     "product": texts.PRODUCT,
     "bpm": texts.BPM,

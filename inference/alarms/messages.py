@@ -37,6 +37,7 @@ from ingest.topics import (
     OWN_SITE,
     PAUSE,
     PAUSED,
+    RECORDING_SITE,
     SERVICES,
     VERDICTS,
     VITALS,
@@ -150,7 +151,10 @@ def _decode_vitals(payload: bytes) -> Decoded:
 
 
 def _decode_verdict(_topic: str, payload: bytes, _at_us: int) -> list[MessageEvent]:
-    return [check_verdict(_verdict_decoder.decode(payload))]
+    verdict = check_verdict(_verdict_decoder.decode(payload))
+    if verdict.historic and verdict.device.startswith(f"{RECORDING_SITE}/"):
+        return []  # a finished recording is nobody to watch, and has no limits
+    return [verdict]
 
 
 def _decode_acknowledge(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:

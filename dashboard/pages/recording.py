@@ -1,0 +1,175 @@
+"""One finished recording: trace, verdict and why, words, files; filled by assets/recording.mjs."""
+
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import ids
+from dashboard import texts as shared
+from dashboard.attributes import attributes
+from dashboard.pages.patient import verdict_layout
+from dashboard.pages.recordings import back_link
+from dashboard.pages.why import why_layout
+from dashboard.texts import recordings as texts
+
+
+def recording_layout(recording_id: str) -> Component:
+    """The page of that recording, every value unknown until it came."""
+    return html.Div(
+        [
+            html.Div(
+                [
+                    back_link(),
+                    html.H1(texts.WHOLE, **_field("title")),
+                    html.Span(className="push dim num", **_field("started")),
+                    html.Button(texts.REPLAY, type="button", className="plain-button", **_field("replay")),
+                    html.Button(texts.REMOVE, type="button", className="plain-button", **_field("remove")),
+                ],
+                className="patient-head",
+            ),
+            html.P(texts.LOADING, className="review-note", role="status", **_field("note")),
+            html.A(className="recording-live", hidden=True, **_field("live")),
+            html.Div(
+                [
+                    html.Div([_rate(), verdict_layout(), _take()], className="patient-side"),
+                    html.Div([_trace(), _windows(), _words(), _facts()], className="patient-main"),
+                    why_layout(),
+                ],
+                className="patient",
+            ),
+        ],
+        id=ids.RECORDING,
+        **attributes(data_page="recording", data_recording=recording_id),
+    )
+
+
+def _rate() -> Component:
+    return html.Section(
+        [
+            html.H2(shared.HEART_RATE),
+            html.Div(
+                [
+                    html.Span(shared.UNKNOWN, className="rate-value num", **_field("rate")),
+                    html.Span(shared.BPM, className="unit"),
+                ],
+                className="rate-line",
+            ),
+            html.P(className="num", **_field("rate-range")),
+            html.Dl(
+                [
+                    html.Dt(texts.COLUMNS[4], className="dim"),
+                    html.Dd(shared.UNKNOWN, **_field("found")),
+                    html.Dt(texts.COLUMNS[5], className="dim"),
+                    html.Dd(shared.UNKNOWN, **_field("vendor")),
+                ],
+                className="beside",
+            ),
+        ],
+        className="card recording-rate",
+        **attributes(aria_label=shared.HEART_RATE),
+    )
+
+
+def _trace() -> Component:
+    buttons = (("<<", "earlier"), ("-", "wider"), ("+", "closer"), (">>", "later"), ("25 mm/s", "true-scale"))
+    names = {
+        "earlier": "Earlier",
+        "wider": "Wider",
+        "closer": "Closer",
+        "later": "Later",
+        "true-scale": "25 mm/s",
+    }
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.H2(texts.TRACE_TITLE),
+                    html.Span(className="num dim", **_field("at")),
+                    html.Div(
+                        [
+                            *(_act(words, act, names[act]) for words, act in buttons),
+                            _act("10 mm/mV", "gain", "10 mm/mV"),
+                            _act("0.5-40 Hz", "filter", "0.5-40 Hz filter; it bends ST segments"),
+                        ],
+                        className="review-group push",
+                    ),
+                ],
+                className="title recording-title",
+            ),
+            html.Canvas(className="recording-canvas", tabIndex=0, role="img", **_field("canvas")),
+            html.Div(
+                className="recording-place", **attributes(data_field="place", data_label=texts.POSITION)
+            ),
+            html.P(texts.TRACE_HELP, className="dim small review-help"),
+        ],
+        className="card recording-trace-card",
+        **attributes(aria_label=texts.TRACE_TITLE),
+    )
+
+
+def _act(words: str, act: str, name: str) -> Component:
+    return html.Button(
+        words, type="button", className="plain-button", **attributes(data_act=act, aria_label=name)
+    )
+
+
+def _windows() -> Component:
+    return html.Section(
+        [
+            html.H2(texts.WINDOWS_TITLE),
+            html.P(texts.WINDOWS_HELP, className="dim small"),
+            html.Div(
+                className="recording-windows",
+                role="group",
+                **attributes(aria_label=texts.WINDOWS_TITLE),
+                **_field("windows"),
+            ),
+            html.P(className="dim small", **_field("windows-note")),
+        ],
+        className="card recording-windows-card",
+        **attributes(aria_label=texts.WINDOWS_TITLE),
+    )
+
+
+def _words() -> Component:
+    return html.Section(
+        [html.H2(texts.WORDS_TITLE), html.Div(className="recording-words", **_field("words"))],
+        className="card recording-words-card",
+        **attributes(aria_label=texts.WORDS_TITLE),
+    )
+
+
+def _facts() -> Component:
+    return html.Section(
+        [
+            html.H2(texts.FACTS_TITLE),
+            html.Dl(className="recording-facts", **_field("facts")),
+            html.Ul(className="dim small", **_field("remarks")),
+        ],
+        className="card recording-facts-card",
+        **attributes(aria_label=texts.FACTS_TITLE),
+    )
+
+
+def _take() -> Component:
+    return html.Section(
+        [
+            html.H2(texts.TAKE_TITLE),
+            html.Div(className="recording-paper", **_field("paper")),
+            html.Div(
+                [
+                    html.Button(words, type="button", className="plain-button", **attributes(data_file=path))
+                    for path, words in texts.FILES.items()
+                ],
+                className="recording-files",
+            ),
+            html.P(className="small", role="status", **_field("made")),
+        ],
+        className="card recording-take-card",
+        **attributes(aria_label=texts.TAKE_TITLE),
+    )
+
+
+def _field(name: str) -> dict[str, Any]:
+    return attributes(data_field=name)
