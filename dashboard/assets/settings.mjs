@@ -16,7 +16,7 @@ const STALE_MS = 5000;
 
 export default class SettingsPage {
   constructor(root, live) {
-    this.live = live;
+    Object.assign(this, { root, live });
     this.field = Object.fromEntries(
       [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
     );

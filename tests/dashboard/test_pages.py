@@ -93,6 +93,16 @@ def test_every_id_a_script_looks_for_is_laid_out() -> None:
     assert placed <= known_ids()
 
 
+def test_no_script_reads_what_it_never_set() -> None:
+    for name, text in SCRIPTS.items():
+        made = set(re.findall(r"\bthis\.(\w+)(?:, this\.\w+\])? (?:\?\?|\|\||[-+])?=(?!=)", text))
+        made |= set(re.findall(r"\[this\.\w+, this\.(\w+)\] =", text))
+        made |= set(re.findall(r"^  (?:get |set |async |static )?(\w+)\(", text, re.MULTILINE))
+        for given in re.findall(r"Object\.assign\(this, \{(.*?)\}\);", text, re.DOTALL):
+            made |= set(re.findall(r"\w+", given))
+        assert set(re.findall(r"\bthis\.(\w+)", text)) <= made, name
+
+
 @pytest.mark.parametrize(
     ("scripts", "path"),
     [
