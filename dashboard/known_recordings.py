@@ -1,5 +1,7 @@
 """Descriptions of finished recordings and progress of their explanations, as the broker tells them."""
 
+import secrets
+
 import msgspec
 
 from dashboard.patient_state import Explaining
@@ -20,6 +22,7 @@ class KnownRecordings:
 
     def __init__(self) -> None:
         self._kept: dict[str, KeptRecording] = {}
+        self._origin, self._n_changes = secrets.token_hex(4), 0
         self._explaining: dict[tuple[object, ...], Explaining] = {}  # the newest of each question
 
     def push(self, topic: str, payload: bytes, received_us: int) -> bool:
@@ -30,6 +33,7 @@ class KnownRecordings:
         if not topic.startswith(_TOPIC):
             return False
         recording_id = topic.removeprefix(_TOPIC)
+        self._n_changes += 1
         if not payload:
             self._kept.pop(recording_id, None)
             return True
@@ -40,6 +44,11 @@ class KnownRecordings:
             raise ValueError(f"{recording_id} is one more than the {MAX_RECORDINGS} recordings kept")
         self._kept[recording_id] = kept
         return True
+
+    @property
+    def revision(self) -> str:
+        """Another one after each change, and in each process."""
+        return f"{self._origin}-{self._n_changes}"
 
     def all(self) -> list[KeptRecording]:
         """Who was added last first."""

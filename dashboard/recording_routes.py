@@ -169,7 +169,12 @@ class RecordingDesk:
         if len(self._playing) >= MAX_REPLAYS:
             raise AskedWronglyError(texts.TOO_MANY_REPLAYS.format(most=MAX_REPLAYS))
         self._playing[kept.id] = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "inference.recordings.replay", kept.id, env=self._environment
+            sys.executable,
+            "-m",
+            "inference.recordings.replay",
+            kept.id,
+            env=self._environment,
+            start_new_session=True,
         )
 
     @contextlib.contextmanager
@@ -211,8 +216,8 @@ def add_recording_routes(server: FastAPI, settings: Settings, hub: Hub, past: Pa
     """Serve all of it."""
     desk = RecordingDesk(settings, hub, past)
 
-    def kept_list() -> Response:
-        return answered(lambda: list_answer(hub))
+    def kept_list(known: str = "") -> Response:
+        return answered(lambda: list_answer(hub, known))
 
     def one(recording_id: str) -> Response:
         return answered(lambda: recording_answer(hub, past, desk.find(recording_id)))

@@ -17,9 +17,11 @@ from ingest.topics import REPLAY_SITE
 MAX_WINDOWS = 720  # told one by one: two hours
 
 
-def list_answer(hub: Hub) -> dict[str, Any]:
-    """Every recording in short, the newest first."""
-    return {"recordings": [row_of(kept) for kept in hub.look(lambda monitor, _: monitor.recordings.all())]}
+def list_answer(hub: Hub, known: str = "") -> dict[str, Any]:
+    """Every recording in short, the newest first; null where the asker has that `revision` of them."""
+    revision, found = hub.look(lambda monitor, _: (monitor.recordings.revision, monitor.recordings.all()))
+    rows = None if known == revision else [row_of(kept) for kept in found]
+    return {"revision": revision, "recordings": rows}
 
 
 def row_of(kept: KeptRecording) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class RecordingWorker:
                 if not is_done:
                     await self._kill()
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None while there is none."""
+        return None if self._process is None else self._process.pid
+
     async def close(self) -> None:
         """End the process."""
         await self._kill()
@@ -62,6 +67,7 @@ class RecordingWorker:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env=self._environment,
+                start_new_session=True,  # Ctrl-C is its parent's
                 limit=MAX_LINE,
             )
         return self._process

@@ -166,10 +166,10 @@ export default class RecordingsPage {
     }
     this.isAsking = true;
     try {
-      const { recordings } = await stored("recordings");
-      this.rows = new Map(recordings.map((row) => [row.id, row]));
-      setText(this.field.note, recordings.length === 0 ? words.none : "");
-      this.#list(recordings);
+      const { revision, recordings } = await stored("recordings", { known: this.revision ?? "" });
+      if (recordings !== null) this.#list(recordings);
+      this.revision = revision;
+      setText(this.field.note, this.rows.size === 0 ? words.none : "");
       for (const [job] of this.shown) this.#show(job);
     } catch (error) {
       setText(this.field.note, say(words.failed, { reason: error.message }));
@@ -183,9 +183,7 @@ export default class RecordingsPage {
   }
 
   #list(recordings) {
-    const key = JSON.stringify(recordings);
-    if (key === this.listed) return;
-    this.listed = key;
+    this.rows = new Map(recordings.map((row) => [row.id, row]));
     setHidden(this.root.querySelector("table"), recordings.length === 0);
     this.field.rows.replaceChildren(...recordings.map((row) => {
       const started = row.start_us === null ? row.started : dateAndTime(row.start_us);
