@@ -6,6 +6,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def data_file(store_address: str, kind: str, device: str, asked: Mapping[str, st
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return _pieces(archive, folder)
+    pieces = _pieces(archive, folder)
+    return chain([next(pieces)], pieces)  # begun, so that it clears up too when nobody reads it
 
 
 def file_name(kind: str, device: str, asked: Mapping[str, str]) -> str:

@@ -75,9 +75,14 @@ class ReviewSource:
             first = max(0, first)
             if end > first:
                 samples_mv, is_late = self._samples(device, placement, first, end)
+                came = np.flatnonzero(~np.isnan(samples_mv))
+                if not len(came):
+                    continue
+                part = slice(int(came[0]), int(came[-1]) + 1)  # a session may be a minute of two hours
+                samples_mv, is_late = samples_mv[part].copy(), is_late[part].copy()
                 if is_filtered:
                     samples_mv = filtered(samples_mv, placement.fs)
-                found.append(Run(placement, first, samples_mv, is_late))
+                found.append(Run(placement, first + part.start, samples_mv, is_late))
         return found
 
     def verdicts(self, device: str, from_us: int, to_us: int) -> list[PlacedVerdict]:

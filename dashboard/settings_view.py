@@ -131,6 +131,8 @@ def in_words(what: str, value: str | None) -> str:
         return _limits_in_words(_decoded(value))
     if what == "retention":
         return _keeping_in_words(_decoded(value))
+    if what == "annotation":
+        return _note_in_words(_decoded(value))
     if what == "pause":
         return texts.PAUSE_WORDS.get(value or "off", value or "")
     return texts.NONE if value is None else value
@@ -153,6 +155,11 @@ def _keeping_in_words(keeping: Any) -> str:
     if isinstance(days, int | float):
         return texts.KEEP_DAYS.format(days=f"{days:g}")
     return texts.KEEP_ALL if days is None else texts.NONE
+
+
+def _note_in_words(note: Any) -> str:
+    words = note.get("text") if isinstance(note, dict) else None
+    return words if isinstance(words, str) else texts.NONE
 
 
 def _decoded(value: str | None) -> Any:

@@ -121,6 +121,7 @@ class Keeping:
         self._given = given
         self._asked: Asked | None = None
         self._deletes_from_us: int | None = None
+        self._kept_days: float | None = None  # before the shorter time that may still be undone
 
     @property
     def keep_days(self) -> float | None:
@@ -144,9 +145,22 @@ class Keeping:
         self._asked = Asked(needs.keep_days, needs.is_default, needs.who, at_us, loses)
 
     def take(self, change: Change) -> None:
-        """It is stored: from now on it is in force."""
+        """It is stored: from now on it is in force.
+
+        What was kept until a shorter time came is safe for `GRACE_S`, whatever is set in between; that much
+        or more set again ends it.
+        """
+        held_s, before = self.held_s(change.at_us), self.keep_days
         self._given, self._asked = change.new, None
-        self._deletes_from_us = change.at_us + round(GRACE_S * 1e6) if change.is_shorter else None
+        if change.is_shorter:
+            self._kept_days = self._kept_days if held_s else before
+            self._deletes_from_us = change.at_us + round(GRACE_S * 1e6)
+        elif not _is_shorter(self.keep_days, self._kept_days):
+            self._deletes_from_us = None
+
+    def held_s(self, at_us: int) -> float:
+        """How long nothing may be deleted yet."""
+        return 0.0 if self._deletes_from_us is None else max(0.0, (self._deletes_from_us - at_us) / 1e6)
 
     def in_force(self, at_us: int) -> KeepingInForce:
         """As it is published; what nobody confirmed in time is asked no more."""

@@ -12,7 +12,6 @@ import msgspec
 
 from ingest.committer import Committer
 from ingest.keeping import (
-    GRACE_S,
     Change,
     Keeping,
     KeepingError,
@@ -94,7 +93,7 @@ class RetentionDesk:
             return
         self._keeping.take(found)
         days = self._keeping.keep_days
-        self._committer.retention.keep(days, hold_s=GRACE_S if found.is_shorter else 0.0)
+        self._committer.retention.keep(days, hold_s=self._keeping.held_s(found.at_us))
         logger.warning("%s set that what comes is kept %s", found.who, in_words(days))
 
     def _refuse(self, message: Message, reason: str) -> None:

@@ -103,13 +103,14 @@ export class Kiosk {
   }
 
   #refused() {
+    if (this.isRemoved) return;
     this.#say("refused");
     clearTimeout(this.again);
     this.again = setTimeout(() => this.#keepAwake(), AGAIN_MS);
   }
 
   #say(wake) {
-    if (this.wake === wake) return;
+    if (this.wake === wake || this.isRemoved) return;
     this.wake = wake;
     this.onChange();
   }

@@ -109,6 +109,8 @@ export class Live {
       this.indices = new Map();
     }
     for (const patient of state.patients) {
+      const former = this.patients.get(patient.device);
+      if (former !== undefined && former.index !== patient.index) this.#forget(former);
       this.patients.set(patient.device, patient);
       this.indices.set(patient.index, patient.device);
     }
@@ -116,17 +118,20 @@ export class Live {
     this.stateAt = this.heardAt;
     this.devices = state.devices;
     const known = new Set(state.devices);
-    for (const [device, { index }] of this.patients) {
-      if (known.has(device)) continue; // else discharged
-      this.patients.delete(device);
-      this.indices.delete(index);
-    }
+    for (const patient of [...this.patients.values()]) if (!known.has(patient.device)) this.#forget(patient);
     if (isFirst) {
       this.isOpen = true;
       this.retryMs = RETRY_FIRST_MS;
       this.#subscribe();
     }
     this.onState();
+  }
+
+  // Discharged: whoever comes after on the device is another, and has no trace of this one.
+  #forget({ device, index }) {
+    this.patients.delete(device);
+    this.indices.delete(index);
+    this.streams.delete(device);
   }
 
   #takeSamples(buffer) {

@@ -65,7 +65,11 @@ function attempt(action) {
     action();
   } catch (error) {
     console.error(error);
+    const failed = page;
     page = null;
+    try {
+      failed?.remove(); // its keys and timers end with it
+    } catch { /* half made */ }
     root.dataset.failed = "true";
     root.append(element("p", "page-failed", { role: "alert" }, [texts.page_failed]));
   }

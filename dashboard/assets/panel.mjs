@@ -131,6 +131,7 @@ export class Panel {
     setData(this.link, "state", worst?.state ?? "");
     setData(this.traceBox, "mark", texts.wall.remark[worst?.state] ?? "");
     if (worst === undefined) return;
+    setTitle(this.strip, alarms.map(alarmText).join(" · "));
     const more = alarms.length > 1 ? say(texts.more, { count: alarms.length - 1 }) : "";
     const remark = [alarmRemark(worst), more].filter(Boolean).join(" · ");
     const mark = texts.wall.remark[worst.state] ?? ""; // where there is no room for more
@@ -138,7 +139,6 @@ export class Panel {
     const key = `${worst.priority}|${alarmText(worst)}|${remark}|${short}`;
     if (this.stripKey === key) return;
     this.stripKey = key;
-    setTitle(this.strip, alarms.map(alarmText).join(" · "));
     this.strip.replaceChildren(
       shapeOf(worst.priority),
       element("span", "strip-text", {}, [alarmText(worst)]),

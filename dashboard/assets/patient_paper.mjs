@@ -29,12 +29,15 @@ export class PatientPaper {
       [name, new Choice(root, name, options, () => this.#rescale())]));
     this.freezeButton = root.querySelector("#freeze");
     this.freezeButton.addEventListener("click", () => this.#toggleFreeze());
-    root.querySelector("#screen-size").addEventListener("click", () => new ScreenDialog(() => this.#rescale()));
+    root.querySelector("#screen-size").addEventListener("click", () => {
+      this.dialog = new ScreenDialog(() => this.#rescale());
+    });
     field.paper.closest("section").addEventListener("keydown", (event) => this.#key(event));
     this.#tellScale();
   }
 
   remove() {
+    this.dialog?.node.remove();
     this.frozen?.remove();
     for (const sweep of this.sweeps) sweep.remove();
   }

@@ -34,15 +34,14 @@ export class Polled {
   async #ask(url) {
     try {
       const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
-      if (!response.ok) return; // as silent as a server that is gone: what is old is shown as unknown
+      if (!response.ok) return;
       this.data = await response.json();
-      this.at = performance.now();
-      this.onData(this.data);
-    } catch (error) {
-      if (error instanceof TypeError || error.name === "TimeoutError" || error.name === "AbortError") return;
-      throw error;
+    } catch {
+      return; // as silent as a server that is gone: what is old is shown as unknown
     } finally {
       this.isAsking = false;
     }
+    this.at = performance.now();
+    this.onData(this.data);
   }
 }

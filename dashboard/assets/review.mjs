@@ -108,7 +108,10 @@ export default class ReviewPage {
     this.notes.update();
     if (this.dialog?.update() === false) this.dialog = undefined;
     const now = performance.now();
-    if (now - (this.extentAt ?? -Infinity) > EXTENT_EVERY_MS) this.#lookAtExtent();
+    if (now - (this.extentAt ?? -Infinity) > EXTENT_EVERY_MS) {
+      this.#lookAtExtent();
+      if (this.data.error !== "" || this.view.to > live.nowUs() - 60 * SECOND) this.data.want(this.view); // more may be there
+    }
     if (this.isFollowing && live.isLive && now - (this.followedAt ?? -Infinity) > FOLLOW_EVERY_MS) {
       this.followedAt = now;
       const width = this.view.to - this.view.from;
@@ -151,8 +154,6 @@ export default class ReviewPage {
       gain: () => this.#gain(),
       annotate: () => this.notes.write(this.cursor ?? (view.from + view.to) / 2, view),
       export: () => { this.dialog = new ExportDialog(this.device, view, this.isFiltered); },
-      first: () => this.show(around(this.extent.first_us + 30 * SECOND, 60 * SECOND)),
-      last: () => this.show(around(this.extent.last_us - 30 * SECOND, 60 * SECOND)),
     };
     commands[name]?.();
   }

@@ -34,7 +34,7 @@ export class SettingsLog {
     setHidden(field.log, !lines?.length);
     setHidden(field.no_log, Boolean(lines?.length));
     setText(field.no_log, unreadable === undefined ? texts.log_none : say(texts.unreadable, { reason: unreadable }));
-    const key = JSON.stringify(lines);
+    const key = JSON.stringify([lines, new Date().toDateString()]); // after midnight times want their day
     if (key === this.key || lines === undefined) return;
     this.key = key;
     this.body.replaceChildren(...lines.map((line) => this.#row(line)));

@@ -15,9 +15,10 @@ export function dateAndTime(us) {
 
 // Fill every <time data-us> under `root` that the server laid out or changed.
 export function fillTimes(root) {
+  const today = new Date().toDateString(); // after midnight its times are those of yesterday
   for (const node of root.querySelectorAll("time[data-us]")) {
     const { us, style } = node.dataset;
-    const key = `${us}${style}`;
+    const key = `${us}${style}${today}`;
     if (node.filledWith === key) continue;
     node.filledWith = key;
     node.textContent = style === "time" ? timeOfDay(Number(us)) : dateAndTime(Number(us));

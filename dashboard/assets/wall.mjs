@@ -74,7 +74,8 @@ export default class Wall {
       shown: this.shown.length, enlarged: this.enlargedCount, isStale: this.order.isStale,
       gains: this.sections.gains, kiosk: this.kiosk,
     });
-    this.elsewhere.update(patients.filter(({ device }) => this.panels.get(device).isSeen === false));
+    const unseen = patients.filter(({ device }) => this.panels.get(device).isSeen === false);
+    this.elsewhere.update(unseen, live.isLive && live.state.broker);
   }
 
   draw(now) {

@@ -31,12 +31,13 @@ export class Elsewhere {
     holder.replaceChildren(this.calm, this.button);
   }
 
-  update(patients) {
+  update(patients, isLive) {
     const { count, alarms, worst, more } = elsewhereOf(patients);
+    const calm = isLive ? words.elsewhere : words.elsewhere_unknown; // what is old says nothing of alarms
     this.worst = worst;
     setHidden(this.holder, count === 0);
     setHidden(this.calm, worst !== null);
-    setText(this.calm, say(alarms > 0 ? words.elsewhere_seen : words.elsewhere, { count, alarms }));
+    setText(this.calm, say(alarms > 0 ? words.elsewhere_seen : calm, { count, alarms }));
     setHidden(this.button, worst === null);
     if (worst === null) return;
     const { patient, alarm } = worst;

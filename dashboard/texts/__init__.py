@@ -24,7 +24,6 @@ NO_SCRIPT = "This page draws live waveforms and needs JavaScript."
 THEME_LABEL = "Colours"
 THEMES = {"dark": "Dark", "light": "Light", "system": "System"}
 
-CHANNELS_TITLE = "Notification channels"
 CHANNELS_HELP = "Ways by which people are told of alarms. Messages can be late or lost: rely on none of them."
 CHANNELS_LOADING = "Looking for channels."
 CHANNEL_COLUMNS = ("Channel", "State", "Is told", "Last delivery", "Sent, failed", "Test")

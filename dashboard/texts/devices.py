@@ -93,12 +93,9 @@ FACTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
 }
 MODEL_FACT = "model {model}"
-UNSENT_FACT = "unsent {n}"
 BROKER_CLIENTS = "clients {n}"
 BROKER_RATE = "messages {n}/s"
 
-REFUSED_TITLE = "Refused messages"
-DETAIL_TITLE = "{name}"
 UNKNOWN_DEVICE = "Unknown devices"
 UNKNOWN_DEVICE_HELP = "Messages on topics that name no device, or a reserved one"
 
@@ -166,7 +163,6 @@ SCRIPT = {
     "lost_of": "{n} ({seconds} s)",
     "refused_none": "No message of this device was refused, of those that are kept.",
     "refused_loading": "Looking for refused messages.",
-    "refused_columns": ["When", "Bytes", "First bytes", "As text", "Why"],
     "refused_more": "The newest 20 of each device are kept; wristlead ingest --inspect shows all bytes.",
     "refused_cut": "{n}+",
     "refused_unknown": UNKNOWN_DEVICE,

@@ -1,7 +1,5 @@
 """Words of the review page; SCRIPT is what assets/review*.mjs say."""
 
-from dashboard.texts import KINDS, PRIORITIES
-
 TITLE = "Review"
 CHOOSE = "Choose a patient"
 CHOOSE_HELP = "Everybody of whom samples are stored, also those who have left."
@@ -33,8 +31,6 @@ LOADING = "Looking for what is stored."
 
 SCRIPT = {
     "day": DAY,
-    "kinds": {str(kind): words for kind, words in KINDS.items()},
-    "priorities": {str(priority): words for priority, words in PRIORITIES.items()},
     "choose_empty": "Nothing is stored yet.",
     "choose_last": "last samples {time}",
     "choose_failed": "The stored patients cannot be listed: {reason}",
@@ -62,10 +58,7 @@ SCRIPT = {
     "gone": "Nothing of this time is kept any more: the oldest samples that are came {time}.",
     "future": "This time is still to come.",
     "never": "Nothing is stored of this patient.",
-    "jump_first": "First stored",
-    "jump_last": "Last stored",
     "newer": "Newer: samples up to {time}.",
-    "following": "Following",
     "label": "From {from} to {to}. {alarms} alarms, {notes} annotations. Heart rate: {rate}.",
     "rate_band": "{least} to {most} bpm",
     "cursor": "{time}: {rate}",

@@ -71,7 +71,6 @@ SCRIPT: dict[str, Any] = {
     "alarm_since": "since {time}",
     "alarm_count": "{count} times",
     "more": "+{count}",
-    "acknowledge_sent": "Sent",
     "anonymous": "someone at this screen",
     "live": "Live",
     "patients_one": "1 patient",
@@ -181,6 +180,5 @@ SCRIPT: dict[str, Any] = {
     "strip_again": "on again",
     "strip_break": "no samples",
     "strip_to_come": "still to come",
-    "trace_label": "Live ECG of {name}",
     "wall": wall.SCRIPT,
 }

@@ -52,6 +52,7 @@ SCRIPT = {
         "switch off its sleep in the system's settings.",
     },
     "elsewhere": "{count} out of sight, no alarms",
+    "elsewhere_unknown": "{count} out of sight, alarms unknown",
     "elsewhere_seen": "{count} out of sight, {alarms} with alarms that were seen",
     "elsewhere_alarm": "{name}  {alarm}",
     "elsewhere_show": "Out of sight: show",

@@ -50,8 +50,8 @@ class Retention:
 
     def keep(self, keep_days: float | None, *, hold_s: float = 0.0) -> None:
         """From now on keep this long; nothing is dropped within `hold_s`, in which it may be undone."""
-        self._hold_until_s = self._monotonic_s() + hold_s
-        self._keep_us = None if keep_days is None else round(keep_days * DAY_US)
+        keep_us = None if keep_days is None else round(keep_days * DAY_US)
+        self._kept = keep_us, self._monotonic_s() + hold_s  # at once: another thread drops
 
     def is_due(self) -> bool:
         """True once a minute, and at once again while more rows are left than one transaction takes."""
@@ -64,8 +64,8 @@ class Retention:
         """
         self._due_s = self._monotonic_s() + DROP_EVERY_S
         self._archive.tidy()
-        keep_us, is_held = self._keep_us, self._monotonic_s() < self._hold_until_s
-        if keep_us is None or not self._is_clock_steady(now_us) or is_held:
+        keep_us, hold_until_s = self._kept
+        if keep_us is None or not self._is_clock_steady(now_us) or self._monotonic_s() < hold_until_s:
             return
         before_us = now_us - keep_us
         self.partitions += self._archive.drop_partitions(before_us)

@@ -8,7 +8,7 @@ import pytest
 from dashboard import heartbeats, in_force
 from dashboard.device_rows import delay_of
 from dashboard.heartbeats import SPAN_S, Heartbeats
-from dashboard.house import MISSING_AFTER_S
+from dashboard.house import EXPECTED_SERVICES, MISSING_AFTER_S
 from dashboard.monitor import Monitor, Revisions
 from dashboard.patient_state import read_meta
 from dashboard.service_rows import ServiceRow, broker_row, service_rows
@@ -114,6 +114,10 @@ def test_what_strangers_invent_has_an_end(monkeypatch: pytest.MonkeyPatch) -> No
     services = monitor.heartbeats.services()
     assert len(services) == 3
     assert all(len(each.beats[0].counters) == heartbeats.MAX_COUNTERS for each in services.values())
+    for own in EXPECTED_SERVICES:  # no stranger makes them look as if they were gone
+        say(monitor, f"service/{own}", {"online": True})
+        assert not monitor.house.service(own, S).is_missing
+        assert monitor.heartbeats.services()[own].newest is not None
 
 
 def test_limits_of_a_site_make_nobody_a_patient() -> None:

@@ -1,6 +1,7 @@
 """What the review page is answered: samples, late ones, verdicts, alarms and files, from either store."""
 
 import json
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from dashboard.past import Past
+from dashboard.review_export import data_file
 from dashboard.review_routes import add_review_routes
 from dashboard.review_source import ReviewSource
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
@@ -203,6 +205,26 @@ def test_files_hold_the_integers_that_were_sent(past: Past, tmp_path: Path) -> N
     folder = files_of(past, "csv", tmp_path / "csv", **of_arrivals(1000, 2000))
     rows = [path.read_text().splitlines() for path in folder.glob("s*.csv")]
     close(np.array([int(line.split(",")[-1]) for line in rows[0][1:]]))
+
+
+def test_an_export_that_nobody_reads_leaves_nothing_on_the_disk(
+    files: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "made"))
+    asked = {name: str(value) for name, value in of_arrivals(1000, 2000).items()}
+    pieces = data_file(files.address, "csv", BED, asked)
+    assert list((tmp_path / "made").iterdir())
+    del pieces  # whoever asked has left before the first piece
+    assert not list((tmp_path / "made").iterdir())
+    assert b"".join(data_file(files.address, "csv", BED, asked)).startswith(b"PK")
+    assert not list((tmp_path / "made").iterdir())
+
+
+def test_a_session_takes_the_memory_of_its_own_samples_however_wide_the_view_is(files: Past) -> None:
+    runs = ReviewSource(files).runs(BED, START_US, START_US + 7200 * S, is_filtered=True)
+    assert [(run.first_sample, len(run.samples_mv)) for run in runs] == [(0, 12_000)]
+    assert all(run.samples_mv.base is None for run in runs)
 
 
 def test_pictures_are_made_with_the_name_only_when_asked(files: Past) -> None:

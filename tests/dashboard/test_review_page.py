@@ -22,6 +22,18 @@ READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 VIEW = (
     """() => document.querySelector('[data-page=review]')?.dataset.drawn?.split('/').map(Number) ?? [0, 0]"""
 )
+ASKED_AGAIN = """(error) => {
+  const { review } = window.wristlead;
+  const { data } = review;
+  let count = 0;
+  data.want = () => { count += 1; };
+  Object.assign(data, { error });
+  review.extentAt = -Infinity;
+  review.update();
+  delete data.want;
+  data.error = '';
+  return count;
+}"""
 SPAN_LAWS = """async () => {
   const { spanOf, zoomed, moved, tilesOver, levelOf, dayOf, dayField, ofDayField, LEAST, MOST } =
     await import('/assets/review_span.mjs');
@@ -138,6 +150,9 @@ def test_a_past_moment_is_found_zoomed_annotated_and_taken_away(
     asked = ward.wait_for_request(page, f"annotate/{BED}")
     annotate(stored, page.evaluate("asked => JSON.stringify(asked)", asked).encode())
     expect(notes).to_contain_text("No annotations")
+
+    # What failed, or may have grown since, is asked for again without a hand; the past is not.
+    assert [page.evaluate(ASKED_AGAIN, each) for each in ("", "The server does not answer.")] == [0, 1]
 
     page.get_by_role("button", name="Export").click()
     page.get_by_label("PDF").check()

@@ -70,6 +70,27 @@ def test_a_longer_time_is_taken_at_once_and_a_shorter_one_waits_for_who_has_seen
     assert isinstance(for_ever, Change)
 
 
+def test_what_may_still_be_undone_is_safe_whatever_is_set_in_between() -> None:
+    keeping = Keeping(30.0)
+    keeping.take(confirmed(keeping, Request("Bob", keep_days=7.0)))
+    held_until_us = AT + 1 + round(GRACE_S * 1e6)
+    for minute, days in ((1, 8.0), (2, 29.0)):  # longer than 7, and both delete of the 30
+        longer = keeping.push(Request("Ada", keep_days=days), AT + minute * 60_000_000)
+        assert isinstance(longer, Change)
+        keeping.take(longer)
+        assert keeping.in_force(AT + minute * 60_000_000).deletes_from_us == held_until_us
+        assert keeping.held_s(longer.at_us) == pytest.approx(GRACE_S - 60 * minute)
+    undone = keeping.push(Request("Ada", reset=True), AT + 180_000_000)
+    assert isinstance(undone, Change)
+    keeping.take(undone)
+    assert (keeping.held_s(undone.at_us), keeping.in_force(undone.at_us).deletes_from_us) == (0.0, None)
+    keeping.take(confirmed(keeping, Request("Bob", keep_days=7.0), held_until_us))
+    late = keeping.push(Request("Ada", keep_days=8.0), held_until_us + round(2 * GRACE_S * 1e6))
+    assert isinstance(late, Change)  # the deleting has begun
+    keeping.take(late)
+    assert keeping.held_s(late.at_us) == 0.0
+
+
 def test_a_confirmation_is_of_what_was_shown_and_has_an_end() -> None:
     keeping = Keeping(30.0)
     needs = keeping.push(Request("Ada", keep_days=7.0), AT)
