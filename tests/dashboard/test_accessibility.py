@@ -23,10 +23,27 @@ PATHS = (
     "/model",
     "/settings",
     "/connect",
+    "/recordings",
+    "/recording/a1",
     "/elsewhere",
 )
 READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+FINDING = {"superclass": "NORM", "probability": 0.2, "threshold": 0.4, "presence": "absent"}
+RECORDING: dict[str, Any] = {
+    "id": "a1", "n_samples": 3000, "start_us": 1790000000000000, "is_start_known": True, "added_us": 1, "who": "A. B.",
+    "summary": {
+        "file": "ecg_7.csv", "format": "apple", "identity": "a1", "start": "2026-09-21T14:13:20+00:00", "local_start": None,
+        "length_s": 30.0, "fs": 100.0, "lead_told": "I", "lead": "I", "device": "Watch6,2", "readable_share": 1.0,
+        "windows": 5, "windows_voting": 5, "reasons": {}, "heart_rate_bpm": 72.0, "lowest_rate_bpm": 70.0,
+        "highest_rate_bpm": 80.0, "beats": 36, "indeterminate": None, "rhythm": [], "main_rhythm": None,
+        "findings": [FINDING, *(FINDING | {"superclass": s, "probability": 0.7, "presence": "present"} for s in ("MI", "STTC", "CD", "HYP"))],
+        "is_abnormal": True, "vendor_verdict": "Sinus Rhythm", "vendor_rate_bpm": 71.0, "other_leads": [], "model": "m1",
+        "notes": [{"about": "unit", "text": "unit mV, by the size of the waves", "is_guess": True}],
+    },
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -36,6 +53,7 @@ def busy_ward(ward: Ward) -> Ward:
     ward.raise_alarm(BED, "lead_off", "low", "LEAD OFF 12 s")
     ward.raise_alarm(BED, "finding_MI", "advisory", "Model: MI likely")
     ward.raise_alarm(OTHER, "rate_limit", "medium", "HR 134 > 120", state="ack", who="A. B.")
+    ward.publish("wl/v1/recording/a1", RECORDING, retain=True)
     ward.doubts = ["unit in doubt: 1240 mV, too large"]
     return ward
 

@@ -234,7 +234,7 @@ def test_every_page_is_reached_by_name_key_and_thumb_and_the_model_tells_of_itse
 
     page.set_viewport_size({"width": 390, "height": 844})
     places = [link.bounding_box() for link in pages.get_by_role("link").all()]
-    assert len(places) == 6
+    assert len(places) == 7
     for place in places:
         assert place is not None
         assert place["y"] > 844 - 80  # within reach of a thumb
