@@ -12,6 +12,7 @@ from dashboard.pages.patient import verdict_layout
 from dashboard.pages.recordings import back_link
 from dashboard.pages.why import why_layout
 from dashboard.texts import recordings as texts
+from dashboard.texts.review import FILTER_HELP
 
 
 def recording_layout(recording_id: str) -> Component:
@@ -93,7 +94,7 @@ def _trace() -> Component:
                             _act(
                                 "0.5-40 Hz",
                                 "filter",
-                                "0.5-40 Hz filter; it bends ST segments",
+                                FILTER_HELP,
                                 aria_pressed="true",
                             ),
                         ],

@@ -31,19 +31,36 @@ READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-FINDING = {"superclass": "NORM", "probability": 0.2, "threshold": 0.4, "presence": "absent"}
+FOUND = {"probability": 0.7, "threshold": 0.4, "presence": "present"}
 RECORDING: dict[str, Any] = {
-    "id": "a1", "n_samples": 3000, "start_us": 1790000000000000, "is_start_known": True, "added_us": 1, "who": "A. B.",
-    "summary": {
-        "file": "ecg_7.csv", "format": "apple", "identity": "a1", "start": "2026-09-21T14:13:20+00:00", "local_start": None,
-        "length_s": 30.0, "fs": 100.0, "lead_told": "I", "lead": "I", "device": "Watch6,2", "readable_share": 1.0,
-        "windows": 5, "windows_voting": 5, "reasons": {}, "heart_rate_bpm": 72.0, "lowest_rate_bpm": 70.0,
-        "highest_rate_bpm": 80.0, "beats": 36, "indeterminate": None, "rhythm": [], "main_rhythm": None,
-        "findings": [FINDING, *(FINDING | {"superclass": s, "probability": 0.7, "presence": "present"} for s in ("MI", "STTC", "CD", "HYP"))],
-        "is_abnormal": True, "vendor_verdict": "Sinus Rhythm", "vendor_rate_bpm": 71.0, "other_leads": [], "model": "m1",
+    "id": "a1",
+    "n_samples": 3000,
+    "start_us": 1790000000000000,
+    "is_start_known": True,
+    "added_us": 1,
+    "who": "A. B.",
+    "summary": dict.fromkeys(("local_start", "indeterminate", "main_rhythm"))
+    | {"rhythm": [], "other_leads": []}
+    | dict.fromkeys(("heart_rate_bpm", "lowest_rate_bpm", "highest_rate_bpm", "vendor_rate_bpm"), 72.0)
+    | dict.fromkeys(("lead_told", "lead"), "I")
+    | dict.fromkeys(("windows", "windows_voting", "beats"), 5)
+    | {
+        "file": "ecg_7.csv",
+        "format": "apple",
+        "identity": "a1",
+        "start": "2026-09-21T14:13:20+00:00",
+        "length_s": 30.0,
+        "fs": 100.0,
+        "device": "Watch6,2",
+        "readable_share": 1.0,
+        "reasons": {},
+        "findings": [FOUND | {"superclass": each} for each in ("NORM", "MI", "STTC", "CD", "HYP")],
+        "is_abnormal": True,
+        "vendor_verdict": "Sinus Rhythm",
+        "model": "m1",
         "notes": [{"about": "unit", "text": "unit mV, by the size of the waves", "is_guess": True}],
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture
