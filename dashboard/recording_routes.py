@@ -97,7 +97,7 @@ class RecordingDesk:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "wristlead", *command, env=self._environment
             )
-            _must(await process.wait() == 0, texts.DEMO_FAILED)
+            _must(texts.DEMO_FAILED, is_so=await process.wait() == 0)
             return self._reading(folder, path, {"who": request.query_params.get("who", "")})
         except AskedWronglyError as error:
             folder.cleanup()
@@ -129,7 +129,7 @@ class RecordingDesk:
             kept = self.find(recording_id)
             kind = _one_of(FORMATS, kind)
             extent = self._past.extents([kept.device]).get(kept.device, (0, 0))
-            _must(extent[1] > 0, texts.NOT_STORED)
+            _must(texts.NOT_STORED, is_so=extent[1] > 0)
             span = {"from_us": str(extent[0]), "to_us": str(extent[1] + 1)}
             pieces = data_file(self._store_address, kind, kept.device, span)
         except (AskedWronglyError, StoreError) as error:
@@ -263,7 +263,7 @@ def _one_of(known: Iterable[str], kind: str) -> str:
     return kind
 
 
-def _must(is_so: bool, otherwise: str) -> None:  # noqa: FBT001 - a condition
+def _must(otherwise: str, *, is_so: bool) -> None:
     if not is_so:
         raise AskedWronglyError(otherwise)
 

@@ -102,6 +102,7 @@ export default class RecordingPage {
     setText(field.title, told.file);
     setText(field.started, told.start_us === null ? told.started : dateAndTime(told.start_us));
     setText(field.rate, told.heart_rate_bpm === null ? texts.unknown : told.heart_rate_bpm.toFixed(0));
+    this.root.dataset.rate = told.heart_rate_bpm === null ? "unknown" : "known"; // dim while it is not
     const [, range] = /\((.*)\)/.exec(told.rate) ?? [null, ""];
     setText(field["rate-range"], range ? `${range} ${texts.bpm}` : "");
     setText(field.found, told.found);
@@ -183,7 +184,7 @@ export default class RecordingPage {
     const wanted = told.verdict.findings.filter(({ presence, superclass }) => presence === "present" && superclass !== "NORM")
       .toSorted((a, b) => b.probability - a.probability)[0]?.superclass ?? "NORM";
     const share = ({ findings }) => findings.find(({ superclass }) => superclass === wanted).probability;
-    return readable.toSorted((a, b) => share(b) - share(a))[0];
+    return readable.toSorted((a, b) => share(b) - share(a))[0] ?? told.windows.find(({ rhythm }) => rhythm.length > 0);
   }
 
   #openWhy() {

@@ -150,7 +150,7 @@ export class RecordingPaper {
     try {
       const picture = await answer(`/data/picture/${this.device}?${query}`);
       if (this.asked !== asked) return;
-      this.pictures = [{ ...picture, late: [] }]; // all of a finished recording came late
+      this.pictures = [{ ...picture, late: [], leads: [this.lead] }]; // all of it came late
       this.error = "";
     } catch (error) {
       if (this.asked === asked) this.error = error.message;

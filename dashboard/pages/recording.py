@@ -12,6 +12,7 @@ from dashboard.pages.patient import verdict_layout
 from dashboard.pages.recordings import back_link
 from dashboard.pages.why import why_layout
 from dashboard.texts import recordings as texts
+from dashboard.texts.review import FILTER_HELP
 
 
 def recording_layout(recording_id: str) -> Component:
@@ -90,7 +91,12 @@ def _trace() -> Component:
                         [
                             *(_act(words, act, names[act]) for words, act in buttons),
                             _act("10 mm/mV", "gain", "10 mm/mV"),
-                            _act("0.5-40 Hz", "filter", "0.5-40 Hz filter; it bends ST segments"),
+                            _act(
+                                "0.5-40 Hz",
+                                "filter",
+                                FILTER_HELP,
+                                aria_pressed="true",
+                            ),
                         ],
                         className="review-group push",
                     ),
@@ -108,10 +114,9 @@ def _trace() -> Component:
     )
 
 
-def _act(words: str, act: str, name: str) -> Component:
-    return html.Button(
-        words, type="button", className="plain-button", **attributes(data_act=act, aria_label=name)
-    )
+def _act(words: str, act: str, name: str, **more: str) -> Component:
+    named = attributes(data_act=act, aria_label=name, **more)
+    return html.Button(words, type="button", className="plain-button", **named)
 
 
 def _windows() -> Component:

@@ -58,7 +58,7 @@ DEMO_KINDS = {
 UPLOADS = "Files of this visit"
 LIST = "Kept recordings"
 LIST_LOADING = "Looking for recordings."
-COLUMNS = ("Recording", "Length", "Readable", "Heart rate", "We find", "Its device says", "")
+COLUMNS = ("Recording", "Length", "Readable", "Heart rate", "We find", "Its device says", "Its page")
 
 UNKNOWN_RECORDING = "there is no such recording: it was removed, or comes in a moment"
 NOT_STORED = "its samples are not in the store: not yet, or no longer"

@@ -23,10 +23,44 @@ PATHS = (
     "/model",
     "/settings",
     "/connect",
+    "/recordings",
+    "/recording/a1",
     "/elsewhere",
 )
 READY = "() => document.getElementById('connection')?.dataset.live === 'true'"
 AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+FOUND = {"probability": 0.7, "threshold": 0.4, "presence": "present"}
+RECORDING: dict[str, Any] = {
+    "id": "a1",
+    "n_samples": 3000,
+    "start_us": 1790000000000000,
+    "is_start_known": True,
+    "added_us": 1,
+    "who": "A. B.",
+    "summary": dict.fromkeys(("local_start", "indeterminate", "main_rhythm"))
+    | {"rhythm": [], "other_leads": []}
+    | dict.fromkeys(("heart_rate_bpm", "lowest_rate_bpm", "highest_rate_bpm", "vendor_rate_bpm"), 72.0)
+    | dict.fromkeys(("lead_told", "lead"), "I")
+    | dict.fromkeys(("windows", "windows_voting", "beats"), 5)
+    | {
+        "file": "ecg_7.csv",
+        "format": "apple",
+        "identity": "a1",
+        "start": "2026-09-21T14:13:20+00:00",
+        "length_s": 30.0,
+        "fs": 100.0,
+        "device": "Watch6,2",
+        "readable_share": 1.0,
+        "reasons": {},
+        "findings": [FOUND | {"superclass": each} for each in ("NORM", "MI", "STTC", "CD", "HYP")],
+        "is_abnormal": True,
+        "vendor_verdict": "Sinus Rhythm",
+        "model": "m1",
+        "notes": [{"about": "unit", "text": "unit mV, by the size of the waves", "is_guess": True}],
+    },
+}
 
 
 @pytest.fixture
@@ -36,6 +70,7 @@ def busy_ward(ward: Ward) -> Ward:
     ward.raise_alarm(BED, "lead_off", "low", "LEAD OFF 12 s")
     ward.raise_alarm(BED, "finding_MI", "advisory", "Model: MI likely")
     ward.raise_alarm(OTHER, "rate_limit", "medium", "HR 134 > 120", state="ack", who="A. B.")
+    ward.publish("wl/v1/recording/a1", RECORDING, retain=True)
     ward.doubts = ["unit in doubt: 1240 mV, too large"]
     return ward
 

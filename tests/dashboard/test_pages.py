@@ -29,6 +29,8 @@ PATHS = (
     "/settings",
     "/review/a/b",
     "/review",
+    "/recordings",
+    "/recording/a1",
 )
 
 
