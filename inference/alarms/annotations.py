@@ -116,7 +116,8 @@ def save_annotations(engine: Engine, asked: Sequence[Annotate]) -> list[Annotati
     Raises sqlalchemy.exc.SQLAlchemyError when the store does not take it: then nothing was done.
     """
     with engine.begin() as connection:
-        return [_save(connection, each) for each in asked]
+        room = _Room(connection)
+        return [_save(connection, room, each) for each in asked]
 
 
 def annotations_between(
@@ -136,7 +137,31 @@ def annotations_between(
         return [_as_annotation(row) for row in connection.execute(query)]
 
 
-def _save(connection: Connection, asked: Annotate) -> Annotation | AnnotationError:
+class _Room:
+    """How many there are, counted once in a transaction: alarms wait for it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._counts: dict[str | None, int] = {}  # of a device; None: of all
+
+    def take(self, device: str) -> None:
+        """One more of the device; raises AnnotationError where there is no room for it."""
+        if self._count(device) >= MAX_ANNOTATIONS:
+            raise AnnotationError(f"{device} has {MAX_ANNOTATIONS} annotations, as many as are kept")
+        if self._count(None) >= MAX_IN_ALL:
+            raise AnnotationError(f"there are {MAX_IN_ALL} annotations, as many as are kept")
+        self._counts[device] += 1
+        self._counts[None] += 1
+
+    def _count(self, device: str | None) -> int:
+        if device not in self._counts:
+            query = select(func.count()).select_from(annotation_table)
+            query = query if device is None else query.where(annotation_table.c.device == device)
+            self._counts[device] = self._connection.scalar(query) or 0
+        return self._counts[device]
+
+
+def _save(connection: Connection, room: _Room, asked: Annotate) -> Annotation | AnnotationError:
     table = annotation_table.c
     row = connection.execute(
         select(annotation_table).where(table.device == asked.device, table.id == asked.id)
@@ -145,21 +170,13 @@ def _save(connection: Connection, asked: Annotate) -> Annotation | AnnotationErr
     try:
         annotation = applied(known, asked)
         if known is None:
-            _check_room(connection, asked.device)
+            room.take(asked.device)
     except AnnotationError as error:
         return error
     if annotation is not known:
         connection.execute(insert_replacing(connection.dialect.name, annotation_table), asdict(annotation))
         connection.execute(insert(alarm_setting_table), _log_row(asked, known))
     return annotation
-
-
-def _check_room(connection: Connection, device: str) -> None:
-    of_device = select(func.count()).where(annotation_table.c.device == device)
-    if (connection.scalar(of_device) or 0) >= MAX_ANNOTATIONS:
-        raise AnnotationError(f"{device} has {MAX_ANNOTATIONS} annotations, as many as are kept")
-    if (connection.scalar(select(func.count()).select_from(annotation_table)) or 0) >= MAX_IN_ALL:
-        raise AnnotationError(f"there are {MAX_IN_ALL} annotations, as many as are kept")
 
 
 def _log_row(asked: Annotate, known: Annotation | None) -> dict[str, Any]:

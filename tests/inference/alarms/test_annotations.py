@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from inference.alarms import annotations as annotations_module
@@ -149,6 +149,14 @@ def test_there_are_only_so_many_of_a_device_and_in_all(
     monkeypatch.setattr(annotations_module, "MAX_IN_ALL", 2)
     [outcome] = save_annotations(engine, [replace(asked(), device=OTHER)])
     assert "as many as are kept" in str(outcome)
+
+
+def test_many_at_once_are_counted_once_as_alarms_wait_for_it(engine: Engine) -> None:
+    counted: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
+    outcomes = save_annotations(engine, [asked(id=f"n{k}") for k in range(50)])
+    assert all(isinstance(each, Annotation) for each in outcomes)
+    assert sum("count(" in statement.lower() for statement in counted) == 2  # of the device and of all
 
 
 def test_the_service_keeps_what_is_asked_tells_it_and_says_what_it_refuses(tmp_path: Path) -> None:
