@@ -29,6 +29,7 @@ CANVAS_HELP = (
     "Drag to move, turn the wheel or pinch to zoom. Keys: arrows move, + and - zoom, Page Up and Page Down "
     "go one picture, Home and End to the beginning and the end of the day, A annotates."
 )
+JUMP_FIRST, JUMP_LAST = "First stored", "Last stored"
 LOADING = "Looking for what is stored."
 
 SCRIPT = {
@@ -62,8 +63,6 @@ SCRIPT = {
     "gone": "Nothing of this time is kept any more: the oldest samples that are came {time}.",
     "future": "This time is still to come.",
     "never": "Nothing is stored of this patient.",
-    "jump_first": "First stored",
-    "jump_last": "Last stored",
     "newer": "Newer: samples up to {time}.",
     "following": "Following",
     "label": "From {from} to {to}. {alarms} alarms, {notes} annotations. Heart rate: {rate}.",
