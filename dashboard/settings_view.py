@@ -133,7 +133,14 @@ def in_words(what: str, value: str | None) -> str:
         return _keeping_in_words(_decoded(value))
     if what == "pause":
         return texts.PAUSE_WORDS.get(value or "off", value or "")
+    if what == "annotation":
+        return _annotation_in_words(_decoded(value))
     return texts.NONE if value is None else value
+
+
+def _annotation_in_words(annotation: Any) -> str:
+    text = annotation.get("text") if isinstance(annotation, dict) else None
+    return text if isinstance(text, str) else texts.NONE
 
 
 def _limits_in_words(limits: Any) -> str:

@@ -22,6 +22,7 @@ def test_each_kind_of_change_is_read_in_words_and_undone_by_the_request_that_set
             change("limits", "ward", None, '{"rate_high_bpm":130.0}'),
             change("retention", "*", '{"keep_days":null}', '{"keep_days":7.0}'),
             change("pause", "*", "off", "on"),
+            change("annotation", BED, None, '{"device":"ward/1","text":"walks","removed_us":null}'),
         ]
     )
     assert [(line.before, line.after) for line in lines] == [
@@ -30,6 +31,7 @@ def test_each_kind_of_change_is_read_in_words_and_undone_by_the_request_that_set
         ("inherited", "high 130"),
         ("for ever", "7 days"),
         ("off", "on"),
+        ("--", "walks"),
     ]
     limits = dict.fromkeys(("rate_extreme_low_bpm", "rate_low_bpm", "rate_extreme_high_bpm"))
     assert [line.undo for line in lines] == [
@@ -37,6 +39,7 @@ def test_each_kind_of_change_is_read_in_words_and_undone_by_the_request_that_set
         {"limits": {"device": BED, "rate_high_bpm": 130.0} | limits},
         {"site_limits": {"site": "ward", "reset": True}},
         {"keeping": {"keep_days": None}},
+        None,
         None,
     ]
 
