@@ -132,7 +132,7 @@ export class Panel {
     setData(this.traceBox, "mark", texts.wall.remark[worst?.state] ?? "");
     if (worst === undefined) return;
     const more = alarms.length > 1 ? say(texts.more, { count: alarms.length - 1 }) : "";
-    const remark = [alarmRemark(worst), more].filter(Boolean).join(" · ");
+    const remark = [worst.state === "ack" ? texts.alarm_ack : alarmRemark(worst), more].filter(Boolean).join(" · ");
     const mark = texts.wall.remark[worst.state] ?? ""; // where there is no room for more
     const short = [mark, more].filter(Boolean).join(" ");
     const key = `${worst.priority}|${alarmText(worst)}|${remark}|${short}`;
