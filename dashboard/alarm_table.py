@@ -168,13 +168,16 @@ def _noise(each: Noise, names: Mapping[str, str]) -> Component:
     load = each.load
     counts = zip(texts.NOISE_WORDS, (load.high, load.medium, load.low, load.advisory), strict=True)
     parts = ", ".join(f"{count} {word}" for word, count in counts if count)
+    span = (
+        texts.NOISE_HOURS.format(count=each.hours)
+        if each.hours >= 1
+        else texts.NOISE_MINUTES.format(count=60 * each.hours)
+    )
     rate = texts.UNKNOWN if each.per_hour is None else f"{each.per_hour:.1f}"
     return html.Li(
         [
             dcc.Link(names.get(load.device, load.device), href=f"/patient/{load.device}"),
             html.Span(texts.NOISE_RATE.format(rate=rate), className="num noise-rate"),
-            html.Span(
-                texts.NOISE_PARTS.format(parts=parts, hours=f"{each.hours:.1f}"), className="dim small num"
-            ),
+            html.Span(texts.NOISE_PARTS.format(parts=parts, span=span), className="dim small num"),
         ]
     )

@@ -171,7 +171,6 @@ def _footer() -> Component:
     return html.Footer(
         [
             html.Span(texts.RESEARCH_USE, className="research"),
-            html.Span(texts.SCALE, className="dim footer-scale"),
             dmc.SegmentedControl(
                 id=ids.THEME,
                 data=[{"value": value, "label": label} for value, label in texts.THEMES.items()],

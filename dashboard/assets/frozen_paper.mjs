@@ -206,6 +206,7 @@ export class FrozenPaper {
     on(this.field["caliper-on-trace"], "click", () => this.#toggleOnTrace());
     on(this.field["caliper-march"], "click", () => { this.isMarching = !this.isMarching; this.draw(); });
     on(this.field["caliper-here"], "click", () => this.#bringMarks());
+    on(this.slider, "keydown", (event) => this.#slide(event));
     for (const each of this.marks) on(each.node, "keydown", (event) => this.#key(event, each));
   }
 
@@ -237,6 +238,15 @@ export class FrozenPaper {
     for (const name of ["pointerup", "pointercancel"]) {
       target.addEventListener(name, () => end.abort(), { signal: end.signal });
     }
+  }
+
+  // A key's own step would be one sample, which nobody sees.
+  #slide(event) {
+    const step = { ArrowLeft: -0.1, ArrowDown: -0.1, ArrowRight: 0.1, ArrowUp: 0.1, PageDown: -1, PageUp: 1 }[event.key];
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.first += step * this.visible;
+    this.draw();
   }
 
   #key(event, each) {

@@ -133,7 +133,7 @@ export class Panel {
     if (worst === undefined) return;
     setTitle(this.strip, alarms.map(alarmText).join(" · "));
     const more = alarms.length > 1 ? say(texts.more, { count: alarms.length - 1 }) : "";
-    const remark = [alarmRemark(worst), more].filter(Boolean).join(" · ");
+    const remark = [worst.state === "ack" ? texts.alarm_ack : alarmRemark(worst), more].filter(Boolean).join(" · ");
     const mark = texts.wall.remark[worst.state] ?? ""; // where there is no room for more
     const short = [mark, more].filter(Boolean).join(" ");
     const key = `${worst.priority}|${alarmText(worst)}|${remark}|${short}`;

@@ -6,11 +6,13 @@ import { ExportDialog } from "./review_export.mjs";
 import { fillAlarms, fillWindow, rateAt } from "./review_lists.mjs";
 import { Moves } from "./review_moves.mjs";
 import { Notes } from "./review_notes.mjs";
-import { around, DAY, dayField, dayOf, levelOf, moved, ofDayField, SECOND, spanOf, zoomed } from "./review_span.mjs";
+import {
+  around, DAY, dayField, dayOf, levelOf, moved, ofDayField, openingOf, SECOND, spanOf, zoomed,
+} from "./review_span.mjs";
 import { pxPerMm } from "./paper.mjs";
 import { Chooser } from "./review_chooser.mjs";
 import { dateAndTime } from "./times.mjs";
-import { element, say, setHidden, setText, texts, timeOfDay } from "./words.mjs";
+import { element, say, setText, texts, timeOfDay } from "./words.mjs";
 
 const FOLLOW_EVERY_MS = 1000;
 const EXTENT_EVERY_MS = 10_000;
@@ -28,8 +30,10 @@ export default class ReviewPage {
     );
     this.day = element("input", "review-day", { type: "date", "aria-label": texts.review.day });
     this.field.day.append(this.day);
+    this.jumps = root.querySelectorAll("[data-act=first], [data-act=last]");
     this.gain = 10; // mm/mV
-    this.view = this.#first();
+    this.view = dayOf(live.nowUs()); // until it is known what is stored
+    this.isShown = false;
     this.cursor = null;
     this.isFiltered = true;
     this.isFollowing = false;
@@ -50,8 +54,7 @@ export default class ReviewPage {
     this.observer.observe(this.field.canvas);
     live.want([], 10);
     window.wristlead.review = this; // for measurements
-    this.#lookAtExtent();
-    this.show(this.view);
+    this.#open();
   }
 
   remove() {
@@ -63,6 +66,7 @@ export default class ReviewPage {
 
   // Show this span from now on.
   show(span, { isFollowing = false } = {}) {
+    this.isShown = true;
     this.view = span;
     this.isFollowing = isFollowing;
     this.data.want(span);
@@ -122,7 +126,7 @@ export default class ReviewPage {
   }
 
   draw() {
-    if (!this.isDue) return;
+    if (!this.isDue || !this.isShown) return;
     this.isDue = false;
     const { view, data, cursor, isFiltered, gain } = this;
     this.drawing.draw({ view, data, cursor, isFiltered, gain, notes: this.notes.all, nowUs: this.live.nowUs() });
@@ -154,16 +158,20 @@ export default class ReviewPage {
       gain: () => this.#gain(),
       annotate: () => this.notes.write(this.cursor ?? (view.from + view.to) / 2, view),
       export: () => { this.dialog = new ExportDialog(this.device, view, this.isFiltered); },
+      first: () => this.show(spanOf(this.extent.first_us, view.to - view.from)),
+      last: () => this.show(spanOf(this.extent.last_us - (view.to - view.from), view.to - view.from)),
     };
     commands[name]?.();
   }
 
-  // Where the address says, else the day of today.
-  #first() {
+  // Where the address says, else where something is stored, unless somebody has moved meanwhile.
+  async #open() {
     const query = new URLSearchParams(window.location.search);
     const [at, span] = [Number(query.get("at")), Number(query.get("span"))];
-    if (at > 0) return spanOf(at * SECOND, (span > 0 ? span : 60) * SECOND);
-    return dayOf(this.live.nowUs());
+    if (at > 0) this.show(spanOf(at * SECOND, (span > 0 ? span : 60) * SECOND));
+    await this.#lookAtExtent();
+    if (this.isShown || !this.root.isConnected) return;
+    this.show((this.extent?.first_us ?? null) === null ? this.view : openingOf(this.extent));
   }
 
   #press(event) {
@@ -259,7 +267,7 @@ export default class ReviewPage {
     const words = value === null ? texts.review.rate_unknown : say(texts.review.rate, { value: value.toFixed(0) });
     setText(field.when, cursor === null ? shown : say(texts.review.cursor, { time: dateAndTime(cursor), rate: words }));
     setText(field.note, this.#note(extent, live.nowUs()));
-    setHidden(field.note, field.note.textContent === "");
+    for (const button of this.jumps) button.disabled = (extent?.first_us ?? null) === null;
   }
 
   #note(extent, now) {

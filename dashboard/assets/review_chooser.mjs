@@ -1,8 +1,18 @@
-// Everybody of whom something is stored, who was heard last first.
+// Everybody of whom something is stored: who is heard now by name, then who was heard last first.
 
 import { answer } from "./review_data.mjs";
 import { dateAndTime } from "./times.mjs";
 import { element, navigate, say, setHidden, setText, texts } from "./words.mjs";
+
+const HERE_US = 60e6; // behind the newest
+
+// `devices`: [{ device, last_us }]; `nameOf`: device -> name.
+export function inOrder(devices, nameOf) {
+  const newest = Math.max(...devices.map(({ last_us: last }) => last));
+  const rank = ({ last_us: last }) => (newest - last < HERE_US ? newest : last);
+  return devices.toSorted((a, b) => rank(b) - rank(a)
+    || nameOf(a.device).localeCompare(nameOf(b.device), undefined, { numeric: true }));
+}
 
 export class Chooser {
   constructor(root, live) {
@@ -21,12 +31,14 @@ export class Chooser {
   repaint() {}
 
   update() {
-    const names = this.devices.map(({ device }) => this.live.patients.get(device)?.name ?? device.split("/")[1]);
-    const key = JSON.stringify([names, this.devices]);
+    const nameOf = (device) => this.live.patients.get(device)?.name ?? device.split("/")[1];
+    const devices = inOrder(this.devices, nameOf);
+    const names = devices.map(({ device }) => nameOf(device));
+    const key = JSON.stringify([names, devices]);
     if (key === this.filledWith) return;
     this.filledWith = key;
-    this.list.replaceChildren(...this.devices.map(({ device, last_us: last }, k) => {
-      const href = `/review/${device}?at=${Math.floor(last / 1e6) - 3600}&span=3600`;
+    this.list.replaceChildren(...devices.map(({ device, last_us: last }, k) => {
+      const href = `/review/${device}`;
       const link = element("a", "card review-device", { href }, [
         element("span", "review-device-name", {}, [names[k]]),
         element("span", "dim", {}, [device]),

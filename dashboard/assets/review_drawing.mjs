@@ -2,8 +2,8 @@
 
 import { pxPerMm } from "./paper.mjs";
 import { PICTURE_LEVEL } from "./review_data.mjs";
-import { levelOf, SECOND } from "./review_span.mjs";
-import { drawTrace } from "./review_trace.mjs";
+import { endsOf, levelOf, SECOND } from "./review_span.mjs";
+import { drawTrace, future } from "./review_trace.mjs";
 import { timeMarks } from "./time_axis.mjs";
 import { age, say, texts } from "./words.mjs";
 
@@ -49,6 +49,7 @@ export class ReviewDrawing {
     const happened = data.found("happened", view);
     const isNear = levelOf(view) <= PICTURE_LEVEL;
     const spare = height - AXIS_PX - LANES.reduce((sum, [, least]) => sum + least, 0);
+    future(sheet, 0, height - AXIS_PX); // beneath all that is written
     let top = 0;
     for (const [name, least] of LANES) {
       const lane = name === "rate" && !isNear ? least + spare - FAR_PX : least; // it is the picture then
@@ -57,7 +58,6 @@ export class ReviewDrawing {
     }
     if (isNear) this.#wave(sheet, top, height - AXIS_PX - top, { pictures: data.found("picture", view), isFiltered, gain });
     else this.#far(sheet, top);
-    this.#future(sheet, height - AXIS_PX);
     this.#axis(sheet);
     this.#cursor(sheet, cursor);
   }
@@ -137,14 +137,6 @@ export class ReviewDrawing {
     pen.fillText(`${texts.review.lanes.wave}: ${words}`, 0, top + 13);
   }
 
-  #future({ pen, width, x, view, nowUs, colour }, bottom) {
-    if (view.to <= nowUs) return;
-    pen.fillStyle = colour("--page");
-    pen.globalAlpha = 0.75;
-    pen.fillRect(Math.max(0, x(nowUs)), 0, width, bottom);
-    pen.globalAlpha = 1;
-  }
-
   #axis({ pen, width, height, view, x, colour }) {
     pen.fillStyle = colour("--dim");
     pen.textAlign = "center";
@@ -200,14 +192,11 @@ function rate({ pen, x, width, colour, view }, { top, bottom }, trend) {
   const low = Math.min(60, ...columns.map((column) => column.low)) - 5;
   const high = Math.max(90, ...columns.map((column) => column.high)) + 5;
   const y = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
-  pen.textAlign = "right";
   const step = high - low > 120 ? 50 : high - low > 50 ? 20 : 10;
-  for (let value = Math.ceil(low / step) * step; value < high; value += step) {
-    pen.fillStyle = colour("--line");
-    pen.fillRect(0, Math.round(y(value)), width, 1);
-    pen.fillStyle = colour("--dim");
-    pen.fillText(String(value), width - 2, y(value) - 3);
-  }
+  const marks = [];
+  for (let value = Math.ceil(low / step) * step; value < high; value += step) marks.push(value);
+  pen.fillStyle = colour("--line");
+  for (const value of marks) pen.fillRect(0, Math.round(y(value)), width, 1);
   pen.fillStyle = colour("--trace");
   pen.globalAlpha = 0.3;
   for (const { from, to, low: least, high: most } of columns) {
@@ -223,6 +212,14 @@ function rate({ pen, x, width, colour, view }, { top, bottom }, trend) {
     if (k + 1 === columns.length || columns[k + 1].from - to > 0.5 * (to - from)) pen.lineTo(x(to), y(mean));
   });
   pen.stroke();
+  pen.textAlign = "right";
+  pen.fillStyle = colour("--dim");
+  pen.strokeStyle = colour("--panel"); // around the numbers, so that the curve does not strike them through
+  pen.lineWidth = 4;
+  for (const value of marks) {
+    pen.strokeText(String(value), width - 2, y(value) - 3);
+    pen.fillText(String(value), width - 2, y(value) - 3);
+  }
 }
 
 // The share of seconds with a usable signal, full height for all; nothing where no data came.
@@ -244,9 +241,10 @@ function findings({ pen, x, colour }, { top, bottom }, happened) {
   let free = -Infinity;
   for (const { from_us: from, to_us: to, columns } of happened) {
     const at = columnsOf({ from_us: from, to_us: to }, columns.findings.length);
+    const endOf = endsOf(columns.findings, at);
     columns.findings.forEach((found, k) => {
       const names = Object.entries(found).filter(([name]) => name !== "NORM").toSorted((a, b) => b[1] - a[1]);
-      const [left, wide] = [x(at(k)), Math.max(2, x(at(k + 1)) - x(at(k)))];
+      const [left, wide] = [x(at(k)), Math.max(2, x(endOf(k)) - x(at(k)))];
       if (names.length === 0) {
         if (found.NORM === undefined) return;
         pen.fillStyle = colour("--line");
@@ -270,6 +268,7 @@ function rhythm({ pen, x, colour }, { top, bottom }, happened) {
   let before = "";
   for (const { from_us: from, to_us: to, columns } of happened) {
     const at = columnsOf({ from_us: from, to_us: to }, columns.rhythm.length);
+    const endOf = endsOf(columns.rhythm, at);
     columns.rhythm.forEach((counts, k) => {
       const [most] = Object.entries(counts).toSorted((a, b) => b[1] - a[1]);
       if (most === undefined) return;
@@ -278,7 +277,7 @@ function rhythm({ pen, x, colour }, { top, bottom }, happened) {
       const shown = isAf ? texts.rhythm_af : name;
       const left = x(at(k));
       pen.fillStyle = colour(isAf ? "--advisory-text" : shown === QUIET ? "--line" : "--dim");
-      pen.fillRect(left, top, Math.max(1, x(at(k + 1)) - left), bottom - top);
+      pen.fillRect(left, top, Math.max(1, x(endOf(k)) - left), bottom - top);
       if (shown !== before && shown !== QUIET && left > free) {
         pen.textAlign = "left";
         pen.fillStyle = colour("--text");

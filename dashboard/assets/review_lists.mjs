@@ -19,11 +19,14 @@ export function fillAlarms(node, alarms, isCut) {
 
 function rowOf(alarm) {
   const { device, kind, since_us: since, ended_us: ended } = alarm;
-  const mark = element("span", "review-mark", { "data-priority": alarm.priority }, [shapeOf(alarm.priority), alarmText(alarm)]);
+  const name = nameOf(alarm);
+  const mark = element("span", "review-mark", { "data-priority": alarm.priority }, [
+    shapeOf(alarm.priority), alarmText({ ...alarm, text: name }),
+  ]);
   const lasted = ended === null ? texts.review.alarm_lasts : say(texts.review.alarm_lasted, { age: age((ended - since) / SECOND) });
-  const show = element("button", "text-button", { type: "button", "data-since": since, "aria-label": `${texts.review.show}: ${alarm.text}` }, [texts.review.show]);
+  const show = element("button", "text-button", { type: "button", "data-since": since, "aria-label": `${texts.review.show}: ${name}` }, [texts.review.show]);
   const href = `/event/${device}/${kind}/${since}`;
-  const strip = element("a", "text-button", { href, "aria-label": `${texts.review.strip}: ${alarm.text}` }, [texts.review.strip]);
+  const strip = element("a", "text-button", { href, "aria-label": `${texts.review.strip}: ${name}` }, [texts.review.strip]);
   strip.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -33,6 +36,12 @@ function rowOf(alarm) {
     mark, element("span", "dim small num", {}, [`${dateAndTime(since)} · ${lasted}`]),
     element("span", "review-links", {}, [show, strip]),
   ]);
+}
+
+// A technical alarm that has ended says last that it has ("Data again"); what it was is its kind.
+function nameOf(alarm) {
+  const isOver = alarm.priority === "low" && alarm.ended_us !== null;
+  return (isOver ? texts.review.kinds[alarm.kind] : undefined) ?? alarm.text;
 }
 
 // The newest rate at or before a moment, of the column that holds it; null where it is unknown.

@@ -2,6 +2,8 @@
 
 export const SECOND = 1e6;
 export const DAY = 86_400 * SECOND;
+const WINDOW_US = 10 * SECOND; // of a verdict
+const OPENINGS = [600 * SECOND, 3600 * SECOND, 8 * 3600 * SECOND, DAY];
 export const LEAST = SECOND; // spans
 export const MOST = 25 * 3600 * SECOND; // a day that gains an hour
 
@@ -36,6 +38,14 @@ export function dayOf(us, days = 0) {
   return { from: day.getTime() * 1000, to: next.getTime() * 1000 };
 }
 
+// What a page opens with: the least of these that holds all that is stored, to its end; else its last day.
+export function openingOf({ first_us: first, last_us: last }) {
+  const width = OPENINGS.find((each) => last - first <= each);
+  const day = dayOf(last);
+  if (width === undefined || (width === DAY && first >= day.from)) return day;
+  return spanOf(last - width, width);
+}
+
 // 2026-11-25, as a date field has it, of the viewer's day.
 export function dayField(us) {
   const day = new Date(us / 1000);
@@ -65,4 +75,15 @@ export function tilesOver({ from, to }, level) {
     tiles.push(tileOf(level, number));
   }
   return tiles;
+}
+
+// Until when the verdict of column `k` counts: its whole window, also where a column is narrower, or the next.
+// `at`: the beginning of a column.
+export function endsOf(columns, at) {
+  const isKnown = columns.map((column) => Object.keys(column).length > 0);
+  return (k) => {
+    let next = k + 1;
+    while (next < columns.length && !isKnown[next] && at(next) < at(k) + WINDOW_US) next += 1;
+    return Math.max(at(k + 1), Math.min(at(next), at(k) + WINDOW_US));
+  };
 }

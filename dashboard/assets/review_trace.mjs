@@ -18,6 +18,7 @@ export function drawTrace(sheet, { top, height, mm, gain, pictures, isFiltered }
   pen.clip();
   pen.fillStyle = colour("--paper");
   pen.fillRect(0, top, width, height);
+  future(sheet, top, bottom);
   const base = top + height * 0.55;
   grid(sheet, top, bottom, base, pxPerMv);
   late(sheet, top, bottom, pictures);
@@ -44,6 +45,16 @@ export function drawTrace(sheet, { top, height, mm, gain, pictures, isFiltered }
   pen.fillStyle = colour("--dim");
   pen.fillText(words, 0, top + 13);
   pen.restore();
+}
+
+// What is still to come is darker; what is drawn later lies over it.
+export function future({ pen, width, x, view, nowUs, colour }, top, bottom) {
+  if (view.to <= nowUs) return;
+  const left = Math.max(0, x(nowUs));
+  pen.fillStyle = colour("--page");
+  pen.globalAlpha = 0.75;
+  pen.fillRect(left, top, width - left, bottom - top);
+  pen.globalAlpha = 1;
 }
 
 function grid({ pen, width, view, x, colour }, top, bottom, base, pxPerMv) {

@@ -9,6 +9,7 @@ const STEPS_S = [
   0.2, 0.5, 1, 2, 5, 10, 15, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
   HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR,
 ];
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
 // [{ us, words }] between two moments, at least `apartPx` from each other on an axis of `widthPx`.
 export function timeMarks(fromUs, toUs, widthPx, apartPx = 84) {
@@ -27,5 +28,5 @@ function wordsOf(us, stepS) {
   if (stepS >= 24 * HOUR) return new Date(us / 1000).toLocaleDateString([], { day: "numeric", month: "short" });
   if (stepS >= MINUTE) return new Date(us / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   if (stepS >= 1) return timeOfDay(us);
-  return `${timeOfDay(us)}${(Math.round((us / SECOND_US) * 10) % 10 / 10).toFixed(1).slice(1)}`;
+  return new Date(us / 1000).toLocaleTimeString([], { ...CLOCK, fractionalSecondDigits: 1 });
 }

@@ -31,7 +31,7 @@ def review_layout(device: str) -> Component:
         [
             _head(device),
             _controls(),
-            html.P(texts.LOADING, className="review-note", role="status", **_field("note")),
+            _said(),
             html.Section(
                 [
                     html.Canvas(className="review-canvas", tabIndex=0, role="img", **_field("canvas")),
@@ -116,6 +116,18 @@ def _controls() -> Component:
             ),
         ],
         className="review-controls",
+    )
+
+
+def _said() -> Component:
+    """What is to be said of this time, and the ways to where something is; its place is always kept."""
+    return html.Div(
+        [
+            html.P(texts.LOADING, className="review-note", role="status", **_field("note")),
+            _button(texts.JUMP_FIRST, "act", "first", disabled="disabled"),
+            _button(texts.JUMP_LAST, "act", "last", disabled="disabled"),
+        ],
+        className="review-said",
     )
 
 

@@ -165,7 +165,8 @@ FILTER_ANY = "Any"
 NOISIEST_TITLE = "Most alarms an hour, last 24 hours"
 NOISIEST_EMPTY = "No alarm in the last 24 hours."
 NOISE_RATE = "{rate} an hour"
-NOISE_PARTS = "{parts} · in {hours} h"
+NOISE_PARTS = "{parts} · in {span}"
+NOISE_HOURS, NOISE_MINUTES = "{count:.1f} h", "{count:.0f} min"
 NOISE_WORDS = ("high", "medium", "low", "of the model")
 
 ALARMS_LINK = "Alarms"

@@ -27,6 +27,7 @@ CANVAS_HELP = (
     "Drag to move, turn the wheel or pinch to zoom. Keys: arrows move, + and - zoom, Page Up and Page Down "
     "go one picture, Home and End to the beginning and the end of the day, A annotates."
 )
+JUMP_FIRST, JUMP_LAST = "First stored", "Last stored"
 LOADING = "Looking for what is stored."
 
 SCRIPT = {

@@ -35,8 +35,10 @@ ASKED_AGAIN = """(error) => {
   return count;
 }"""
 SPAN_LAWS = """async () => {
-  const { spanOf, zoomed, moved, tilesOver, levelOf, dayOf, dayField, ofDayField, LEAST, MOST } =
-    await import('/assets/review_span.mjs');
+  const {
+    spanOf, zoomed, moved, tilesOver, levelOf, dayOf, dayField, ofDayField, openingOf, endsOf, LEAST, MOST,
+  } = await import('/assets/review_span.mjs');
+  const { inOrder } = await import('/assets/review_chooser.mjs');
   const { timeMarks } = await import('/assets/time_axis.mjs');
   const faults = [];
   let seed = 7;
@@ -60,7 +62,25 @@ SPAN_LAWS = """async () => {
     const day = dayOf(from);
     if (!(day.from <= from && from < day.to) || dayOf(day.from, 1).from !== day.to) faults.push('day');
     if (ofDayField(dayField(from)) !== day.from) faults.push('day field');
+    const stored = { first_us: at - 60e6 * 10 ** (random() * 3.1), last_us: at }; // up to 21 h
+    const opening = openingOf(stored);
+    const [wide, held] = [opening.to - opening.from, stored.last_us - stored.first_us];
+    const isSeen = opening.from <= stored.first_us + 1 && opening.to >= stored.last_us - 1;
+    if (!isSeen) faults.push('stored but not shown');
+    const isEnough = (less) => held <= less && less < wide;
+    if ([600e6, 3600e6, 28_800e6].some(isEnough)) faults.push('too wide');
+    const old = openingOf({ first_us: 1e15, last_us: at });
+    if (old.from !== dayOf(at).from) faults.push('not the last day');
   }
+  const endOf = endsOf([{ A: 1 }, {}, {}, { B: 1 }, {}, {}, {}, {}], (k) => k * 4e6);
+  if (endOf(0) !== 10e6 || endOf(3) !== 22e6) faults.push('a verdict counts for its 10 s');
+  if (endsOf([{ A: 1 }, { B: 1 }], (k) => k * 4e6)(0) !== 4e6) faults.push('or until the next');
+  const near = timeMarks(0, 2e6, 1000, 100).map(({ words }) => words);
+  if (!near.every((words) => /:[0-9]{2}[.][0-9].[AP]M$/.test(words))) faults.push(near.join());
+  const rows = Object.entries({ 'Bed 10': 99e6, gone: 5e6, 'Bed 9': 98e6, left: 7e6 });
+  const stored = rows.map(([device, last_us]) => ({ device, last_us }));
+  const names = inOrder(stored, (device) => device).map(({ device }) => device).join();
+  if (names !== 'Bed 9,Bed 10,left,gone') faults.push(names);
   return faults;
 }"""
 FILTERED = """async ([mv, fs]) => {
