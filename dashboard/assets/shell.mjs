@@ -134,12 +134,16 @@ export class Shell {
         if (alarm.state === "on") present.set(`${patient.device} ${alarm.kind} ${alarm.since_us}`, [patient, alarm]);
       }
     }
+    const said = { "announce-urgent": [], "announce-quiet": [] }; // all that began together is read
     for (const [key, [patient, alarm]] of present) {
       if (this.announced.has(key)) continue;
-      const id = alarm.priority === "high" ? "announce-urgent" : "announce-quiet";
-      const priority = texts.priority[alarm.priority];
-      const text = `${priority}: ${alarm.text}`;
-      setText(document.getElementById(id), say(texts.announce, { name: patient.name, text }));
+      const text = `${texts.priority[alarm.priority]}: ${alarm.text}`;
+      said[alarm.priority === "high" ? "announce-urgent" : "announce-quiet"].push(
+        say(texts.announce, { name: patient.name, text }),
+      );
+    }
+    for (const [id, lines] of Object.entries(said)) {
+      if (lines.length) setText(document.getElementById(id), lines.join(". "));
     }
     this.announced = present;
   }

@@ -68,7 +68,7 @@ def busy_ward(ward: Ward) -> Ward:
     """One bed with an alarm of each look, a finding and a doubt; the other one silent."""
     ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 6 s")
     ward.raise_alarm(BED, "lead_off", "low", "LEAD OFF 12 s")
-    ward.raise_alarm(BED, "finding_MI", "advisory", "Model: MI likely")
+    ward.raise_alarm(BED, "finding_mi", "advisory", "Model: MI likely")
     ward.raise_alarm(OTHER, "rate_limit", "medium", "HR 134 > 120", state="ack", who="A. B.")
     ward.publish("wl/v1/recording/a1", RECORDING, retain=True)
     ward.doubts = ["unit in doubt: 1240 mV, too large"]
@@ -98,6 +98,9 @@ def test_no_page_breaks_a_rule_of_accessibility(
         page.goto(f"{dashboard.url}{address}")
         page.wait_for_function(READY)
         expect(page.locator("#page > *").first).to_be_visible()
+        if path == "/":  # a screen reader hears of all that is there, not of the last alone
+            for said in ("LEAD OFF 12 s", "MI likely"):
+                expect(page.locator("#announce-quiet")).to_contain_text(said)
         busy_ward.decide(BED)
         page.wait_for_timeout(700)
         for width in (1440, 390):
