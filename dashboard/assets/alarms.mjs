@@ -84,7 +84,7 @@ export default class AlarmsPage {
       lasts: element("span", "num"),
       times: element("span", "num"),
       peak: element("span", "num"),
-      state: element("span"),
+      state: element("span", "row-state"),
       remark: element("span", "dim small"),
       button: element("button", "row-button", { type: "button" }, [texts.acknowledge]),
     };

@@ -11,7 +11,7 @@ import {
 } from "./review_span.mjs";
 import { pxPerMm } from "./paper.mjs";
 import { Chooser } from "./review_chooser.mjs";
-import { dateAndTime } from "./times.mjs";
+import { dateAndTime, dayInWords } from "./times.mjs";
 import { element, say, setText, texts, timeOfDay } from "./words.mjs";
 
 const FOLLOW_EVERY_MS = 1000;
@@ -81,7 +81,7 @@ export default class ReviewPage {
     }, 300);
   }
 
-  zoom(factor, at = (this.view.from + this.view.to) / 2) {
+  zoom(factor, at = this.#middle()) {
     this.show(zoomed(this.view, factor, at));
   }
 
@@ -183,9 +183,16 @@ export default class ReviewPage {
     else if (act !== undefined) this.command(act);
   }
 
+  // Of what is stored of the view, or of the view where nothing is: closer is never into the void beside it.
+  #middle() {
+    const { view: { from, to }, extent } = this;
+    const [first, last] = [Math.max(from, extent?.first_us ?? from), Math.min(to, extent?.last_us ?? to)];
+    return first < last ? (first + last) / 2 : (from + to) / 2;
+  }
+
   // A whole day is shown as one; all else keeps what is in the middle, or under the cursor.
   #span(width) {
-    const middle = this.cursor ?? (this.view.from + this.view.to) / 2;
+    const middle = this.cursor ?? this.#middle();
     if (this.isFollowing) this.show(spanOf(this.view.to - width, width), { isFollowing: true });
     else this.show(width >= DAY ? dayOf(middle) : around(middle, width));
   }
@@ -262,7 +269,8 @@ export default class ReviewPage {
   #say() {
     const { field, view, data, cursor, extent, live } = this;
     const end = view.to - view.from >= 12 * 3600 * SECOND ? dateAndTime(view.to) : timeOfDay(view.to);
-    const shown = `${dateAndTime(view.from)} – ${end}`;
+    const isDay = view.from === dayOf(view.from).from && view.to === dayOf(view.from).to;
+    const shown = isDay ? dayInWords(view.from) : `${dateAndTime(view.from)} – ${end}`;
     const value = cursor === null ? null : rateAt(data.found("trend", view), cursor);
     const words = value === null ? texts.review.rate_unknown : say(texts.review.rate, { value: value.toFixed(0) });
     setText(field.when, cursor === null ? shown : say(texts.review.cursor, { time: dateAndTime(cursor), rate: words }));

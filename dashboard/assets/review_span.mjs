@@ -77,13 +77,14 @@ export function tilesOver({ from, to }, level) {
   return tiles;
 }
 
-// Until when the verdict of column `k` counts: its whole window, also where a column is narrower, or the next.
-// `at`: the beginning of a column.
+// Until when the verdict of column `k` counts: to the next, which its window may reach from within the column,
+// else for its window. `at`: the beginning of a column.
 export function endsOf(columns, at) {
+  const step = at(1) - at(0);
   const isKnown = columns.map((column) => Object.keys(column).length > 0);
   return (k) => {
     let next = k + 1;
-    while (next < columns.length && !isKnown[next] && at(next) < at(k) + WINDOW_US) next += 1;
-    return Math.max(at(k + 1), Math.min(at(next), at(k) + WINDOW_US));
+    while (next < columns.length && !isKnown[next] && at(next + 1) <= at(k) + WINDOW_US + step) next += 1;
+    return isKnown[next] ? at(next) : at(k) + Math.max(step, WINDOW_US);
   };
 }

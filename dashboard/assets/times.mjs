@@ -13,6 +13,11 @@ export function dateAndTime(us) {
   return `${day} ${timeOfDay(us)}`;
 }
 
+// Wed, Nov 25, 2026
+export function dayInWords(us) {
+  return new Date(us / 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short", year: "numeric" });
+}
+
 // Fill every <time data-us> under `root` that the server laid out or changed.
 export function fillTimes(root) {
   const today = new Date().toDateString(); // after midnight its times are those of yesterday

@@ -22,6 +22,8 @@ from inference.alarms.history import transitions_of
 from inference.alarms.records import Transition
 from ingest.store.errors import StoreError
 
+RATE_KINDS = {AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT}  # the others heed no limits
+
 logger = logging.getLogger(__name__)
 
 
@@ -106,8 +108,10 @@ def _line(each: Transition, *, has_strip: bool) -> Component:
         facts.append(texts.LOG_WHO.format(who=each.who))
     if each.escalation:
         facts.append(texts.ESCALATED.format(count=each.escalation))
-    if each.limits_bpm:
-        facts.append(texts.LOG_LIMITS.format(limits=" ".join(f"{limit:g}" for limit in each.limits_bpm)))
+    if each.limits_bpm and each.kind in RATE_KINDS:
+        names = ("lowest", "low", "high", "highest")
+        limits = {name: f"{limit:g}" for name, limit in zip(names, each.limits_bpm, strict=True)}
+        facts.append(texts.LOG_LIMITS.format(**limits))
     if each.model:
         facts.append(texts.LOG_MODEL.format(model=each.model))
     return html.Li(

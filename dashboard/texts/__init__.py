@@ -177,7 +177,7 @@ LOG_TITLE = "What became of it"
 LOG_STRIP = "strip of this moment"
 LOG_EMPTY = "Nothing is stored of this alarm."
 LOG_WHO = "by {who}"
-LOG_LIMITS = "limits {limits} bpm"
+LOG_LIMITS = "limits {low}-{high}, extreme {lowest}-{highest} bpm"
 LOG_MODEL = "model {model}"
 EVENT_UNKNOWN = (
     "No such alarm is known here. The link may be mistyped, or lead to another installation of Wristlead."

@@ -56,7 +56,7 @@ SCRIPT = {
     "failed": "This cannot be read now: {reason}",
     "offline": "The server does not answer.",
     "empty": "Nothing is stored of this time.",
-    "gone": "Nothing of this time is kept any more: the oldest samples that are came {time}.",
+    "gone": "Nothing is stored of this time: the oldest samples are of {time}.",
     "future": "This time is still to come.",
     "never": "Nothing is stored of this patient.",
     "newer": "Newer: samples up to {time}.",

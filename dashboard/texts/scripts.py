@@ -78,7 +78,7 @@ SCRIPT: dict[str, Any] = {
     "not_live": "Not live",
     "not_live_banner": "This page has lost its server for {age}: nothing on it is live. Trying again.",
     "broker_banner": "The broker has not answered for {age}: nothing on this page is live.",
-    "service_banner": "{service} is not answering for {age}: {effect}.",
+    "service_banner": "{service} has not answered for {age}: {effect}.",
     "service_unseen_banner": "{service} has not been heard: {effect}.",
     "store_banner": "{service} cannot use the store ({trouble}). {effect}.",
     "store_effect": {

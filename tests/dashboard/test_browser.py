@@ -58,7 +58,7 @@ def test_the_wall_lives_names_what_fails_and_comes_back(ward: Ward, dashboard: D
     expect(bed.locator(".trace-note")).to_be_hidden()
 
     ward.silent.add("inference")
-    expect(page.locator("#banners")).to_contain_text("Inference is not answering", timeout=6_000)
+    expect(page.locator("#banners")).to_contain_text("Inference has not answered", timeout=6_000)
     ward.silent.discard("inference")
     expect(page.locator("#banners")).to_be_empty()
 

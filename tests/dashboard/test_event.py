@@ -8,7 +8,7 @@ import pytest
 
 from dashboard import texts
 from dashboard.event_view import event_view
-from dashboard.pages.event import event_of
+from dashboard.pages.event import event_of, log_list
 from dashboard.past import Past
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.records import Transition, save_alarms
@@ -125,6 +125,14 @@ def test_a_store_that_cannot_be_read_is_said_and_asked_again(tmp_path: Path) -> 
     assert data["pieces"] == []
     assert not data["is_final"]
     assert note.startswith("The store cannot be read: ")
+
+
+@pytest.mark.parametrize("kind", AlarmKind)
+def test_the_log_tells_the_limits_of_alarms_that_heed_them(kind: AlarmKind) -> None:
+    limits = (40.0, 50.0, 120.0, 150.0)
+    each = Transition(BED, kind, 1, AlarmState.ON, AlarmPriority.HIGH, "", 1, None, None, limits_bpm=limits)
+    heeds = kind in {AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT}
+    assert ("limits 50-120, extreme 40-150 bpm" in str(log_list([each]))) == heeds
 
 
 @pytest.mark.parametrize("now_s", np.linspace(-30, 60, 40).tolist())

@@ -270,7 +270,7 @@ def test_a_screen_that_hangs_shows_patients_and_stays_awake(
     page.locator(".brand").click()
     expect(page.locator(".top")).to_be_hidden()  # back on the wall, it hangs again
     ward.silent.add("inference")
-    expect(page.locator("#banners")).to_contain_text("Inference is not answering")
+    expect(page.locator("#banners")).to_contain_text("Inference has not answered")
     page.mouse.move(200, 200)
     page.get_by_role("button", name="Leave kiosk").click()
     expect(page.locator(".top")).to_be_visible()
