@@ -53,6 +53,7 @@ class KeptRecording:
         return f"{RECORDING_SITE}/{self.id}"
 
 
+_CLIPPED, _MISSING = 1, 2
 _decoder = msgspec.json.Decoder(KeptRecording)
 
 
@@ -62,7 +63,10 @@ def decode_kept(payload: bytes) -> KeptRecording:
 
 
 def kept_of(recording: Recording, summary: Summary, *, added_us: int, who: str) -> KeptRecording:
-    """The description; raises RecordingError where it is longer than is kept."""
+    """The description; raises RecordingError where it is longer, or torn into more pieces, than is kept."""
+    n_edges = int(np.count_nonzero(np.diff(_states(recording))))
+    if n_edges > MAX_CHUNKS:
+        raise RecordingError(f"it has {n_edges} gaps, want at most {MAX_CHUNKS}", file=recording.file)
     if recording.n_samples > MAX_SAMPLES:
         raise RecordingError(
             f"{recording.n_samples} samples, of which {MAX_SAMPLES} are kept here: cut the file, or use "
@@ -88,20 +92,14 @@ def id_of(recording: Recording) -> str:
 
 
 def chunks_of(recording: Recording, kept: KeptRecording) -> Iterator[Chunk]:
-    """All its samples as historic chunks of 10 s at most; missing ones are in none.
-
-    Raises RecordingError where it is torn into more pieces than are kept.
-    """
+    """All its samples as historic chunks of 10 s at most; missing ones are in none."""
     fs = recording.fs
     longest = max(1, min(MAX_CHUNK, round(CHUNK_S * fs)))
-    is_clipped = recording.clipped if len(recording.clipped) else np.zeros(recording.n_samples, bool)
-    state = np.where(np.isnan(recording.samples_mv), 2, is_clipped)  # 2: missing
+    state = _states(recording)
     edges = np.flatnonzero(np.diff(state)) + 1
-    if len(edges) > MAX_CHUNKS:
-        raise RecordingError(f"it has {len(edges)} gaps, want at most {MAX_CHUNKS}", file=recording.file)
     seq = 0
     for low, high in zip([0, *edges.tolist()], [*edges.tolist(), recording.n_samples], strict=True):
-        if state[low] == 2:
+        if state[low] == _MISSING:
             continue
         flags = ChunkFlag.HISTORIC | (ChunkFlag.CLIPPED if state[low] else ChunkFlag(0))
         for first in range(low, high, longest):
@@ -118,6 +116,15 @@ def chunks_of(recording: Recording, kept: KeptRecording) -> Iterator[Chunk]:
                 flags=flags,
             )
             seq += 1
+
+
+def _states(recording: Recording) -> NDArray[np.int8]:
+    """(n,): 0, clipped or missing."""
+    states = np.zeros(recording.n_samples, np.int8)
+    if len(recording.clipped):
+        states[recording.clipped] = _CLIPPED
+    states[np.isnan(recording.samples_mv)] = _MISSING
+    return states
 
 
 def recording_of(kept: KeptRecording, chunks: Iterable[Chunk]) -> Recording:

@@ -9,6 +9,7 @@ from inference.recordings import words
 from inference.recordings.html_report import ROW_S, scale_line
 from inference.recordings.report import Part, Report
 from inference.recordings.strip import Row, rows_of
+from inference.report.pdf_lines import OTHER_SCRIPTS, begin_trace, draw_grid, draw_polyline, font_of
 
 REMEDY = (
     "a PDF needs the package reportlab: pip install 'wristlead[report]' brings it; or name the report .html"
@@ -20,8 +21,6 @@ TEXT_PT = 8.5
 RIGHT_MM, BESIDE_MM = 150.0, 42.0
 LEFT_FACTS = 9  # the others stand below the findings
 BAR_MM = 30.0
-_PAPER_RGB, _MM_RGB, _5_MM_RGB = (1.0, 0.985, 0.985), (0.94, 0.77, 0.77), (0.88, 0.6, 0.6)
-_OTHER_SCRIPTS = "STSong-Light"  # one of the fonts that readers bring themselves
 
 
 def is_installed() -> bool:
@@ -85,7 +84,7 @@ class _Pages:
         cidfonts = import_module("reportlab.pdfbase.cidfonts")
         canvas = import_module("reportlab.pdfgen.canvas")
         mm = import_module("reportlab.lib.units").mm
-        pdfmetrics.registerFont(cidfonts.UnicodeCIDFont(_OTHER_SCRIPTS))
+        pdfmetrics.registerFont(cidfonts.UnicodeCIDFont(OTHER_SCRIPTS))
         self._mm: float = mm
         size = pagesizes.landscape(pagesizes.LETTER if paper == "letter" else pagesizes.A4)
         self._width_mm, self._height_mm = size[0] / mm, size[1] / mm
@@ -140,18 +139,7 @@ class _Pages:
         mm, canvas = self._mm, self._canvas
         canvas.saveState()
         canvas.translate(LEFT_MM * mm, (self._height_mm - self.at_mm - row.height_mm) * mm)
-        canvas.setFillColorRGB(*_PAPER_RGB)
-        canvas.rect(0, 0, row.width_mm * mm, row.height_mm * mm, stroke=0, fill=1)
-        for every_mm, rgb, width_mm in ((1, _MM_RGB, 0.05), (5, _5_MM_RGB, 0.13)):
-            canvas.setStrokeColorRGB(*rgb)
-            canvas.setLineWidth(width_mm * mm)
-            across = [
-                (x * mm, 0, x * mm, row.height_mm * mm) for x in range(0, round(row.width_mm) + 1, every_mm)
-            ]
-            down = [
-                (0, y * mm, row.width_mm * mm, y * mm) for y in range(0, round(row.height_mm) + 1, every_mm)
-            ]
-            canvas.lines(across + down)
+        draw_grid(canvas, mm, row.width_mm, (0.0, row.height_mm))
         canvas.setStrokeGray(0.3)
         canvas.lines([(x * mm, 0, x * mm, 1.5 * mm) for x in row.r_peaks_mm.tolist()])
         self._trace(row)
@@ -166,17 +154,9 @@ class _Pages:
         return self._file.getvalue()
 
     def _trace(self, row: Row) -> None:
-        mm, canvas = self._mm, self._canvas
-        canvas.setStrokeGray(0.05)
-        canvas.setLineWidth(0.25 * mm)
-        canvas.setLineJoin(1)
-        path = canvas.beginPath()
+        begin_trace(self._canvas, self._mm)
         for line in row.lines_mm:
-            points = [(round(x * mm, 2), round((row.height_mm - y) * mm, 2)) for x, y in line.tolist()]
-            path.moveTo(*points[0])
-            for point in points[1:]:
-                path.lineTo(*point)
-        canvas.drawPath(path)
+            draw_polyline(self._canvas, self._mm, [(x, row.height_mm - y) for x, y in line.tolist()])
 
     def _room(self, needs_mm: float) -> None:
         if self.at_mm + needs_mm > self._height_mm - BOTTOM_MM:
@@ -199,7 +179,7 @@ class _Pages:
     def _text(
         self, left_mm: float, text: str, size_pt: float, *, bold: bool = False, grey: float = 0.0
     ) -> None:
-        self._canvas.setFont(_font(text, bold=bold), size_pt)
+        self._canvas.setFont(font_of(text, bold=bold), size_pt)
         self._canvas.setFillGray(grey)
         self._canvas.drawString(left_mm * self._mm, (self._height_mm - self.at_mm - 3) * self._mm, text)
 
@@ -207,16 +187,11 @@ class _Pages:
         lines, room = [""], (self._width_mm - 2 * LEFT_MM) * self._mm
         for word in text.split(" "):
             longer = f"{lines[-1]} {word}".strip()
-            if self._width_of(longer, _font(text, bold=size_pt > TEXT_PT), size_pt) <= room or not lines[-1]:
+            if (
+                self._width_of(longer, font_of(text, bold=size_pt > TEXT_PT), size_pt) <= room
+                or not lines[-1]
+            ):
                 lines[-1] = longer
             else:
                 lines.append(word)
         return lines
-
-
-def _font(text: str, *, bold: bool) -> str:
-    try:
-        text.encode("cp1252")
-    except UnicodeEncodeError:
-        return _OTHER_SCRIPTS
-    return "Helvetica-Bold" if bold else "Helvetica"

@@ -18,7 +18,8 @@ def windows_of(recording: Recording, hop_s: float = HOP_S) -> list[Window]:
     starts = list(range(0, max(1, n - length + 1), hop))
     if n - (starts[-1] + length) >= TAIL_S * recording.fs:
         starts.append(n - length)
-    return [_window(recording, start, length) for start in starts]
+    device = device_of(recording)  # once: it is made of all samples
+    return [_window(recording, device, start, length) for start in starts]
 
 
 def device_of(recording: Recording) -> str:
@@ -26,14 +27,14 @@ def device_of(recording: Recording) -> str:
     return f"file/{recording.identity}"
 
 
-def _window(recording: Recording, start: int, length: int) -> Window:
+def _window(recording: Recording, device: str, start: int, length: int) -> Window:
     samples_mv = recording.samples_mv[start : start + length]
     if len(samples_mv) < length:
         samples_mv = np.concatenate([samples_mv, np.full(length - len(samples_mv), np.nan, np.float32)])
     clipped = recording.clipped[start : start + length]
     start_us = 0 if recording.start is None else round(recording.start.timestamp() * 1e6)
     return Window(
-        device=device_of(recording),
+        device=device,
         session=0,
         first_sample=start,
         wall_time_us=max(0, start_us) + round(start * 1e6 / recording.fs),

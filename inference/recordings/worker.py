@@ -12,7 +12,7 @@ import datetime as dt
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -39,7 +39,7 @@ from ingest.settings import Settings, load_settings
 from ingest.store.archive import Archive as Store
 from ingest.store.errors import StoreError
 from ingest.supervisor import end_with_parent
-from ingest.topics import RECORDINGS, device_topic, recording_topic
+from ingest.topics import device_topic, recording_topic
 
 AT_ONCE = 16  # recordings judged side by side
 HEARD_WITHIN_S = 30.0  # what was published, by the broker
@@ -75,7 +75,7 @@ class JobError(Exception):
     """A job cannot be done; the message says why, for people."""
 
 
-def keep(job: Keep, link: MqttLink, classifier: Classifier, answer: Answer) -> None:
+def keep(job: Keep, settings: Settings, classifier: Classifier, answer: Answer) -> None:
     """Every recording of a file; raises JobError where the broker does not answer."""
     path = Path(job.path)
     try:
@@ -90,22 +90,28 @@ def keep(job: Keep, link: MqttLink, classifier: Classifier, answer: Answer) -> N
     with closing(archive):
         found = _read(archive, hints, answer)
         while some := list(islice(found, AT_ONCE)):
-            good = [each for each in some if not isinstance(each, RecordingError)]
             for each in some:
                 if isinstance(each, RecordingError):
                     answer({"refused": _refusal(each)})
-            told = []
-            for recording, judged in zip(good, judge_each(good, classifier, _now_us()), strict=True):
-                try:
-                    kept = kept_of(recording, summary_of(judged), added_us=_now_us(), who=job.who)
-                    _publish(link, recording, kept)
-                except RecordingError as error:
-                    answer({"refused": _refusal(error)})
-                else:
-                    told.append(kept)
-            _wait_for(link, {each.id for each in told})
-            for kept in told:
+            good = [each for each in some if not isinstance(each, RecordingError)]
+            described = list(_described(good, classifier, job.who, answer))
+            if described:
+                publish(described, settings)
+            for _, kept in described:
                 answer({"kept": {"id": kept.id, "file": kept.summary.file}})
+
+
+def _described(
+    recordings: Sequence[Recording], classifier: Classifier, who: str, answer: Answer
+) -> Iterator[tuple[Recording, KeptRecording]]:
+    """Those that can be kept, judged."""
+    for recording, judged in zip(recordings, judge_each(recordings, classifier, _now_us()), strict=True):
+        try:
+            kept = kept_of(recording, summary_of(judged), added_us=_now_us(), who=who)
+        except RecordingError as error:
+            answer({"refused": _refusal(error)})
+        else:
+            yield recording, kept
 
 
 def draw(job: Draw, store_address: str, classifier: Classifier) -> None:
@@ -124,6 +130,13 @@ def draw(job: Draw, store_address: str, classifier: Classifier) -> None:
     report = Report(dt.datetime.now(dt.UTC), [Part(summary_of(judged), strip_of(judged))], ())
     content = pdf_report(report, job.paper) if job.kind == "pdf" else html_report(report).encode()
     Path(job.out).write_bytes(content)
+
+
+def remove(job: Remove, settings: Settings) -> None:
+    """Take the description from the broker; raises JobError where it does not answer."""
+    with closing(_connected(settings, [job.id])) as link:
+        link.publish(recording_topic(job.id), b"", retain=True)
+        _wait_for(link, {job.id})
 
 
 def stored_recording(kept: KeptRecording, store_address: str) -> Recording:
@@ -147,12 +160,16 @@ def _read(archive: Archive, hints: Hints, answer: Answer) -> Iterator[Recording 
         yield from read_member(archive, name, hints)
 
 
-def _publish(link: MqttLink, recording: Recording, kept: KeptRecording) -> None:
-    for number, chunk in enumerate(chunks_of(recording, kept), 1):
-        link.publish(device_topic(kept.device, "backfill"), encode_exactly(chunk))
-        if number % TURN_EVERY == 0:
-            link.poll(0.0)
-    link.publish(recording_topic(kept.id), msgspec.json.encode(kept), retain=True)
+def publish(wanted: Sequence[tuple[Recording, KeptRecording]], settings: Settings) -> None:
+    """Samples, then what was found; raises JobError where the broker does not take them."""
+    with closing(_connected(settings, [kept.id for _, kept in wanted])) as link:
+        for recording, kept in wanted:
+            for number, chunk in enumerate(chunks_of(recording, kept), 1):
+                link.publish(device_topic(kept.device, "backfill"), encode_exactly(chunk))
+                if number % TURN_EVERY == 0:
+                    link.poll(0.0)
+            link.publish(recording_topic(kept.id), msgspec.json.encode(kept), retain=True)
+        _wait_for(link, {kept.id for _, kept in wanted})
 
 
 def _wait_for(link: MqttLink, ids: set[str]) -> None:
@@ -166,15 +183,17 @@ def _wait_for(link: MqttLink, ids: set[str]) -> None:
             raise JobError("the broker does not answer: nothing is known to be kept")
 
 
-def _connected(settings: Settings) -> MqttLink:
-    """Hears its own descriptions; raises JobError."""
+def _connected(settings: Settings, ids: Sequence[str]) -> MqttLink:
+    """Hears what is said of these recordings; raises JobError."""
     link = MqttLink(settings.broker_address, f"wl-recordings-{os.getpid()}-{os.urandom(3).hex()}")
-    link.subscribe(RECORDINGS)
+    for each in ids:
+        link.subscribe(recording_topic(each))
     try:
         link.connect()
     except LinkError as error:
         raise JobError(str(error)) from None
-    while not link.is_subscribed:
+    end_s = time.monotonic() + HEARD_WITHIN_S
+    while not link.is_subscribed and time.monotonic() < end_s:
         link.poll(0.05)
     return link
 
@@ -202,20 +221,14 @@ class Worker:
             if isinstance(job, Draw):
                 draw(job, self._settings.store_address, self._loaded())
                 self._answer({"file": job.out})
+            elif isinstance(job, Keep):
+                keep(job, self._settings, self._loaded(), self._answer)
             else:
-                with closing(_connected(self._settings)) as link:
-                    self._tell(job, link)
+                remove(job, self._settings)
         except JobError as error:
             self._answer({"error": str(error)})
         else:
             self._answer({"end": True})
-
-    def _tell(self, job: Keep | Remove, link: MqttLink) -> None:
-        if isinstance(job, Keep):
-            keep(job, link, self._loaded(), self._answer)
-        else:
-            link.publish(recording_topic(job.id), b"", retain=True)
-            _wait_for(link, {job.id})
 
     def _loaded(self) -> Classifier:
         if self._classifier is None:

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
+from inference.report.pdf_lines import OTHER_SCRIPTS, begin_trace, draw_grid, draw_polyline, font_of
 from inference.report.sheet import MM_PER_MV, PULSE_MM, Row, Sheet, rows_of
 
 REMEDY = "PDF and PNG need a package that is not here: pip install 'wristlead[report]' brings it"
@@ -15,10 +16,6 @@ LINE_MM = 4.4
 ROW_GAP_MM = 3.0
 FOOT_MM = 7.0
 TEXT_PT, TITLE_PT = 8.0, 12.0
-PAPER_RGB, MINOR_RGB, MAJOR_RGB = (1.0, 0.985, 0.98), (0.96, 0.81, 0.79), (0.91, 0.64, 0.6)
-MINOR_MM, MAJOR_MM = 0.06, 0.15  # widths of the grid's lines
-TRACE_MM = 0.25
-_OTHER_SCRIPTS = "STSong-Light"  # one of the fonts that readers bring themselves, for names beyond Latin
 
 
 def is_installed() -> bool:
@@ -42,7 +39,7 @@ class _Pages:
     def __init__(self, sheet: Sheet, paper: str, *, compressed: bool) -> None:
         pagesizes: Any = import_module("reportlab.lib.pagesizes")  # an extra, loaded where it is used
         mm: float = import_module("reportlab.lib.units").mm
-        font = import_module("reportlab.pdfbase.cidfonts").UnicodeCIDFont(_OTHER_SCRIPTS)
+        font = import_module("reportlab.pdfbase.cidfonts").UnicodeCIDFont(OTHER_SCRIPTS)
         import_module("reportlab.pdfbase.pdfmetrics").registerFont(font)
         size = pagesizes.landscape(pagesizes.LETTER if paper == "letter" else pagesizes.A4)
         self._mm = mm
@@ -67,7 +64,8 @@ class _Pages:
         canvas.saveState()
         base_mm = self._height_mm - self._at_mm - row.up_mm
         canvas.translate(MARGIN_MM * mm, base_mm * mm)  # 0 mV at the left edge
-        self._grid(row)
+        # counted from the start of time and from 0 mV
+        draw_grid(canvas, mm, PULSE_MM + row.width_mm, (row.down_mm, row.up_mm), PULSE_MM)
         self._trace(row)
         canvas.restoreState()
         self._text(MARGIN_MM + PULSE_MM + 1, self._at_mm + 0.5, row.words, 7)
@@ -79,36 +77,12 @@ class _Pages:
         self._canvas.save()
         return self._file.getvalue()
 
-    def _grid(self, row: Row) -> None:
-        canvas, mm = self._canvas, self._mm
-        width_mm = PULSE_MM + row.width_mm
-        canvas.setFillColorRGB(*PAPER_RGB)
-        canvas.rect(0, -row.down_mm * mm, width_mm * mm, (row.up_mm + row.down_mm) * mm, stroke=0, fill=1)
-        for every_mm, rgb, line_mm in ((1, MINOR_RGB, MINOR_MM), (5, MAJOR_RGB, MAJOR_MM)):
-            canvas.setStrokeColorRGB(*rgb)
-            canvas.setLineWidth(line_mm * mm)
-            begin = -(PULSE_MM // every_mm) * every_mm  # counted from the start of time and from 0 mV
-            steps = range(int(begin), int(row.width_mm) + 1, every_mm)
-            across = [PULSE_MM + step for step in steps]
-            up = range(-int(row.down_mm), int(row.up_mm) + 1, every_mm)
-            canvas.lines([(x * mm, -row.down_mm * mm, x * mm, row.up_mm * mm) for x in across])
-            canvas.lines([(0, y * mm, width_mm * mm, y * mm) for y in up])
-
     def _trace(self, row: Row) -> None:
         canvas, mm = self._canvas, self._mm
-        canvas.setStrokeGray(0.05)
-        canvas.setLineWidth(TRACE_MM * mm)
-        canvas.setLineJoin(1)
-        pulse = [(1, 0), (1.5, 0), (1.5, MM_PER_MV), (6.5, MM_PER_MV), (6.5, 0), (7, 0)]
-        self._polyline(pulse)
+        begin_trace(canvas, mm)
+        draw_polyline(canvas, mm, [(1, 0), (1.5, 0), (1.5, MM_PER_MV), (6.5, MM_PER_MV), (6.5, 0), (7, 0)])
         for line in row.lines:
-            self._polyline([(PULSE_MM + x, y) for x, y in line.tolist()])
-
-    def _polyline(self, points_mm: list[tuple[float, float]]) -> None:
-        path = self._canvas.beginPath()
-        for k, (x, y) in enumerate(points_mm):
-            (path.lineTo if k else path.moveTo)(round(x * self._mm, 3), round(y * self._mm, 3))
-        self._canvas.drawPath(path)
+            draw_polyline(canvas, mm, [(PULSE_MM + x, y) for x, y in line.tolist()])
 
     def _begin_page(self) -> None:
         self._number += 1
@@ -124,13 +98,5 @@ class _Pages:
     def _text(self, left_mm: float, top_mm: float, words: str, size_pt: float) -> None:
         canvas, mm = self._canvas, self._mm
         canvas.setFillGray(0.1)
-        canvas.setFont(_font(words), size_pt)
+        canvas.setFont(font_of(words), size_pt)
         canvas.drawString(left_mm * mm, (self._height_mm - top_mm) * mm - size_pt * 0.8, words)
-
-
-def _font(words: str) -> str:
-    try:
-        words.encode("cp1252")
-    except UnicodeEncodeError:
-        return _OTHER_SCRIPTS
-    return "Helvetica"

@@ -4,7 +4,7 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any
 
-from inference.report.paper_pdf import MAJOR_RGB, MINOR_RGB, PAPER_RGB
+from inference.report.pdf_lines import MAJOR_RGB, MINOR_RGB, PAPER_RGB
 from inference.report.sheet import MM_PER_MV, PULSE_MM, Row, Sheet, rows_of
 
 PX_PER_MM = 10

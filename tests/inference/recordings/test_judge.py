@@ -190,3 +190,18 @@ def test_no_rate_and_no_size_of_samples_is_too_odd(classifier: Classifier, fs: f
     ecg_mv = (np.random.default_rng(1).normal(0, 1, round(11 * fs)) * size).astype(np.float32)
     judged = judge(recording(ecg_mv, fs), classifier)
     assert judged.indeterminate is not None
+
+
+def test_a_long_recording_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = list[str]()
+
+    def device_of(one: Recording) -> str:
+        named.append(one.file)
+        return "file/a"
+
+    monkeypatch.setattr("inference.recordings.windows.device_of", device_of)
+    windows = windows_of(recording(np.zeros(600 * 100), 100.0))
+    assert len(windows) > 100
+    assert (
+        len(named) == 1
+    )  # a name is made of all samples: once a window it would cost the square of the length
