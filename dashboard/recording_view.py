@@ -7,10 +7,10 @@ import msgspec
 from dashboard.hub import Hub
 from dashboard.past import Past
 from inference.narrative.narrative import narrate
+from inference.narrative.recording import facts_of_recording
 from inference.narrative.sentences import Section
 from inference.recordings import words
 from inference.recordings.kept import SESSION, KeptRecording
-from inference.recordings.told import facts_of_summary
 from inference.records import verdicts_at
 from ingest.topics import REPLAY_SITE
 
@@ -51,7 +51,7 @@ def row_of(kept: KeptRecording) -> dict[str, Any]:
 
 def recording_answer(hub: Hub, past: Past, kept: KeptRecording) -> dict[str, Any]:
     """All of one; raises StoreError where the store cannot be read."""
-    narrative = narrate(facts_of_summary(kept.summary))
+    narrative = narrate(facts_of_recording(kept.summary))
     verdicts = past.ask(lambda engine: verdicts_at(engine, kept.device, SESSION, 0, kept.n_samples))
     replay = f"{REPLAY_SITE}/{kept.id}"
     explaining, is_playing = hub.look(

@@ -1,7 +1,7 @@
 """A recording that is kept comes back as it was read, and so does what is said of it."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from benchmarks.recording_files import ecg_uv
 from inference.alarms.messages import decode_message
 from inference.classifier import Classifier
-from inference.narrative.narrative import narrate
 from inference.recordings.judge import judge
 from inference.recordings.kept import (
     MAX_CHUNKS,
@@ -29,7 +28,6 @@ from inference.recordings.kept import (
 )
 from inference.recordings.replay import live_chunks
 from inference.recordings.summary import Summary, summary_of
-from inference.recordings.told import facts_of_summary
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.export.fhir_observation import observation_of
 from ingest.mappers.exact import encode_exactly
@@ -146,15 +144,6 @@ def test_a_finished_recording_is_nobody_to_watch() -> None:
         payload = msgspec.json.encode(replace(verdict, device=device, decided_us=1, historic=True))
         decoded = decode_message(verdict_topic(device), payload, 1)
         assert (len(decoded.events), decoded.refused) == (n_events, [])
-
-
-def test_a_narrative_is_told_of_the_whole(summary: Summary) -> None:
-    facts = facts_of_summary(summary)
-    assert facts.heart_rate_bpm == summary.heart_rate_bpm
-    assert facts.findings == summary.findings
-    assert "12 s" in narrate(facts).text
-    assert {field.name for field in fields(facts)} >= {"rhythm", "readable_share"}
-    assert facts_of_summary(replace(summary, heart_rate_bpm=900.0)).heart_rate_bpm is None
 
 
 @given(st.integers(1, 3000), st.sampled_from([0.001, 0.000001, None]), st.integers(0, 2**32 - 1))
