@@ -6,9 +6,6 @@ import msgspec
 
 from dashboard.hub import Hub
 from dashboard.past import Past
-from inference.narrative.narrative import narrate
-from inference.narrative.recording import facts_of_recording
-from inference.narrative.sentences import Section
 from inference.recordings import words
 from inference.recordings.kept import SESSION, KeptRecording
 from inference.records import verdicts_at
@@ -51,7 +48,6 @@ def row_of(kept: KeptRecording) -> dict[str, Any]:
 
 def recording_answer(hub: Hub, past: Past, kept: KeptRecording) -> dict[str, Any]:
     """All of one; raises StoreError where the store cannot be read."""
-    narrative = narrate(facts_of_recording(kept.summary))
     verdicts = past.ask(lambda engine: verdicts_at(engine, kept.device, SESSION, 0, kept.n_samples))
     replay = f"{REPLAY_SITE}/{kept.id}"
     explaining, is_playing = hub.look(
@@ -78,7 +74,7 @@ def recording_answer(hub: Hub, past: Past, kept: KeptRecording) -> dict[str, Any
         },
         "facts": words.fact_rows(kept.summary),
         "remarks": words.note_lines(kept.summary),
-        "narrative": [[section, narrative.of(section)] for section in Section if narrative.of(section)],
+        "narrative": words.plain(kept.summary),
         "windows": [msgspec.to_builtins(each) for each in verdicts[:MAX_WINDOWS]],
         "is_cut": len(verdicts) > MAX_WINDOWS,
         "is_stored": kept.device in past.extents([kept.device]),

@@ -160,7 +160,8 @@ def _print(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     summaries = [outcome.summary for outcome in outcomes if outcome.summary is not None]
     refused = [outcome.refused for outcome in outcomes if outcome.refused is not None]
     if as_json:
-        document = {"recordings": summaries, "refused": refused}
+        told = [msgspec.to_builtins(each) | {"plain_words": dict(words.plain(each))} for each in summaries]
+        document = {"recordings": told, "refused": refused}
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
     elif summaries:
         sys.stdout.write("\n".join(table_lines(summaries)) + f"\n\n{words.DISCLAIMER}\n")

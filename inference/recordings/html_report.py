@@ -101,6 +101,8 @@ def _section(part: Part, number: int) -> Iterator[str]:
     yield "</div>"
     if one.findings:
         yield f'<p class="small">{escape(words.PRESENCES)}</p>'
+    for heading, text in words.plain(one):
+        yield f"<p><strong>{escape(heading)}</strong> {escape(text)}</p>"
     yield f'<p class="small">{escape(scale_line(part))}</p>'
     for row in rows_of(part.strip, ROW_S):
         yield _drawn(row)

@@ -69,10 +69,12 @@ def _section(pages: "_Pages", part: Part) -> None:
     for what, value in facts[LEFT_FACTS:]:
         pages.fact(RIGHT_MM, what, value)
     pages.at_mm = max(after, pages.at_mm) + LINE_MM / 2
-    pages.lines(([words.PRESENCES] if one.findings else []) + [scale_line(part)])
+    pages.lines([words.PRESENCES] if one.findings else [])
+    pages.lines([scale_line(part)])
     for row in rows_of(part.strip, ROW_S):
         pages.strip(row)
     pages.lines(words.note_lines(one))
+    pages.lines([f"{heading}: {text}" for heading, text in words.plain(one)])
 
 
 class _Pages:

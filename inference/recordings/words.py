@@ -1,5 +1,8 @@
 """A summary -> the lines that people read, in the terminal and in reports alike."""
 
+from inference.narrative.narrative import narrate
+from inference.narrative.recording import facts_of_recording
+from inference.narrative.sentences import Section
 from inference.recordings.summary import Summary
 from inference.verdict import SUPERCLASS_NAMES, Finding, Presence, Rhythm, Superclass
 
@@ -129,6 +132,12 @@ def fact_rows(summary: Summary) -> list[tuple[str, str]]:
         ("Model", summary.model),
     ]
     return [*rows, ("Found", found(summary))]
+
+
+def plain(summary: Summary) -> list[tuple[str, str]]:
+    """What was found in plain words: a heading and its sentences each."""
+    narrative = narrate(facts_of_recording(summary))
+    return [(str(section), narrative.of(section)) for section in Section if narrative.of(section)]
 
 
 def note_lines(summary: Summary) -> list[str]:

@@ -49,6 +49,7 @@ def test_json_holds_everything_and_nobodys_name(apple: Path, capsys: pytest.Capt
     assert [f["superclass"] for f in one["findings"]] == ["NORM", "MI", "STTC", "CD", "HYP"]
     assert (one["fs"], one["lead"], one["windows"], one["windows_voting"]) == (512.414, "I", 2, 2)
     assert other["vendor_rate_bpm"] == 72
+    assert "72" in " ".join(one["plain_words"].values())
     assert not any(word in out for word in PERSON)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import numpy as np
 import pytest
+from fhir.resources.R4B.observation import Observation
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -157,6 +158,7 @@ def test_fhir_gives_back_what_was_read(n: int, step_mv: float | None, seed: int)
     samples_mv[0] = np.float32(0.0)
     document = observation_of(samples_mv, 130.0, Lead.II, START, "Watch6,2")
     assert len(document["component"]) == -(-n // 1300)  # 10 s each
+    Observation.model_validate(document)  # as HL7 defines R4B, not as we read it
     (back,) = read_source(Source("fhir.json", msgspec.json.encode(document)), Hints())
     assert isinstance(back, Recording)
     np.testing.assert_array_equal(back.samples_mv, samples_mv)

@@ -124,8 +124,10 @@ def test_everything_that_is_known_stands_in_both_reports_words(apple: Part) -> N
         "25 mm/s, 10 mm/mV",
         "bad.csv, line 3: no number",
         "hypertrophy",
+        *(sentences for _, sentences in words.plain(one)),
     ):
         assert text in page
+    assert len(words.plain(one)) >= 3
     assert not any(word in page for word in PERSON)
 
 
@@ -148,16 +150,16 @@ def test_unknown_is_shown_as_such(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize(("paper", "box"), [("a4", b"841.8898 595.2756"), ("letter", b"792 612")])
-def test_a_pdf_has_the_paper_that_was_asked_for_and_a_page_for_a_watchs_recording(
+def test_a_pdf_has_the_paper_that_was_asked_for_and_its_words_after_a_page_of_paper(
     apple: Part, paper: str, box: bytes
 ) -> None:
     pytest.importorskip("reportlab")
     content = pdf_report.pdf_report(Report(MADE, [apple], []), paper)
     assert content.startswith(b"%PDF-")
-    assert content.count(b"/MediaBox") == 1
+    assert content.count(b"/MediaBox") == 2  # the second has the words in plain language
     assert box in content
     several = pdf_report.pdf_report(Report(MADE, [apple, apple], ["bad.csv: refused"]), paper)
-    assert several.count(b"/MediaBox") in (3, 4)  # an overview, one for each, and perhaps what was refused
+    assert several.count(b"/MediaBox") in (5, 6)  # an overview, two for each, and perhaps what was refused
 
 
 def test_a_pdf_of_any_words_is_made(apple: Part) -> None:
