@@ -13,6 +13,8 @@ from ingest.link import Message
 from ingest.topics import annotation_topic
 
 NOT_NOW = "the store does not take it now: ask again"
+MAX_A_TURN = 16  # 2-3 ms each, for which alarms wait
+TOO_MANY = f"more than {MAX_A_TURN} came at once, and alarms go first: ask again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,11 @@ class AnnotationDesk:
         self._asked: list[_Asked] = []
 
     def ask(self, request: Annotate, message: Message) -> None:
-        """Take a request, to be done by the next `write`."""
-        self._asked.append(_Asked(request, message))
+        """Take a request, to be done by the next `write`; of a flood only the first ones."""
+        if len(self._asked) >= MAX_A_TURN:
+            self._refuse(message, TOO_MANY)
+        else:
+            self._asked.append(_Asked(request, message))
 
     def write(self) -> None:
         """Do what was asked; without a store that works nothing is kept for later, and all is refused."""

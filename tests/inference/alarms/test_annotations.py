@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from inference.alarms import annotations as annotations_module
-from inference.alarms.annotation_desk import NOT_NOW
+from inference.alarms.annotation_desk import MAX_A_TURN, NOT_NOW, TOO_MANY
 from inference.alarms.annotations import (
     MAX_TEXT,
     Annotate,
@@ -190,3 +190,20 @@ def test_without_a_store_nothing_is_promised(tmp_path: Path, monkeypatch: pytest
     [(topic, payload)] = bench.link.said
     assert topic == refusal_topic(annotate_topic(DEVICE))
     assert msgspec.json.decode(payload, type=Refusal).reason == NOT_NOW
+
+
+def test_of_a_flood_the_first_are_written_and_the_rest_refused_so_that_alarms_do_not_wait(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    for k in range(MAX_A_TURN + 3):
+        bench.link.bring(annotate_topic(DEVICE), json.dumps(NOTE | {"id": f"k{k}"}).encode())
+    bench.service.step()
+    assert len(stored(bench.open_engine())) == MAX_A_TURN
+    refused = [
+        payload for topic, payload in bench.link.said if topic == refusal_topic(annotate_topic(DEVICE))
+    ]
+    assert [msgspec.json.decode(each, type=Refusal).reason for each in refused] == [TOO_MANY] * 3
+    bench.link.bring(annotate_topic(DEVICE), json.dumps(NOTE | {"id": "again"}).encode())
+    bench.service.step()
+    assert len(stored(bench.open_engine())) == MAX_A_TURN + 1
