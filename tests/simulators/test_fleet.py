@@ -182,7 +182,7 @@ def test_simulate_ends_by_itself_with_the_patients_asked_for(mosquitto: Broker, 
     log = tmp_path / "published.csv"
     settings = load_settings(broker=f"127.0.0.1:{mosquitto.address[1]}")
     old = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    simulate(settings, 3, "af", ["drop=0.5"], seconds=2.0, published_log=log)
+    simulate(settings, 3, "af", ["drop=0.2"], seconds=2.0, published_log=log)
     for number, handler in zip((signal.SIGTERM, signal.SIGINT), old, strict=True):
         signal.signal(number, handler)
     with log.open() as file:
