@@ -3,7 +3,9 @@
 import { DischargeDialog } from "./discharge_dialog.mjs";
 import { alarmRemark, nameOf, shapeOf } from "./patient_view.mjs";
 import { fillTimes } from "./times.mjs";
-import { age, element, minutesAndSeconds, probability, say, setData, setHidden, setText, texts } from "./words.mjs";
+import {
+  age, element, fieldsOf, minutesAndSeconds, probability, say, setData, setHidden, setText, texts,
+} from "./words.mjs";
 
 const PRIORITIES = ["high", "medium", "low", "advisory"];
 const HISTORY_AFTER_MS = [700, 3000]; // stored by then; in trouble it is shown first, and stored a second later
@@ -15,9 +17,7 @@ export default class AlarmsPage {
     this.root = root;
     this.live = live;
     this.rows = new Map(); // "device/kind/since" -> its cells
-    this.field = Object.fromEntries(
-      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
-    );
+    this.field = fieldsOf(root);
     this.body = document.getElementById("active-alarms");
     this.pause = document.getElementById("pause-all");
     this.pause.addEventListener("click", () => live.ask("pause", {

@@ -2,7 +2,7 @@
 
 import { shapeOf } from "./patient_view.mjs";
 import { dateAndTime } from "./times.mjs";
-import { element, say, setData, setHidden, setText, texts } from "./words.mjs";
+import { element, fieldsOf, say, setData, setHidden, setText, texts } from "./words.mjs";
 
 const ANSWER_WITHIN_MS = 30_000; // the notifier gives an attempt up after 20 s
 
@@ -11,9 +11,7 @@ export class Channels {
   constructor(root, live) {
     this.live = live;
     this.rows = new Map(); // by name
-    this.field = Object.fromEntries(
-      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
-    );
+    this.field = fieldsOf(root);
     this.body = document.getElementById("channel-rows");
   }
 

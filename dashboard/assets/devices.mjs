@@ -4,7 +4,7 @@ import { DeviceDetail } from "./device_detail.mjs";
 import { clockOf, offBy, shortTime } from "./device_words.mjs";
 import { Polled } from "./polled.mjs";
 import { fillServices } from "./service_table.mjs";
-import { age, element, say, setData, setHidden, setText, setTitle, texts as all } from "./words.mjs";
+import { age, element, fieldsOf, say, setData, setHidden, setText, setTitle, texts as all } from "./words.mjs";
 
 const texts = all.devices;
 const EVERY_MS = 1000;
@@ -19,9 +19,7 @@ export default class DevicesPage {
   constructor(root, live) {
     this.root = root;
     this.live = live;
-    this.field = Object.fromEntries(
-      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
-    );
+    this.field = fieldsOf(root);
     this.body = document.getElementById("device-rows");
     this.rows = new Map(); // by device
     this.services = new Map();

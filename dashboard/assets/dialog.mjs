@@ -1,6 +1,6 @@
 // A dialogue over the page, made when it opens and gone when it closes; Escape closes it, focus returns.
 
-import { element, say, texts } from "./words.mjs";
+import { element, say, setText, texts } from "./words.mjs";
 
 const ANSWER_WITHIN_MS = 5000;
 
@@ -44,4 +44,21 @@ export class Question {
     if (performance.now() - this.askedAt > ANSWER_WITHIN_MS) return { isDone: false, words: this.words.no_answer };
     return null;
   }
+}
+
+// Called as answers come, of a dialogue with `node`, `message` and, once it has `asked`, a Question: closed when it is
+// done, else it says why not; false when the dialogue is over.
+export function settle(dialog, mayBeAnswered = true) {
+  if (!dialog.node.isConnected) return false;
+  const answer = mayBeAnswered ? dialog.asked?.answer() ?? null : null;
+  if (answer === null) return true;
+  dialog.asked = undefined;
+  setText(dialog.message, answer.words);
+  if (answer.isDone) dialog.node.close();
+  return !answer.isDone;
+}
+
+// An id for something new, which nobody else has made.
+export function newId() {
+  return [...crypto.getRandomValues(new Uint8Array(9))].map((byte) => byte.toString(36).padStart(2, "0")).join("");
 }

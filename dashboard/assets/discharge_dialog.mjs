@@ -1,7 +1,7 @@
 // A patient has left, or a part of Wristlead was taken away for good: asked once more, then of the alarm service.
 // The dialogue stays until the alarm service has done it, and shows why where it has not.
 
-import { openDialog, Question } from "./dialog.mjs";
+import { openDialog, Question, settle } from "./dialog.mjs";
 import { nameOf } from "./patient_view.mjs";
 import { element, say, setText, texts } from "./words.mjs";
 
@@ -22,14 +22,9 @@ export class DischargeDialog {
 
   // Called as state comes; false when the dialogue is over.
   update() {
-    if (!this.node.isConnected) return false;
-    const answer = this.asked?.answer() ?? null;
-    if (answer === null) return true;
-    this.asked = undefined;
-    setText(this.message, answer.words);
-    if (!answer.isDone) return true;
-    this.node.close();
-    this.onDone();
+    const wasOpen = this.node.isConnected;
+    if (settle(this)) return true;
+    if (wasOpen) this.onDone();
     return false;
   }
 

@@ -3,7 +3,7 @@
 import { alarmRemark, alarmText, shapeOf } from "./patient_view.mjs";
 import { StripDrawing } from "./strip_drawing.mjs";
 import { fillTimes } from "./times.mjs";
-import { element, setData, setHidden, setText, texts } from "./words.mjs";
+import { element, fieldsOf, setData, setHidden, setText, texts } from "./words.mjs";
 
 const ASK_EVERY_MS = 2000;
 const ASK_AGAIN_MS = 10_000; // for an answer that never came
@@ -17,9 +17,7 @@ export default class EventPage {
     this.sinceUs = Number(root.dataset.since);
     this.momentUs = this.sinceUs; // around which the strip is
     this.key = `${this.device}/${this.kind}/${this.sinceUs}`;
-    this.field = Object.fromEntries(
-      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
-    );
+    this.field = fieldsOf(root);
     this.button = document.getElementById("event-acknowledge");
     this.button.addEventListener("click", () => this.live.acknowledge(this.#alarm()));
     root.addEventListener("click", (event) => {

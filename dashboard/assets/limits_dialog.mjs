@@ -1,7 +1,7 @@
 // Heart-rate limits of one patient or site: what is in force, where each comes from, and a form to change them.
 // The alarm service decides; this page asks and shows its answer, or its refusal in words.
 
-import { openDialog, Question } from "./dialog.mjs";
+import { openDialog, Question, settle } from "./dialog.mjs";
 import { bpm } from "./patient_view.mjs";
 import { element, facts, say, setText, texts } from "./words.mjs";
 
@@ -64,13 +64,7 @@ export class LimitsDialog {
 
   // Called as state comes: the answer is a change of the limits, or of the newest refusal.
   update() {
-    if (!this.node.isConnected) return false;
-    const answer = this.subject.isThere() ? this.asked?.answer() ?? null : null;
-    if (answer === null) return true;
-    this.asked = undefined;
-    setText(this.message, answer.words);
-    if (answer.isDone) this.node.close();
-    return !answer.isDone;
+    return settle(this, this.subject.isThere());
   }
 
   #values() {

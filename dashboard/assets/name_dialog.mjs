@@ -1,6 +1,6 @@
 // What a patient or a site is called: asked of the alarm service, which checks and keeps it.
 
-import { openDialog, Question } from "./dialog.mjs";
+import { openDialog, Question, settle } from "./dialog.mjs";
 import { element, say, setText, texts as all } from "./words.mjs";
 
 const texts = all.settings;
@@ -34,13 +34,7 @@ export class NameDialog {
 
   // Called as answers come; false when the dialogue is over.
   update() {
-    if (!this.node.isConnected) return false;
-    const answer = this.asked?.answer() ?? null;
-    if (answer === null) return true;
-    this.asked = undefined;
-    setText(this.message, answer.words);
-    if (answer.isDone) this.node.close();
-    return !answer.isDone;
+    return settle(this);
   }
 
   #check() {

@@ -1,6 +1,6 @@
 // Notes on one patient: annotations of the present moment, kept by the alarm service.
 
-import { openDialog, Question } from "./dialog.mjs";
+import { newId, openDialog, Question } from "./dialog.mjs";
 import { stored } from "./stored.mjs";
 import { dateAndTime } from "./times.mjs";
 import { age, element, say, setHidden, setText, texts } from "./words.mjs";
@@ -134,9 +134,4 @@ export class Notes {
     setText(this.part.state, told);
     setHidden(this.part.state, told === "");
   }
-}
-
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return `note-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -9,16 +9,14 @@ import { PatientTrends } from "./patient_trends.mjs";
 import { alarmRemark, alarmText, shapeOf, viewOf } from "./patient_view.mjs";
 import { VerdictCard } from "./verdict_card.mjs";
 import { Why } from "./why.mjs";
-import { element, navigate, say, setData, setHidden, setText, setTitle, texts, timeOfDay } from "./words.mjs";
+import { element, fieldsOf, navigate, say, setData, setHidden, setText, setTitle, texts, timeOfDay } from "./words.mjs";
 
 export default class PatientPage {
   constructor(root, live) {
     this.root = root;
     this.live = live;
     this.device = root.dataset.device;
-    this.field = Object.fromEntries(
-      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
-    );
+    this.field = fieldsOf(root);
     this.paper = new PatientPaper(root, live, this.device, this.field);
     this.verdictCard = new VerdictCard(root, this.field);
     this.why = new Why(root.querySelector("#why"), live, this.device);

@@ -6,7 +6,7 @@ import { stored } from "./stored.mjs";
 import { dateAndTime } from "./times.mjs";
 import { VerdictCard } from "./verdict_card.mjs";
 import { Why } from "./why.mjs";
-import { element, navigate, probability, say, setHidden, setText, texts } from "./words.mjs";
+import { element, fieldsOf, navigate, probability, say, setHidden, setText, texts } from "./words.mjs";
 
 const { recordings: words } = texts;
 const EVERY_MS = 2000;
@@ -17,7 +17,7 @@ const PAPERS = [["a4", "A4"], ["letter", "Letter"]];
 export default class RecordingPage {
   constructor(root, live) {
     Object.assign(this, { root, live, id: root.dataset.recording });
-    this.field = Object.fromEntries([...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]));
+    this.field = fieldsOf(root);
     this.paper = new RecordingPaper(root, this.field, { onMove: () => this.#markWindows() });
     this.card = new VerdictCard(root, this.field);
     this.told = undefined;

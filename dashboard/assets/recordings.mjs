@@ -3,7 +3,7 @@
 import { Files, stateWords } from "./recording_files.mjs";
 import { stored } from "./stored.mjs";
 import { dateAndTime } from "./times.mjs";
-import { element, navigate, say, setHidden, setText, texts } from "./words.mjs";
+import { element, fieldsOf, navigate, say, setHidden, setText, texts } from "./words.mjs";
 
 const { recordings: words } = texts;
 const EVERY_MS = 2000;
@@ -12,7 +12,7 @@ const MOST_REFUSED = 8; // shown of a file
 export default class RecordingsPage {
   constructor(root, live) {
     Object.assign(this, { root, live });
-    this.field = Object.fromEntries([...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]));
+    this.field = fieldsOf(root);
     this.rows = new Map(); // id -> the row of the list that the server told
     this.files = new Files(() => live.who(), (job) => this.#show(job), () => this.#ask());
     this.shown = new Map(); // job -> its <li>

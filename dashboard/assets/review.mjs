@@ -12,7 +12,7 @@ import {
 import { pxPerMm } from "./paper.mjs";
 import { Chooser } from "./review_chooser.mjs";
 import { dateAndTime, dayInWords } from "./times.mjs";
-import { element, say, setText, texts, timeOfDay } from "./words.mjs";
+import { element, fieldsOf, say, setText, texts, timeOfDay } from "./words.mjs";
 
 const FOLLOW_EVERY_MS = 1000;
 const EXTENT_EVERY_MS = 10_000;
@@ -25,9 +25,7 @@ export default class ReviewPage {
     this.root = root;
     this.live = live;
     this.device = root.dataset.device;
-    this.field = Object.fromEntries(
-      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
-    );
+    this.field = fieldsOf(root);
     this.day = element("input", "review-day", { type: "date", "aria-label": texts.review.day });
     this.field.day.append(this.day);
     this.jumps = root.querySelectorAll("[data-act=first], [data-act=last]");

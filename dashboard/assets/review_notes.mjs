@@ -1,6 +1,6 @@
 // Annotations of a patient: read around the time shown, listed, written, changed and removed.
 
-import { openDialog, Question } from "./dialog.mjs";
+import { newId, openDialog, Question } from "./dialog.mjs";
 import { answer } from "./review_data.mjs";
 import { DAY } from "./review_span.mjs";
 import { dateAndTime } from "./times.mjs";
@@ -161,8 +161,4 @@ export class Notes {
     if (rows.length === 0) this.node.replaceChildren(element("p", "dim", {}, [texts.review.notes_none]));
     else this.node.replaceChildren(element("ul", "review-rows", {}, rows), ...rest);
   }
-}
-
-function newId() {
-  return [...crypto.getRandomValues(new Uint8Array(9))].map((byte) => byte.toString(36).padStart(2, "0")).join("");
 }

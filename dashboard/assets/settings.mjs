@@ -8,7 +8,7 @@ import { bpm } from "./patient_view.mjs";
 import { Polled } from "./polled.mjs";
 import { SettingsLog } from "./settings_log.mjs";
 import { dateAndTime } from "./times.mjs";
-import { element, say, setData, setHidden, setText, texts as all } from "./words.mjs";
+import { element, fieldsOf, say, setData, setHidden, setText, texts as all } from "./words.mjs";
 
 const texts = all.settings;
 const EVERY_MS = 1000;
@@ -17,9 +17,7 @@ const STALE_MS = 5000;
 export default class SettingsPage {
   constructor(root, live) {
     Object.assign(this, { root, live });
-    this.field = Object.fromEntries(
-      [...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]),
-    );
+    this.field = fieldsOf(root);
     this.rows = { sites: new Map(), patients: new Map() };
     this.channels = new Channels(root, live);
     this.settings = new Polled(() => (live.isLive ? "/data/settings" : null), EVERY_MS, () => this.update());

@@ -47,6 +47,11 @@ export function setData(node, name, value) {
   if (node.dataset[name] !== value) node.dataset[name] = value;
 }
 
+// What the server laid out under `root` to be filled: its nodes by `data-field`.
+export function fieldsOf(root) {
+  return Object.fromEntries([...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]));
+}
+
 export function element(tag, className, attributes = {}, children = []) {
   const node = document.createElement(tag);
   if (className) node.className = className;
