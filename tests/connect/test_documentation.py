@@ -45,12 +45,7 @@ def house(tmp_path: Path, free_port: int) -> Iterator[House]:
     house.start_ingest()
     house.await_ingest()
     yield house
-    for publisher in house.publishers:
-        publisher.link.close()
-    house.engine.dispose()
-    for process in house.processes:
-        process.kill()
-        process.wait()
+    house.close()
 
 
 def stored(house: House, device: str) -> list[Chunk]:

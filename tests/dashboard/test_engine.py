@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
-import dashboard
+from tests.dashboard.script_page import script_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-ASSETS = Path(dashboard.__file__).parent / "assets"
 # A page with nothing but the scripts: `run` moves the clock by frames and feeds a stream chunks of a quarter
 # second as a device would; `at` is a chunk of one's own.
 PAGE = """<!DOCTYPE html><style>
@@ -43,20 +41,9 @@ PAGE = """<!DOCTYPE html><style>
 
 @pytest.fixture(scope="module")
 def engine(chromium: Browser) -> Iterator[Page]:
-    def answer(route: Route) -> None:
-        name = route.request.url.rsplit("/", 1)[1]
-        if name == "":
-            route.fulfill(body=PAGE, content_type="text/html")
-        else:
-            route.fulfill(body=(ASSETS / name).read_text(), content_type="text/javascript")
-
-    context = chromium.new_context()
-    page = context.new_page()
-    page.route("http://engine.test/**", answer)
-    page.goto("http://engine.test/")
-    page.wait_for_function("() => window.isReady")
-    yield page
-    context.close()
+    with script_page(chromium, PAGE) as page:
+        page.wait_for_function("() => window.isReady")
+        yield page
 
 
 def told(engine: Page, script: str) -> Any:

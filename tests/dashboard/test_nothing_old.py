@@ -2,18 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
-import dashboard
 from dashboard.texts.scripts import SCRIPT
+from tests.dashboard.script_page import script_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-ASSETS = Path(dashboard.__file__).parent / "assets"
 FACTS = json.dumps({"texts": SCRIPT, "hop_s": 5, "rate_margin_bpm": 2}).replace("<", "\\u003c")
 PAGE = f"""<!DOCTYPE html><script id="facts" type="application/json">{FACTS}</script><script>
   window.wristlead = {{ read: () => null, write: () => {{}} }};
@@ -109,19 +107,8 @@ KIOSK = """async () => {
 
 @pytest.fixture(scope="module")
 def scripts(chromium: Browser) -> Iterator[Page]:
-    def answer(route: Route) -> None:
-        name = route.request.url.rsplit("/", 1)[1]
-        if name == "":
-            route.fulfill(body=PAGE, content_type="text/html")
-        else:
-            route.fulfill(body=(ASSETS / name).read_text(), content_type="text/javascript")
-
-    context = chromium.new_context(locale="en-GB")
-    page = context.new_page()
-    page.route("http://scripts.test/**", answer)
-    page.goto("http://scripts.test/")
-    yield page
-    context.close()
+    with script_page(chromium, PAGE, locale="en-GB") as page:
+        yield page
 
 
 def told(scripts: Page, script: str) -> Any:

@@ -124,6 +124,14 @@ class House:
     def engine(self) -> Engine:
         return open_store(self.settings.store_address)
 
+    def close(self) -> None:
+        for publisher in self.publishers:
+            publisher.link.close()
+        self.engine.dispose()
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
     def broker_has_saved_session(self) -> bool:
         """Killed before, Mosquitto would forget that ingest has subscribed; it saves every 1-2 s."""
         saved = self.settings.data_dir / "broker" / "mosquitto.db"
@@ -150,12 +158,7 @@ class House:
 def house(tmp_path: Path, free_port: int) -> Iterator[House]:
     house = House(load_settings(data_dir=tmp_path, broker_port=free_port, commit_every_s=0.05))
     yield house
-    for publisher in house.publishers:
-        publisher.link.close()
-    house.engine.dispose()
-    for process in house.processes:
-        process.kill()
-        process.wait()
+    house.close()
 
 
 def await_that(is_met: Callable[[], object], *turns: Callable[[], object], within_s: float = 20.0) -> None:

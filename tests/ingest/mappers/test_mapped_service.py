@@ -35,12 +35,7 @@ def house(tmp_path: Path, free_port: int) -> Iterator[House]:
     house = House(load_settings(data_dir=tmp_path, broker_port=free_port, commit_every_s=0.05, mappers=file))
     house.start_broker()
     yield house
-    for publisher in house.publishers:
-        publisher.link.close()
-    house.engine.dispose()
-    for process in house.processes:
-        process.kill()
-        process.wait()
+    house.close()
 
 
 def send(link: MqttLink, topic: str, payload: bytes) -> None:

@@ -77,10 +77,7 @@ def house(tmp_path: Path, free_port: int) -> Iterator[House]:
     house.start_ingest()
     house.await_ingest()
     yield house
-    house.engine.dispose()
-    for process in house.processes:
-        process.kill()
-        process.wait()
+    house.close()
 
 
 def stored(house: House) -> list[Chunk]:
