@@ -17,7 +17,7 @@ from dashboard.past import Past
 from dashboard.trend import trend_of
 from inference.alarms.annotations import annotations_between
 from ingest.store.errors import StoreError
-from ingest.topics import ID_PATTERN
+from ingest.topics import is_device
 from ingest.wire import END_OF_TIME_US
 
 MAX_POINTS = 4000  # columns: as many as a large screen has pixels
@@ -100,9 +100,10 @@ def whole_of(asked: Mapping[str, str], name: str, low: int, high: int, absent: i
 
 def device_of_path(site: str, device: str) -> str:
     """The device that a path names; raises AskedWronglyError."""
-    if not ID_PATTERN.fullmatch(site) or not ID_PATTERN.fullmatch(device):
+    named = f"{site}/{device}"
+    if not is_device(named):
         raise AskedWronglyError("want site/device, two ids of [A-Za-z0-9_-], 1 to 64 long")
-    return f"{site}/{device}"
+    return named
 
 
 def _json(answer: Any, status: int) -> Response:

@@ -21,7 +21,7 @@ from dashboard.service_rows import broker_row, service_rows
 from dashboard.settings_view import settings_log, settings_now
 from ingest.store.errors import StoreError
 from ingest.store.rows import MAX_REFUSED_BYTES, Refused
-from ingest.topics import ID_PATTERN, UNKNOWN_DEVICE
+from ingest.topics import UNKNOWN_DEVICE, is_device
 
 SHOWN_BYTES = 32  # of each refused payload
 NO_STORE = {"Cache-Control": "no-store"}
@@ -77,8 +77,7 @@ def _refused_counts(past: Past) -> dict[str, Any]:
 
 
 def _refused(past: Past, device: str) -> dict[str, Any]:
-    ids = device.split("/")
-    if device != UNKNOWN_DEVICE and not (len(ids) == 2 and all(ID_PATTERN.fullmatch(each) for each in ids)):
+    if device != UNKNOWN_DEVICE and not is_device(device):
         return {"refused": []}
     return {"refused": [refused_row(each) for each in reversed(past.refused(device))]}
 

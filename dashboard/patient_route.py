@@ -12,7 +12,7 @@ from dashboard.past import Past
 from dashboard.window_picture import WindowPicture, picture_of
 from dashboard.window_source import WindowSource
 from ingest.store.errors import StoreError
-from ingest.topics import ID_PATTERN
+from ingest.topics import is_device
 
 MAX_INT = 2**63 - 1
 
@@ -25,10 +25,10 @@ def register_patient(server: FastAPI, past: Past, hub: Hub) -> None:
 
     def window(site: str, device: str, session: int, first_sample: int) -> Response:
         def answer() -> WindowPicture:
-            is_device = ID_PATTERN.fullmatch(site) and ID_PATTERN.fullmatch(device)
-            if not is_device or not (0 <= session <= MAX_INT and 0 <= first_sample <= MAX_INT):
+            named = f"{site}/{device}"
+            if not is_device(named) or not (0 <= session <= MAX_INT and 0 <= first_sample <= MAX_INT):
                 raise AskedWronglyError("want site/device/session/first_sample of a window")
-            return window_picture(source, f"{site}/{device}", session, first_sample)
+            return window_picture(source, named, session, first_sample)
 
         return answered(answer)
 

@@ -84,26 +84,17 @@ class PauseAll(Named, frozen=True):
         return {"on": self.on} | ({} if self.asked_us is None else {"asked_us": self.asked_us})
 
 
-class SetLimits(Named, frozen=True):
-    """Limits of one patient's own; null is the site's. The alarm service checks them and may refuse."""
+class Limits(Named, frozen=True):
+    """Four limits of somebody's own; null is inherited. The alarm service checks them and may refuse."""
 
-    device: str
     rate_low_bpm: float | None = None
     rate_high_bpm: float | None = None
     rate_extreme_low_bpm: float | None = None
     rate_extreme_high_bpm: float | None = None
-    reset: bool = False  # all of the site's again
-
-    def concerns(self, monitor: Monitor) -> bool:
-        """Only of a patient that is known."""
-        return monitor.has_patient(self.device)
-
-    def topic(self) -> str:
-        """Where the alarm service listens."""
-        return topics.limits_topic(self.device)
+    reset: bool = False  # all inherited again
 
     def more(self) -> dict[str, Any]:
-        """The four limits, or that there are none of the patient's own."""
+        """The four limits, or that there are none of their own."""
         if self.reset:
             return {"reset": True}
         return {
@@ -112,6 +103,20 @@ class SetLimits(Named, frozen=True):
             "rate_extreme_low_bpm": self.rate_extreme_low_bpm,
             "rate_extreme_high_bpm": self.rate_extreme_high_bpm,
         }
+
+
+class SetLimits(Limits, frozen=True, kw_only=True):
+    """Limits of one patient's own; what is null comes from the site."""
+
+    device: str
+
+    def concerns(self, monitor: Monitor) -> bool:
+        """Only of a patient that is known."""
+        return monitor.has_patient(self.device)
+
+    def topic(self) -> str:
+        """Where the alarm service listens."""
+        return topics.limits_topic(self.device)
 
 
 class Discharge(Named, frozen=True):
@@ -146,8 +151,7 @@ class Annotate(Named, frozen=True):
 
     def concerns(self, monitor: Monitor) -> bool:  # noqa: ARG002 - one signature for all
         """Of any device: what is stored of a patient who has left can be annotated too."""
-        site, _, name = self.device.partition("/")
-        return ID_PATTERN.fullmatch(site) is not None and ID_PATTERN.fullmatch(name) is not None
+        return topics.is_device(self.device)
 
     def topic(self) -> str:
         """Where the alarm service listens."""

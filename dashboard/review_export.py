@@ -16,6 +16,7 @@ from dashboard.placing import SECOND_US
 from dashboard.review_source import ReviewSource
 from dashboard.texts import RESEARCH_USE
 from inference.report import paper_pdf as pdf
+from inference.report import pdf_lines
 from inference.report.paper_png import paper_png
 from inference.report.sheet import Sheet, Trace
 from ingest.export.export import Job, Span, export
@@ -36,7 +37,7 @@ def picture_file(source: ReviewSource, kind: str, device: str, name: str, asked:
     Raises AskedWronglyError in words for a person.
     """
     from_us, to_us = export_span(kind, asked)
-    if not pdf.is_installed():
+    if not pdf_lines.is_installed():
         raise AskedWronglyError(pdf.REMEDY)
     sheet = _sheet(source, device, name, (from_us, to_us), asked)
     if kind == "png":

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dashboard.monitor import Monitor
-from dashboard.requests import Named
+from dashboard.requests import Limits, Named
 from ingest import topics
 
 MAX_NAME_SAID = 200  # characters passed on; the alarm service refuses more than 64
@@ -33,15 +33,10 @@ class SetName(Named, frozen=True):
         return {"reset": True} if self.name is None else {"name": self.name[:MAX_NAME_SAID]}
 
 
-class SetSiteLimits(Named, frozen=True):
-    """Limits for everybody at a site who has none of their own; null is the installation's."""
+class SetSiteLimits(Limits, frozen=True, kw_only=True):
+    """Limits for everybody at a site who has none of their own; what is null is the installation's."""
 
     site: str
-    rate_low_bpm: float | None = None
-    rate_high_bpm: float | None = None
-    rate_extreme_low_bpm: float | None = None
-    rate_extreme_high_bpm: float | None = None
-    reset: bool = False
 
     def concerns(self, monitor: Monitor) -> bool:
         """Only of a site that is known."""
@@ -50,17 +45,6 @@ class SetSiteLimits(Named, frozen=True):
     def topic(self) -> str:
         """Where the alarm service listens."""
         return topics.limits_topic(self.site)
-
-    def more(self) -> dict[str, Any]:
-        """The four limits, or that there are none of the site's own."""
-        if self.reset:
-            return {"reset": True}
-        return {
-            "rate_low_bpm": self.rate_low_bpm,
-            "rate_high_bpm": self.rate_high_bpm,
-            "rate_extreme_low_bpm": self.rate_extreme_low_bpm,
-            "rate_extreme_high_bpm": self.rate_extreme_high_bpm,
-        }
 
 
 class SetKeeping(Named, frozen=True):

@@ -63,6 +63,17 @@ def device_of(topic: str) -> str:
     return "/".join(ids)
 
 
+def is_device(device: str) -> bool:
+    """True of "site/device", two of `[A-Za-z0-9_-]{1,64}`."""
+    ids = device.split("/")
+    return len(ids) == 2 and all(ID_PATTERN.fullmatch(each) for each in ids)
+
+
+def is_scope(scope: str) -> bool:
+    """True of a patient "site/device" and of a whole "site"."""
+    return is_device(scope) or ID_PATTERN.fullmatch(scope) is not None
+
+
 def check_site(device: str) -> None:
     """Raise ValueError for a device of the reserved site, whose alarms are those of Wristlead itself."""
     if device.startswith(f"{OWN_SITE}/"):
@@ -124,7 +135,7 @@ def name_in_force_topic(scope: str) -> str:
 def scope_of_name(topic: str) -> str:
     """The patient or site of a `wl/v1/name_in_force/...` topic; raises ValueError where it is none."""
     scope = topic.removeprefix("wl/v1/name_in_force/")
-    if not 1 <= len(ids := scope.split("/")) <= 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
+    if not is_scope(scope):
         raise ValueError(f"topic {topic!r} names no patient and no site")
     return scope
 

@@ -1,13 +1,11 @@
 """One patient: trace on paper, rate, alarms, verdict and why; filled by assets/patient.mjs and its parts."""
 
-from typing import Any
-
 import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids, texts
-from dashboard.attributes import attributes
+from dashboard.attributes import attributes, field
 from dashboard.pages.intervals import intervals_layout
 from dashboard.pages.patient_past import choice, notes_layout, trends_layout
 from dashboard.pages.why import why_layout
@@ -50,12 +48,12 @@ def _head(device: str) -> Component:
                 href="/",
                 className="back",
             ),
-            html.H1(name, **_field("name")),
-            html.Span(className="badge", hidden=True, **_field("source")),
+            html.H1(name, **field("name")),
+            html.Span(className="badge", hidden=True, **field("source")),
             html.Span(site, className="dim"),
-            html.Span(className="push dim", **_field("lead")),
-            html.Span(className="dim num", **_field("complete")),
-            html.Span(className="dim num", **_field("battery")),
+            html.Span(className="push dim", **field("lead")),
+            html.Span(className="dim num", **field("complete")),
+            html.Span(className="dim num", **field("battery")),
             dcc.Link(words.REVIEW, href=f"/review/{device}", className="plain-button"),
             html.Button(texts.DISCHARGE, id=ids.DISCHARGE, type="button", className="plain-button"),
         ],
@@ -69,13 +67,13 @@ def _rate() -> Component:
             html.H2(texts.HEART_RATE),
             html.Div(
                 [
-                    html.Span(texts.UNKNOWN, className="rate-value num", **_field("rate")),
+                    html.Span(texts.UNKNOWN, className="rate-value num", **field("rate")),
                     html.Span(texts.BPM, className="unit"),
                 ],
                 className="rate-line",
             ),
             _limits(),
-            html.Div(className="signal", **_field("signal")),
+            html.Div(className="signal", **field("signal")),
             intervals_layout(),
         ],
         className="card area-rate",
@@ -87,9 +85,9 @@ def _limits() -> Component:
     """The limits in force, filled by the script, with the way to change them."""
     return html.Div(
         [
-            html.Span(texts.UNKNOWN, className="num limits-medium", **_field("limits")),
-            html.Span(className="num", **_field("extreme")),
-            html.Span(className="small", **_field("limits-source")),
+            html.Span(texts.UNKNOWN, className="num limits-medium", **field("limits")),
+            html.Span(className="num", **field("extreme")),
+            html.Span(className="small", **field("limits-source")),
             html.Button(texts.LIMITS_EDIT, id=ids.EDIT_LIMITS, type="button", className="plain-button"),
         ],
         className="limits",
@@ -100,9 +98,9 @@ def _alarms() -> Component:
     return html.Section(
         [
             html.H2(texts.ALARMS_TITLE),
-            html.Ul(className="alarm-list", **_field("alarms")),
+            html.Ul(className="alarm-list", **field("alarms")),
             dmc.Button(texts.ACKNOWLEDGE, id=ids.ACKNOWLEDGE, size="lg", fullWidth=True, className="primary"),
-            html.Div(className="doubt num", **_field("doubt")),  # below, so that the button stays in place
+            html.Div(className="doubt num", **field("doubt")),  # below, so that the button stays in place
         ],
         className="card area-alarms",
         **attributes(aria_label=texts.ALARMS_TITLE),
@@ -116,14 +114,14 @@ def _traces() -> Component:
             html.Div(
                 [
                     html.Div(className="trace paper", **attributes(data_sweep="live")),
-                    html.Div(className="paper-scale num", **_field("scale")),
-                    html.Div(className="paper-frozen num", hidden=True, **_field("frozen")),
+                    html.Div(className="paper-scale num", **field("scale")),
+                    html.Div(className="paper-frozen num", hidden=True, **field("frozen")),
                 ],
                 className="paper-box",
                 tabIndex="0",
                 role="group",
                 **attributes(aria_label=words.PAPER_LABEL),
-                **_field("paper"),
+                **field("paper"),
             ),
             _calipers(),
             html.Div(
@@ -163,29 +161,27 @@ def _calipers() -> Component:
             html.Span(words.BETWEEN_MARKS, className="dim"),
             html.Output(
                 [
-                    html.Span(texts.UNKNOWN, className="num caliper-ms", **_field("caliper-ms")),
+                    html.Span(texts.UNKNOWN, className="num caliper-ms", **field("caliper-ms")),
                     html.Span(
-                        [html.Span(texts.UNKNOWN, className="num", **_field("caliper-bpm")), " ", texts.BPM]
+                        [html.Span(texts.UNKNOWN, className="num", **field("caliper-bpm")), " ", texts.BPM]
                     ),
-                    html.Span(texts.UNKNOWN, className="num", **_field("caliper-mv")),
+                    html.Span(texts.UNKNOWN, className="num", **field("caliper-mv")),
                 ],
                 className="caliper-values",
                 title="",
-                **_field("caliper-values"),
+                **field("caliper-values"),
             ),
-            html.Button(
-                words.ON_TRACE, type="button", className="plain-button", **_field("caliper-on-trace")
-            ),
-            html.Button(words.MARCH_OUT, type="button", className="plain-button", **_field("caliper-march")),
-            html.Button(words.MARKS_HERE, type="button", className="plain-button", **_field("caliper-here")),
-            html.Div(className="caliper-scroll", **_field("caliper-scroll")),
+            html.Button(words.ON_TRACE, type="button", className="plain-button", **field("caliper-on-trace")),
+            html.Button(words.MARCH_OUT, type="button", className="plain-button", **field("caliper-march")),
+            html.Button(words.MARKS_HERE, type="button", className="plain-button", **field("caliper-here")),
+            html.Div(className="caliper-scroll", **field("caliper-scroll")),
             html.P(words.MEASURE_WARNING, className="dim small"),
         ],
         className="calipers",
         role="group",
         hidden=True,
         **attributes(aria_label=words.CALIPERS_LABEL),
-        **_field("calipers"),
+        **field("calipers"),
     )
 
 
@@ -196,7 +192,7 @@ def verdict_layout() -> Component:
             html.Div(
                 [
                     html.H2(texts.VERDICT_TITLE),
-                    html.Span(className="num verdict-age", **_field("verdict-age")),
+                    html.Span(className="num verdict-age", **field("verdict-age")),
                     html.Button(
                         words.WHY, id=ids.WHY_OPEN, type="button", className="plain-button", disabled=True
                     ),
@@ -209,18 +205,18 @@ def verdict_layout() -> Component:
                     *(_finding(superclass) for superclass in Superclass),
                     html.Div(
                         [
-                            html.P(className="reason", **_field("reason")),
-                            html.P(className="dim", **_field("remedy")),
+                            html.P(className="reason", **field("reason")),
+                            html.P(className="dim", **field("remedy")),
                         ],
                         className="indeterminate",
                         hidden=True,
-                        **_field("indeterminate"),
+                        **field("indeterminate"),
                     ),
                 ],
                 className="findings",
             ),
             html.P(texts.VERDICT_HELP, className="dim small"),
-            html.P(className="dim small", **_field("verdict-of")),
+            html.P(className="dim small", **field("verdict-of")),
         ],
         className="card area-verdict",
         **attributes(aria_label=texts.VERDICT_TITLE),
@@ -231,12 +227,12 @@ def _rhythm() -> Component:
     return html.Div(
         [
             html.Span(texts.RHYTHM_LABEL, className="rhythm-label dim"),
-            html.Span(className="rhythm-name", **_field("rhythm-name")),
-            html.Span(texts.UNKNOWN, className="num", **_field("rhythm-value")),
-            html.Span(className="finding-word", **_field("rhythm-word")),
+            html.Span(className="rhythm-name", **field("rhythm-name")),
+            html.Span(texts.UNKNOWN, className="num", **field("rhythm-value")),
+            html.Span(className="finding-word", **field("rhythm-word")),
         ],
         className="rhythm",
-        **_field("rhythm"),
+        **field("rhythm"),
     )
 
 
@@ -256,8 +252,3 @@ def _finding(superclass: Superclass) -> Component:
         className="finding",
         **attributes(data_superclass=superclass),
     )
-
-
-def _field(name: str) -> dict[str, Any]:
-    """The attribute by which patient.mjs finds what it fills."""
-    return attributes(data_field=name)

@@ -1,13 +1,11 @@
 """One finished recording: trace, verdict and why, words, files; filled by assets/recording.mjs."""
 
-from typing import Any
-
 from dash import html
 from dash.development.base_component import Component
 
 from dashboard import ids
 from dashboard import texts as shared
-from dashboard.attributes import attributes
+from dashboard.attributes import attributes, field
 from dashboard.pages.patient import verdict_layout
 from dashboard.pages.recordings import back_link
 from dashboard.pages.why import why_layout
@@ -22,15 +20,15 @@ def recording_layout(recording_id: str) -> Component:
             html.Div(
                 [
                     back_link(),
-                    html.H1(texts.WHOLE, **_field("title")),
-                    html.Span(className="push dim num", **_field("started")),
-                    html.Button(texts.REPLAY, type="button", className="plain-button", **_field("replay")),
-                    html.Button(texts.REMOVE, type="button", className="plain-button", **_field("remove")),
+                    html.H1(texts.WHOLE, **field("title")),
+                    html.Span(className="push dim num", **field("started")),
+                    html.Button(texts.REPLAY, type="button", className="plain-button", **field("replay")),
+                    html.Button(texts.REMOVE, type="button", className="plain-button", **field("remove")),
                 ],
                 className="patient-head",
             ),
-            html.P(texts.LOADING, className="review-note", role="status", **_field("note")),
-            html.A(className="recording-live", hidden=True, **_field("live")),
+            html.P(texts.LOADING, className="review-note", role="status", **field("note")),
+            html.A(className="recording-live", hidden=True, **field("live")),
             html.Div(
                 [
                     html.Div([_rate(), verdict_layout(), _take()], className="patient-side"),
@@ -51,18 +49,18 @@ def _rate() -> Component:
             html.H2(shared.HEART_RATE),
             html.Div(
                 [
-                    html.Span(shared.UNKNOWN, className="rate-value num", **_field("rate")),
+                    html.Span(shared.UNKNOWN, className="rate-value num", **field("rate")),
                     html.Span(shared.BPM, className="unit"),
                 ],
                 className="rate-line",
             ),
-            html.P(className="num", **_field("rate-range")),
+            html.P(className="num", **field("rate-range")),
             html.Dl(
                 [
                     html.Dt(texts.COLUMNS[4], className="dim"),
-                    html.Dd(shared.UNKNOWN, **_field("found")),
+                    html.Dd(shared.UNKNOWN, **field("found")),
                     html.Dt(texts.COLUMNS[5], className="dim"),
-                    html.Dd(shared.UNKNOWN, **_field("vendor")),
+                    html.Dd(shared.UNKNOWN, **field("vendor")),
                 ],
                 className="beside",
             ),
@@ -86,7 +84,7 @@ def _trace() -> Component:
             html.Div(
                 [
                     html.H2(texts.TRACE_TITLE),
-                    html.Span(className="num dim", **_field("at")),
+                    html.Span(className="num dim", **field("at")),
                     html.Div(
                         [
                             *(_act(words, act, names[act]) for words, act in buttons),
@@ -103,7 +101,7 @@ def _trace() -> Component:
                 ],
                 className="title recording-title",
             ),
-            html.Canvas(className="recording-canvas", tabIndex=0, role="img", **_field("canvas")),
+            html.Canvas(className="recording-canvas", tabIndex=0, role="img", **field("canvas")),
             html.Div(
                 className="recording-place", **attributes(data_field="place", data_label=texts.POSITION)
             ),
@@ -128,9 +126,9 @@ def _windows() -> Component:
                 className="recording-windows",
                 role="group",
                 **attributes(aria_label=texts.WINDOWS_TITLE),
-                **_field("windows"),
+                **field("windows"),
             ),
-            html.P(className="dim small", **_field("windows-note")),
+            html.P(className="dim small", **field("windows-note")),
         ],
         className="card recording-windows-card",
         **attributes(aria_label=texts.WINDOWS_TITLE),
@@ -139,7 +137,7 @@ def _windows() -> Component:
 
 def _words() -> Component:
     return html.Section(
-        [html.H2(texts.WORDS_TITLE), html.Div(className="recording-words", **_field("words"))],
+        [html.H2(texts.WORDS_TITLE), html.Div(className="recording-words", **field("words"))],
         className="card recording-words-card",
         **attributes(aria_label=texts.WORDS_TITLE),
     )
@@ -149,8 +147,8 @@ def _facts() -> Component:
     return html.Section(
         [
             html.H2(texts.FACTS_TITLE),
-            html.Dl(className="recording-facts", **_field("facts")),
-            html.Ul(className="dim small", **_field("remarks")),
+            html.Dl(className="recording-facts", **field("facts")),
+            html.Ul(className="dim small", **field("remarks")),
         ],
         className="card recording-facts-card",
         **attributes(aria_label=texts.FACTS_TITLE),
@@ -161,7 +159,7 @@ def _take() -> Component:
     return html.Section(
         [
             html.H2(texts.TAKE_TITLE),
-            html.Div(className="recording-paper", **_field("paper")),
+            html.Div(className="recording-paper", **field("paper")),
             html.Div(
                 [
                     html.Button(words, type="button", className="plain-button", **attributes(data_file=path))
@@ -169,12 +167,8 @@ def _take() -> Component:
                 ],
                 className="recording-files",
             ),
-            html.P(className="small", role="status", **_field("made")),
+            html.P(className="small", role="status", **field("made")),
         ],
         className="card recording-take-card",
         **attributes(aria_label=texts.TAKE_TITLE),
     )
-
-
-def _field(name: str) -> dict[str, Any]:
-    return attributes(data_field=name)

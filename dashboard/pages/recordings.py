@@ -1,12 +1,10 @@
 """Files of finished recordings: adding them, what was recognised, and the list; by assets/recordings.mjs."""
 
-from typing import Any
-
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids
-from dashboard.attributes import attributes
+from dashboard.attributes import attributes, field
 from dashboard.texts import recordings as texts
 from ingest.recordings.recording import Format
 
@@ -22,20 +20,20 @@ def recordings_layout() -> Component:
                 className="recordings-add",
             ),
             html.Section(
-                [html.H2(texts.UPLOADS), html.Ul(className="uploads", **_field("uploads"))],
+                [html.H2(texts.UPLOADS), html.Ul(className="uploads", **field("uploads"))],
                 className="card",
                 hidden=True,
                 **attributes(aria_label=texts.UPLOADS),
-                **_field("uploads-card"),
+                **field("uploads-card"),
             ),
             html.Section(
                 [
                     html.H2(texts.LIST),
-                    html.P(texts.LIST_LOADING, className="dim", role="status", **_field("note")),
+                    html.P(texts.LIST_LOADING, className="dim", role="status", **field("note")),
                     html.Table(
                         [
                             html.Thead(html.Tr([html.Th(words, scope="col") for words in texts.COLUMNS])),
-                            html.Tbody(**_field("rows")),
+                            html.Tbody(**field("rows")),
                         ],
                         className="table recordings-table",
                     ),
@@ -54,12 +52,12 @@ def _drop() -> Component:
     return html.Section(
         [
             html.P(texts.DROP, className="drop-title"),
-            html.Button(texts.CHOOSE, type="button", className="solid-button", **_field("choose")),
+            html.Button(texts.CHOOSE, type="button", className="solid-button", **field("choose")),
             html.P(texts.DROP_MORE, className="dim small"),
         ],
         className="card drop",
         **attributes(aria_label=texts.DROP),
-        **_field("drop"),
+        **field("drop"),
     )
 
 
@@ -71,7 +69,7 @@ def _hints() -> Component:
             html.Div([_hint(name) for name in texts.FIELDS], className="hint-fields"),
         ],
         className="card hints",
-        **_field("hints"),
+        **field("hints"),
     )
 
 
@@ -104,18 +102,16 @@ def _demo() -> Component:
                     html.Div(
                         [
                             html.Label(texts.DEMO_KIND, htmlFor="demo-kind", className="field-label"),
-                            html.Div(**_field("demo-kind")),
+                            html.Div(**field("demo-kind")),
                         ]
                     ),
                     html.Div(
                         [
                             html.Label(texts.DEMO_SECONDS, htmlFor="demo-seconds", className="field-label"),
-                            html.Div(**_field("demo-seconds")),
+                            html.Div(**field("demo-seconds")),
                         ]
                     ),
-                    html.Button(
-                        texts.DEMO_ADD, type="button", className="plain-button", **_field("demo-add")
-                    ),
+                    html.Button(texts.DEMO_ADD, type="button", className="plain-button", **field("demo-add")),
                 ],
                 className="demo-fields",
             ),
@@ -135,7 +131,3 @@ def back_link() -> Component:
         href="/recordings",
         className="back",
     )
-
-
-def _field(name: str) -> dict[str, Any]:
-    return attributes(data_field=name)

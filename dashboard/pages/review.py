@@ -1,12 +1,10 @@
 """Any past moment of a patient: a day as a timeline, down to a second of ECG; drawn by assets/review.mjs."""
 
-from typing import Any
-
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import ids
-from dashboard.attributes import attributes
+from dashboard.attributes import attributes, field
 from dashboard.texts import review as texts
 
 
@@ -16,8 +14,8 @@ def chooser_layout() -> Component:
         [
             html.Div([html.H1(texts.CHOOSE)], className="page-head"),
             html.P(texts.CHOOSE_HELP, className="dim"),
-            html.P(texts.CHOOSE_LOADING, className="review-note", role="status", **_field("note")),
-            html.Ul(className="review-devices", **_field("devices")),
+            html.P(texts.CHOOSE_LOADING, className="review-note", role="status", **field("note")),
+            html.Ul(className="review-devices", **field("devices")),
         ],
         id=ids.REVIEW,
         className="review-choose",
@@ -34,7 +32,7 @@ def review_layout(device: str) -> Component:
             _said(),
             html.Section(
                 [
-                    html.Canvas(className="review-canvas", tabIndex=0, role="img", **_field("canvas")),
+                    html.Canvas(className="review-canvas", tabIndex=0, role="img", **field("canvas")),
                     html.P(texts.CANVAS_HELP, className="dim small review-help"),
                 ],
                 className="card review-card",
@@ -48,7 +46,7 @@ def review_layout(device: str) -> Component:
                 ],
                 className="review-lists",
             ),
-            html.P(className="unseen", **(_field("spoken") | attributes(aria_live="polite"))),
+            html.P(className="unseen", **(field("spoken") | attributes(aria_live="polite"))),
         ],
         id=ids.REVIEW,
         **attributes(data_page="review", data_device=device),
@@ -60,10 +58,10 @@ def _head(device: str) -> Component:
     return html.Div(
         [
             dcc.Link(texts.TITLE, href="/review", className="back"),
-            html.H1(name, **_field("name")),
+            html.H1(name, **field("name")),
             html.Span(site, className="dim"),
             dcc.Link(texts.LIVE_LINK, href=f"/patient/{device}", className="event-patient"),
-            html.Span(className="push num review-when", **_field("when")),
+            html.Span(className="push num review-when", **field("when")),
         ],
         className="patient-head",
     )
@@ -79,7 +77,7 @@ def _controls() -> Component:
             html.Div(
                 [
                     _button("<", "act", "day-before", aria_label=texts.DAY_BEFORE),
-                    html.Span(**_field("day")),
+                    html.Span(**field("day")),
                     _button(">", "act", "day-after", aria_label=texts.DAY_AFTER),
                 ],
                 className="review-group",
@@ -123,7 +121,7 @@ def _said() -> Component:
     """What is to be said of this time, and the ways to where something is; its place is always kept."""
     return html.Div(
         [
-            html.P(texts.LOADING, className="review-note", role="status", **_field("note")),
+            html.P(texts.LOADING, className="review-note", role="status", **field("note")),
             _button(texts.JUMP_FIRST, "act", "first", disabled="disabled"),
             _button(texts.JUMP_LAST, "act", "last", disabled="disabled"),
         ],
@@ -136,13 +134,9 @@ def _button(words: str, kind: str, value: str, more: str = "", title: str = "", 
     return html.Button(words, type="button", className=f"plain-button {more}".strip(), **extra)
 
 
-def _list(title: str, field: str) -> Component:
+def _list(title: str, name: str) -> Component:
     return html.Section(
-        [html.H2(title), html.Div(className="review-list", **_field(field))],
+        [html.H2(title), html.Div(className="review-list", **field(name))],
         className="card",
         **attributes(aria_label=title),
     )
-
-
-def _field(name: str) -> dict[str, Any]:
-    return attributes(data_field=name)

@@ -5,7 +5,7 @@ published; what they refuse no ingest and no inference of ours would say.
 """
 
 from inference.verdict import Finding, RhythmFinding, Verdict
-from ingest.topics import ID_PATTERN, check_site
+from ingest.topics import check_site, is_device
 from ingest.vitals import RATE_RANGE_BPM, Vitals
 
 END_OF_TIME_US = 253_402_214_400_000_000  # a day before the year 10000: calendars of every time zone hold it
@@ -48,8 +48,7 @@ def check_verdict(verdict: Verdict) -> Verdict:
 
 def check_patient(device: str) -> None:
     """Raise ValueError unless it is "site/device" of two ids, and no part of Wristlead itself."""
-    site, _, name = device.partition("/")
-    if not ID_PATTERN.fullmatch(site) or not ID_PATTERN.fullmatch(name):
+    if not is_device(device):
         raise ValueError(
             f"device is {device[:140]!r}, want site/device, two ids of [A-Za-z0-9_-], 1 to 64 long"
         )

@@ -42,6 +42,7 @@ from ingest.topics import (
     VERDICTS,
     VITALS,
     device_of,
+    is_scope,
 )
 from ingest.vitals import Vitals
 
@@ -213,11 +214,11 @@ def _decode_name(topic: str, payload: bytes, at_us: int) -> list[MessageEvent]:
 def _scope(topic: str, what: str) -> str:
     """The patient or site that a request is about."""
     scope = topic.removeprefix(f"wl/v1/{what}/")
-    if not 1 <= len(ids := scope.split("/")) <= 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
+    if not is_scope(scope):
         raise ValueError(
             f"topic {topic!r} names no scope: want wl/v1/{what}/site or wl/v1/{what}/site/device"
         )
-    if ids[0] == OWN_SITE:
+    if scope.split("/")[0] == OWN_SITE:
         raise ValueError(f"{OWN_SITE} is the site of Wristlead's own parts, which have no {what}")
     return scope
 

@@ -9,7 +9,7 @@ from inference.alarms.person import MAX_WHO, decode_who, printable
 from inference.notify.notice import Ended
 from inference.notify.outbox import Outbox
 from inference.notify.texts import MAX_NAME
-from ingest.topics import ID_PATTERN, device_of
+from ingest.topics import device_of, is_device
 from ingest.vitals import RATE_RANGE_BPM, Vitals
 from ingest.wire import END_OF_TIME_US
 
@@ -116,8 +116,7 @@ def encode_channel(box: Outbox, started_us: int) -> bytes:
 
 def _check_vitals(vitals: Vitals) -> None:
     """Raises ValueError where the device cannot be part of a topic, or what is published cannot be true."""
-    ids = vitals.device.split("/")
-    if len(ids) != 2 or not all(ID_PATTERN.fullmatch(each) for each in ids):
+    if not is_device(vitals.device):
         raise ValueError(
             f"device is {vitals.device[:140]!r}, want site/device of [A-Za-z0-9_-], 1 to 64 each"
         )

@@ -17,6 +17,7 @@ from inference.recordings.html_report import html_report
 from inference.recordings.many import MOST_AT_ONCE, Outcome, WorkerDiedError, classify_files, default_jobs
 from inference.recordings.report import Report
 from inference.recordings.summary import Summary
+from inference.report import pdf_lines
 from ingest.encoding import WireError
 from ingest.mappers.lead import lead_of
 from ingest.recordings import About, Format, Hints, Note, RecordingError
@@ -184,7 +185,7 @@ def _check_report(options: Options) -> None:
     path = options.report
     if path is None:
         return
-    if path.suffix.lower() == PDF and not pdf_report.is_installed():
+    if path.suffix.lower() == PDF and not pdf_lines.is_installed():
         raise SystemExit(pdf_report.REMEDY)
     if path.suffix.lower() not in (".html", ".htm", PDF):
         raise SystemExit(f"--report is {path.name!r}, want a name that ends in .html or .pdf")

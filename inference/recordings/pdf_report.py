@@ -1,7 +1,6 @@
 """A report -> PDF pages, A4 or Letter, of which 1 mm is 1 mm (extra `report`: reportlab)."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
@@ -21,11 +20,6 @@ TEXT_PT = 8.5
 RIGHT_MM, BESIDE_MM = 150.0, 42.0
 LEFT_FACTS = 9  # the others stand below the findings
 BAR_MM = 30.0
-
-
-def is_installed() -> bool:
-    """Whether PDFs can be made here."""
-    return find_spec("reportlab") is not None
 
 
 def pdf_report(report: Report, paper: str = "a4") -> bytes:

@@ -25,10 +25,11 @@ from inference.recordings.command import Options, hints_of
 from inference.recordings.html_report import html_report
 from inference.recordings.judge import judge, judge_each
 from inference.recordings.kept import SESSION, KeptRecording, chunks_of, decode_kept, kept_of, recording_of
-from inference.recordings.pdf_report import REMEDY, is_installed, pdf_report
+from inference.recordings.pdf_report import REMEDY, pdf_report
 from inference.recordings.report import Part, Report
 from inference.recordings.strip import strip_of
 from inference.recordings.summary import summary_of
+from inference.report.pdf_lines import is_installed
 from ingest.export.fhir_observation import observation_of
 from ingest.link import LinkError, MqttLink
 from ingest.mappers.exact import encode_exactly

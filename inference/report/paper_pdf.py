@@ -1,7 +1,6 @@
 """ECG on grid paper as PDF, A4 or Letter, of which 1 mm is 1 mm when printed at 100 % (extra `report`)."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
@@ -16,11 +15,6 @@ LINE_MM = 4.4
 ROW_GAP_MM = 3.0
 FOOT_MM = 7.0
 TEXT_PT, TITLE_PT = 8.0, 12.0
-
-
-def is_installed() -> bool:
-    """Whether files on paper can be made here."""
-    return find_spec("reportlab") is not None
 
 
 def paper_pdf(sheet: Sheet, paper: str = "a4", *, compressed: bool = True) -> bytes:

@@ -1,12 +1,18 @@
 """ECG paper, traces and letters on a canvas of reportlab; lengths are millimetres, `mm` points of one."""
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any
 
 PAPER_RGB, MINOR_RGB, MAJOR_RGB = (1.0, 0.985, 0.98), (0.96, 0.81, 0.79), (0.91, 0.64, 0.6)
 MINOR_MM, MAJOR_MM = 0.06, 0.15  # widths of the grid's lines
 TRACE_MM = 0.25
 OTHER_SCRIPTS = "STSong-Light"  # one of the fonts that readers bring themselves, for names beyond Latin
+
+
+def is_installed() -> bool:
+    """Whether PDFs can be made here."""
+    return find_spec("reportlab") is not None
 
 
 def draw_grid(

@@ -12,7 +12,7 @@ from ingest.gateways.polar.gateway import Gateway
 from ingest.gateways.polar.strap import Radio
 from ingest.publisher import Address
 from ingest.settings import Settings
-from ingest.topics import ID_PATTERN, OWN_SITE
+from ingest.topics import OWN_SITE, is_device
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,7 @@ def run(settings: Settings, *, device: str, strap: str | None) -> None:
 
 def serve(settings: Settings, radio: Radio, *, device: str, strap: str | None) -> None:
     """The same with a given radio."""
-    ids = device.split("/")
-    if len(ids) != 2 or not all(map(ID_PATTERN.fullmatch, ids)) or ids[0] == OWN_SITE:
+    if not is_device(device) or device.startswith(f"{OWN_SITE}/"):
         raise SystemExit(
             f"--device is {device!r}, want SITE/DEVICE, each 1 to 64 of A-Z a-z 0-9 _ -, not {OWN_SITE}/..."
         )

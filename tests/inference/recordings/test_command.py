@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recording_files import PERSON, apple_csv, ecg_uv, samsung_csv, table_csv, write_export_zip
-from inference.recordings import command, pdf_report
+from inference.recordings import command
 from inference.recordings.command import FEW
 from inference.recordings.many import ALONE
+from inference.report import pdf_lines
 from wristlead import main
 
 N_MANY = max(ALONE, FEW) + 2
@@ -89,7 +90,7 @@ def test_options_that_cannot_be_are_refused_before_any_work(
 def test_a_pdf_without_its_library_says_what_to_install(
     apple: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pdf_report, "is_installed", lambda: False)
+    monkeypatch.setattr(pdf_lines, "is_installed", lambda: False)
     assert classify(apple, "--report", apple.with_suffix(".pdf")) == 78
     assert "pip install 'wristlead[report]'" in capsys.readouterr().err
 
