@@ -183,24 +183,25 @@ def test_what_waits_unread_when_a_link_comes_back_comes_once(linked: Linked) -> 
     assert listener.payloads == [b"%d" % k for k in range(2000)]
 
 
-@pytest.mark.parametrize("gather_s", [0.0, 0.05])
+@pytest.mark.parametrize("gather_s", [0.0, 0.0625])
 def test_only_a_link_that_gathers_lets_messages_wait_and_not_after_a_pause(
     linked: Linked, gather_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener = Listener(linked("l", gather_s=gather_s), "t/#")
     sender = connected(linked("s"))
-    now_s, slept_s = [time.monotonic() + 1000.0], list[float]()
+    now_s, slept_s = [round(time.monotonic()) + 1000.0], list[float]()
     monkeypatch.setattr("ingest.link.time.sleep", slept_s.append)
     monkeypatch.setattr("ingest.link.time.monotonic", lambda: now_s[0])
     for k in range(2):
         sender.publish("t/a", b"%d" % k)
         while not (found := listener.link.poll(0.05)):
             sender.poll(0.0)
+            now_s[0] += 1.0
         assert [each.payload for each in found] == [b"%d" % k]
         assert slept_s == [], "it waits after a pause"
-        listener.link.poll(0.02)
+        listener.link.poll(0.03125)
         listener.link.poll(0.1)
-        assert slept_s == ([0.02, 0.05] if gather_s else [])
+        assert slept_s == ([0.03125, 0.0625] if gather_s else [])
         slept_s.clear()
         now_s[0] += 1.0
 
