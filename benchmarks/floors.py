@@ -4,7 +4,8 @@
 
 Two loops that do nothing else: one receives every device's chunks with paho on stdlib `selectors` and
 acknowledges each by hand (QoS 1), one writes the same payloads into one SQLite table, a transaction for each
-100 ms of a fleet, synchronous=FULL. Both tell messages per second of their own CPU time.
+100 ms of a fleet, synchronous=FULL. Both tell messages per second of their own CPU time. Beside them `link`:
+the first loop once more with ingest's own link, which is the part of ingest that it can be compared with.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import numpy as np
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from ingest.link import MqttLink
+from ingest.service import GATHER_S
 from ingest.topics import DEVICE_CHUNKS
 from simulators.faults import NO_FAULTS
 from simulators.rings import build_rings
@@ -45,6 +48,7 @@ def main() -> None:
     host, _, port = options.broker.rpartition(":")
     figures = {
         "receive": receive_floor((host, int(port)), options.seconds),
+        "link": link_floor((host, int(port)), options.seconds),
         "sqlite": sqlite_floor(options.devices),
     }
     print(json.dumps(figures, indent=2))
@@ -77,6 +81,27 @@ def receive_floor(address: tuple[str, int], seconds: float) -> dict[str, float |
     return {
         "messages_per_s": round((taken - n_before) / took_s, 1) if began_s else None,
         "messages_per_cpu_s": round((taken - n_before) / spent_s, 1) if began_s else None,
+    }
+
+
+def link_floor(address: tuple[str, int], seconds: float) -> dict[str, float | None]:
+    """The same with ingest's link, as ingest drives it; acknowledged as it comes, without a store."""
+    link = MqttLink(address, "wristlead-link-floor", manual_ack=True, gather_s=GATHER_S)
+    link.subscribe(DEVICE_CHUNKS)
+    link.connect()
+    n, cpu_s, began_s, end_s = 0, 0.0, 0.0, time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        messages = link.poll(MISC_EVERY_S)
+        link.acknowledge(*messages)
+        if began_s:
+            n += len(messages)
+        elif messages:
+            cpu_s, began_s = time.thread_time(), time.monotonic()
+    spent_s, took_s = time.thread_time() - cpu_s, time.monotonic() - began_s
+    link.close()
+    return {
+        "messages_per_s": round(n / took_s, 1) if began_s else None,
+        "messages_per_cpu_s": round(n / spent_s, 1) if began_s else None,
     }
 
 

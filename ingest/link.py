@@ -1,17 +1,14 @@
 """One MQTT connection for a service: poll for messages, publish, acknowledge, heartbeat, reconnect for ever.
 
-The connection is driven by its owner's loop through `poll`, on stdlib `selectors`, without a thread:
-paho's own network thread costs 110 us of CPU a message, this way 32-56 us (docs/decisions.md).
+The connection is driven by its owner's loop through `poll`, on stdlib `selectors`, without a thread.
+Publications are read in bulk (inlet.py, frames.py); all other packets are paho's (fed_client.py).
 """
 
 import logging
 import os
-import select
 import selectors
-import struct
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +16,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.fed_client import FedClient
+from ingest.frames import Message
+from ingest.inlet import Inlet
 from ingest.process_facts import ProcessFacts
 from ingest.topics import service_topic
 
@@ -26,8 +26,9 @@ HEARTBEAT_S = 1.0  # the dashboard must name a missing service within 3 s
 KEEPALIVE_S = 5  # a broker that went away without a word is noticed within 7.5 s
 RECONNECT_FIRST_S = 0.1
 RECONNECT_MAX_S = 2.0
-READ_BURST = 500  # messages read before the owner gets a turn
-_PUBACK = struct.Struct("!BBH")
+READ_BURST = 500  # messages taken before the owner gets a turn
+
+__all__ = ["LinkError", "Message", "MqttLink"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,26 +37,14 @@ class LinkError(RuntimeError):
     """No broker answered at start; the message names the address and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One received publication; acknowledge it with `MqttLink.acknowledge`."""
-
-    topic: str
-    payload: bytes
-    received_us: int  # wall clock at reading, Unix microseconds
-    retained: bool
-    _mid: int
-    _qos: int
-    _connection: int  # acknowledgements never cross a reconnect: ids start anew
-
-
 class MqttLink:
     """The MQTT connection of one service.
 
     `persistent` keeps the session at the broker under the fixed `client_id`, so that QoS 1 messages
     wait there while this service is down. With `manual_ack` a message stays the broker's until
     `acknowledge`. `counters` is called at each heartbeat and published with it; `on_beat`, if set, is
-    told the same each second, connected or not.
+    told the same each second, connected or not. With `gather_s` an owner under load wakes at most once in
+    that time, for all that has arrived: a message waits that long at most, and not at all after a pause.
     """
 
     def __init__(  # noqa: PLR0913 - each is one independent fact of the connection
@@ -66,16 +55,21 @@ class MqttLink:
         service: str | None = None,
         persistent: bool = False,
         manual_ack: bool = False,
+        gather_s: float = 0.0,
         counters: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.address = address
         self.service = service
+        self._manual_ack = manual_ack
+        self._gather_s = gather_s
         self._counters = counters
         self._inbox: list[Message] = []
+        self._inlet: Inlet | None = None
         self._subscriptions: dict[str, int] = {}
         self._connection = 0
         self._is_connected = False
         self._is_closing = False
+        self._is_leaving = False  # of our own will: what is not acknowledged comes again
         self._retry_s = RECONNECT_FIRST_S
         self._retry_at = 0.0
         self._beat_at = 0.0
@@ -86,19 +80,18 @@ class MqttLink:
         self._is_subscribed = False
         self.on_beat: Callable[[Mapping[str, Any]], None] | None = None
         self._selector = selectors.DefaultSelector()
-        self._client = self._build_client(client_id, persistent=persistent, manual_ack=manual_ack)
+        self._client = self._build_client(client_id, persistent=persistent)
 
-    def _build_client(self, client_id: str, *, persistent: bool, manual_ack: bool) -> mqtt.Client:
-        client = mqtt.Client(
+    def _build_client(self, client_id: str, *, persistent: bool) -> FedClient:
+        client = FedClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=not persistent,
             protocol=MQTTProtocolVersion.MQTTv311,  # amqtt speaks nothing newer; cheaper to acknowledge
-            manual_ack=manual_ack,
+            manual_ack=True,  # publications are acknowledged here
         )
         client.max_inflight_messages_set(2000)
         client.max_queued_messages_set(100_000)
-        client.on_message = self._on_message
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -128,7 +121,7 @@ class MqttLink:
                 raise LinkError(f"no MQTT broker answers at {host}:{port}: start one there, or set --broker")
 
     def subscribe(self, topic: str, qos: int = 1) -> None:
-        """Subscribe now and after every reconnect."""
+        """Subscribe now and after every reconnect, with QoS 0 or 1."""
         self._subscriptions[topic] = qos
         if self._is_connected:
             self._client.subscribe(topic, qos)
@@ -141,33 +134,14 @@ class MqttLink:
         self._unsent += sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
 
     def acknowledge(self, *messages: Message) -> None:
-        """Tell the broker that `messages` are safe here; those of an earlier connection come again.
-
-        What already arrived is read first: a broker that was killed leaves messages it has acknowledged to
-        devices in our socket, and a failed write would close it over them.
-        """
-        self._read_waiting()
-        mids = [m._mid for m in messages if m._qos > 0 and m._connection == self._connection]  # noqa: SLF001 - our own record
-        sock = self._client.socket()
-        if not mids or not self._is_connected or sock is None:
-            return
-        if self._client.want_write():  # paho is in the middle of a packet: ours must come after it
-            for mid in mids:
-                self._client.ack(mid, 1)
-            return
-        # One write for all: 4 us a message, paho's own acknowledgement takes 16.
-        unwritten = b"".join(_PUBACK.pack(0x40, 2, mid) for mid in mids)
-        while unwritten:
-            try:
-                unwritten = unwritten[sock.send(unwritten) :]
-            except BlockingIOError:
-                select.select([], [sock], [], KEEPALIVE_S)
-            except OSError:
-                self._read_waiting()  # meets the end of the connection after the last message
-                return
+        """Tell the broker that `messages` are safe here; those of an earlier connection come again."""
+        self._confirm(messages)
 
     def reconnect(self) -> None:
-        """Leave and come back, so that the broker sends again what was not acknowledged."""
+        """Leave and come back: the broker sends again what was not acknowledged, also what waits here."""
+        self._is_leaving = True
+        if self._manual_ack:
+            self._inbox.clear()
         self._client.disconnect()
 
     def poll(self, timeout_s: float) -> list[Message]:
@@ -180,29 +154,60 @@ class MqttLink:
         """Say goodbye: presence goes offline, what is queued is written, the session stays if persistent."""
         if self.service is not None and self._is_connected:
             self._client.publish(service_topic(self.service), b'{"online":false}', qos=1, retain=True)
-        self._is_closing = True
+        self._is_closing = self._is_leaving = True
         deadline = time.monotonic() + 1.0
         while self._is_connected and self._client.want_write() and time.monotonic() < deadline:
             self._client.loop_write()
         self._client.disconnect()
 
     def _turn(self, timeout_s: float) -> None:
-        sock = self._client.socket()
-        if sock is None:
+        sock, inlet = self._client.socket(), self._inlet
+        if sock is None or inlet is None:
             self._reconnect(time.monotonic(), timeout_s)
         else:
-            writes = selectors.EVENT_WRITE if self._client.want_write() else 0
-            self._selector.modify(sock, selectors.EVENT_READ | writes)
-            ready = self._selector.select(timeout_s)
-            self._serve(ready[0][1] if ready else 0)
+            if self._await(sock, inlet, timeout_s):
+                self._read(inlet)
+            if self._client.want_write() and self._client.socket() is not None:
+                self._client.loop_write()
         self._keep_alive(time.monotonic())
 
-    def _read_waiting(self) -> None:
-        while (sock := self._client.socket()) is not None:
-            self._selector.modify(sock, selectors.EVENT_READ)
-            if not self._selector.select(0.0):
-                return
-            self._read_burst()
+    def _await(self, sock: Any, inlet: Inlet, timeout_s: float) -> bool:
+        """True when there may be something to read; False after `timeout_s`, or when paho should write."""
+        if inlet.is_waiting:
+            return True
+        is_writing = self._client.want_write()
+        gathers_s = min(timeout_s, inlet.read_at + self._gather_s - time.monotonic())
+        if gathers_s > 0.0 and not is_writing:
+            time.sleep(gathers_s)
+            return True
+        self._selector.modify(sock, selectors.EVENT_READ | is_writing * selectors.EVENT_WRITE)
+        ready = self._selector.select(timeout_s)
+        return bool(ready) and bool(ready[0][1] & selectors.EVENT_READ)
+
+    def _read(self, inlet: Inlet) -> None:
+        is_open = inlet.receive()
+        messages, others = inlet.take(READ_BURST)
+        self._inbox += self._wanted(messages)
+        if not self._manual_ack:
+            self._confirm(messages)
+        if others:
+            self._client.feed(others)
+        if inlet.is_broken:
+            logger.error("what comes from %s:%s is not MQTT; reconnecting", *self.address)
+        if inlet.is_broken or not is_open:
+            self._client.end()
+
+    def _wanted(self, messages: list[Message]) -> list[Message]:
+        """Amqtt 0.12 gives a returning session what it retains for anybody: only what we subscribed to."""
+        filters = self._subscriptions
+        return [
+            m for m in messages if not m.retained or any(mqtt.topic_matches_sub(f, m.topic) for f in filters)
+        ]
+
+    def _confirm(self, messages: Sequence[Message]) -> None:
+        mids = [m._mid for m in messages if m._qos and m._connection == self._connection]  # noqa: SLF001 - our own record
+        if mids and self._is_connected:
+            self._client.confirm(mids)
 
     def _reconnect(self, now: float, timeout_s: float) -> None:
         if now < self._retry_at:
@@ -218,21 +223,11 @@ class MqttLink:
             self._retry_at = now + self._retry_s
             self._retry_s = min(2 * self._retry_s, RECONNECT_MAX_S)
 
-    def _serve(self, ready: int) -> None:
-        if ready & selectors.EVENT_READ:
-            self._read_burst()
-        if self._client.want_write() and self._client.socket() is not None:
-            self._client.loop_write()
-
-    def _read_burst(self) -> None:
-        before, most = -1, len(self._inbox) + READ_BURST
-        while before < len(self._inbox) < most and self._client.socket() is not None:
-            before = len(self._inbox)
-            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return
-
     def _keep_alive(self, now: float) -> None:
-        if now >= self._misc_at and self._client.socket() is not None:
+        if now >= self._misc_at and self._inlet is not None:
+            if self._inlet.is_heard:
+                self._inlet.is_heard = False
+                self._client.note_alive()
             self._client.loop_misc()
             self._misc_at = now + 0.5
         is_heard = self._is_connected or self.on_beat is not None
@@ -258,9 +253,14 @@ class MqttLink:
 
     def _on_socket_open(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
         self._selector.register(sock, selectors.EVENT_READ)
+        self._inlet = Inlet(sock, self._connection + 1)  # the number that it will have once we are welcome
+        self._is_leaving = False
 
     def _on_socket_close(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
         self._selector.unregister(sock)
+        inlet, self._inlet = self._inlet, None
+        if inlet is not None and not self._is_leaving:
+            self._inbox += self._wanted(inlet.drain())
 
     def _on_connect(
         self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
@@ -290,20 +290,3 @@ class MqttLink:
         self._is_connected = False
         self._retry_at = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, RECONNECT_MAX_S)
-
-    def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        received_us = time.time_ns() // 1000
-        topic = message.topic  # decoded anew each time it is asked for
-        if message.retain and not any(mqtt.topic_matches_sub(each, topic) for each in self._subscriptions):
-            return  # amqtt 0.12 gives a returning session what it retains for anybody
-        self._inbox.append(
-            Message(
-                topic,
-                bytes(message.payload),
-                received_us,
-                message.retain,
-                message.mid,
-                message.qos,
-                self._connection,
-            )
-        )

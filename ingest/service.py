@@ -46,7 +46,7 @@ from ingest.vitals import Vitals
 from ingest.window import encode_window
 
 POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest then
-COMMIT_POLL_S = 0.005  # the same while a batch is written: how late its end may be noticed
+GATHER_S = 0.015  # least time between readings under load, and how late the end of a commit may be noticed
 VITALS_EVERY_S = 1.0
 CONNECT_WITHIN_S = 10.0
 KNOWN_AGAIN_US = 60_000_000  # of a mapped device, before its newest chunk: what the broker may send again
@@ -122,6 +122,7 @@ class IngestService:
             service="ingest",
             persistent=True,
             manual_ack=True,
+            gather_s=GATHER_S,
             counters=self.counters,
         )
         self._link.on_beat = observe
@@ -158,7 +159,7 @@ class IngestService:
     def turn(self) -> None:
         """Poll, take, and do what is due."""
         is_writing = self._committer.is_busy
-        wait_s = COMMIT_POLL_S if is_writing else self._schedule.wait_s(time.monotonic(), POLL_S)
+        wait_s = GATHER_S if is_writing else self._schedule.wait_s(time.monotonic(), POLL_S)
         for message in self._link.poll(0.0 if self._bodies.is_waiting else wait_s):
             self._take(message)
         self._take_part()

@@ -169,6 +169,60 @@ def test_after_a_killed_broker_everything_goes_on(linked: Linked, mosquitto: Mos
     assert listener.payloads == [b"kept", b"later"]
 
 
+def test_what_waits_unread_when_a_link_comes_back_comes_once(linked: Linked) -> None:
+    """Else it would be taken before what was sent earlier and comes again."""
+    listener = Listener(linked("p", persistent=True, manual_ack=True), "t/#")
+    sender = connected(linked("s"))
+    for k in range(2000):
+        sender.publish("t/a", b"%d" % k)
+    listener.listen(lambda: listener.messages, sender)
+    until(lambda: not sender._client._out_messages, sender)
+    listener.link.reconnect()
+    listener.messages.clear()
+    listener.listen(lambda: len(listener.messages) >= 2000)
+    assert listener.payloads == [b"%d" % k for k in range(2000)]
+
+
+@pytest.mark.parametrize("gather_s", [0.0, 0.0625])
+def test_only_a_link_that_gathers_lets_messages_wait_and_not_after_a_pause(
+    linked: Linked, gather_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Listener(linked("l", gather_s=gather_s), "t/#")
+    sender = connected(linked("s"))
+    now_s, slept_s = [round(time.monotonic()) + 1000.0], list[float]()
+    monkeypatch.setattr("ingest.link.time.sleep", slept_s.append)
+    monkeypatch.setattr("ingest.link.time.monotonic", lambda: now_s[0])
+    for k in range(2):
+        sender.publish("t/a", b"%d" % k)
+        while not (found := listener.link.poll(0.05)):
+            sender.poll(0.0)
+            now_s[0] += 1.0
+        assert [each.payload for each in found] == [b"%d" % k]
+        assert slept_s == [], "it waits after a pause"
+        listener.link.poll(0.03125)
+        listener.link.poll(0.1)
+        assert slept_s == ([0.03125, 0.0625] if gather_s else [])
+        slept_s.clear()
+        now_s[0] += 1.0
+
+
+@pytest.mark.parametrize("broken", [b"\x32\xff\xff\xff\xff\x01", b"\x30\x01\x00"])
+def test_what_is_no_mqtt_ends_the_connection_and_not_the_service(broken: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = MqttLink(server.getsockname(), "t")
+        link.poll(0.0)
+        end, _ = server.accept()
+        with end:
+            end.sendall(b"\x20\x02\x00\x00\x30\x04\x00\x01tx" + broken)
+            found: list[Message] = []
+            until_s = time.monotonic() + 5.0
+            while link.is_connected or not found:
+                found += link.poll(0.1)
+                assert time.monotonic() < until_s
+        assert [(each.topic, each.payload) for each in found] == [("t", b"x")]
+        link.close()
+
+
 def test_presence_and_counters_beat_each_second(linked: Linked) -> None:
     listener = Listener(linked("l"), service_topic("x"))
     calls: list[int] = []

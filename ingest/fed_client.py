@@ -1,0 +1,74 @@
+"""paho's MQTT client, fed with packets: whoever owns it reads the socket, many packets at a time.
+
+paho connects, subscribes, publishes, keeps alive and notices the end. Its own reader takes a packet apart by
+four `recv`s, one byte each for kind and length; here it gets only the packets that its owner leaves to it.
+"""
+
+import selectors
+import socket
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode
+
+_PONG = b"\xd0\x00"
+_PUBACK = struct.Struct("!BBH")
+
+
+class FedClient(mqtt.Client):
+    """Never reads its socket. Only `_sock_recv` is private to paho, and a test tells when it is gone."""
+
+    _fed = b""
+    _is_ended = False
+
+    def feed(self, packets: bytes) -> None:
+        """Have paho answer to whole packets; what follows one that ends the connection is dropped."""
+        self._fed = packets
+        while self._fed and self.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            pass
+        self._fed = b""
+
+    def note_alive(self) -> None:
+        """Something arrived that paho was not fed with: as good as an answer to its ping."""
+        self.feed(_PONG)
+
+    def end(self) -> None:
+        """The connection has ended."""
+        self._is_ended = True
+        self.loop_read()
+        self._is_ended = False
+
+    def confirm(self, mids: Iterable[int]) -> None:
+        """Acknowledge publications of QoS 1 in one write; paho's own way costs 16 us for each."""
+        sock: Any = self.socket()
+        if sock is None:
+            return
+        if self.want_write():  # paho is in the middle of a packet: ours must come after it
+            for mid in mids:
+                self.ack(mid, 1)
+            return
+        unwritten = b"".join([_PUBACK.pack(0x40, 2, mid) for mid in mids])
+        while unwritten:
+            try:
+                unwritten = unwritten[sock.send(unwritten) :]
+            except BlockingIOError:
+                self._await_room(sock)
+            except OSError:
+                return  # the next reading meets the end of the connection, after the last message
+
+    def _await_room(self, sock: socket.socket) -> None:
+        """Until more can be written; a broker that takes nothing for the time of a keepalive is given up."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(sock, selectors.EVENT_WRITE)
+            if not selector.select(self.keepalive):
+                sock.shutdown(socket.SHUT_RDWR)  # half a packet may be out: nothing can follow it
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if self._is_ended:
+            return b""
+        if not self._fed:
+            raise BlockingIOError
+        data, self._fed = self._fed[:bufsize], self._fed[bufsize:]
+        return data
