@@ -7,7 +7,7 @@ No torch here: the recurrence plots are built inside the exported graph, which o
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +120,10 @@ class Classifier:
         read = [row for row in rows if reasons[row] is None]
         passed = prepared[[reasons[row] is None for row in rows]]
         rhythms = dict(zip(read, self._rhythms(passed), strict=True))
-        answers = zip(read, *self.answers(passed), strict=True)
+        logits, views = self.answers(passed)
+        answers = zip(read, self._probabilities(logits), softmax(views), strict=True)
         readings = {
-            row: self._read(windows[row], logits, softmax(views[None])[0], rhythms[row])
-            for row, logits, views in answers
+            row: self._read(windows[row], by_lead, shares, rhythms[row]) for row, by_lead, shares in answers
         }
         return [
             self._verdict(window, readings.get(row, _Reading(reason=reasons[row])), decided_us)
@@ -145,14 +145,22 @@ class Classifier:
             return [()] * len(prepared_mv)
         return [reader.findings(shares) for shares in reader.probabilities(prepared_mv)]
 
+    def _probabilities(self, logits: NDArray[np.float32]) -> list[dict[str, list[float]]]:
+        """(n, 2, 5) logits of n windows -> of each window, by lead, probabilities in Superclass order."""
+        by_lead = {
+            lead: calibrated.served.probabilities(logits[:, SERVED_LEADS.index(lead)]).tolist()
+            for lead, calibrated in self.card.by_lead.items()
+        }
+        return [{lead: each[row] for lead, each in by_lead.items()} for row in range(len(logits))]
+
     def _read(
         self,
         window: Window,
-        logits: NDArray[np.float32],
+        by_lead: Mapping[str, Sequence[float]],
         views: NDArray[np.float64],
         rhythm: tuple[RhythmFinding, ...],
     ) -> "_Reading":
-        """(2, 5) logits, (5,) probabilities of the lead, the rhythm -> findings of that lead, or why not."""
+        """Probabilities by lead, (5,) of the lead itself, the rhythm -> findings of that lead, or why not."""
         shares = np.array([one.probability for one in rhythm])
         if self.rhythm_reader is not None and self.rhythm_reader.is_noisy(shares):
             return _Reading(reason=Indeterminate.NOISY, rhythm=rhythm)
@@ -160,16 +168,15 @@ class Classifier:
         view = self.card.lead_limits.read(views, told)
         if isinstance(view, Indeterminate):
             return _Reading(reason=view, rhythm=rhythm)
-        findings = self._findings(logits[SERVED_LEADS.index(view)], view)
+        findings = self._findings(by_lead[view], view)
         return _Reading(findings=findings, rhythm=rhythm, lead=view.value, inferred=told is None)
 
-    def _findings(self, logits: NDArray[np.float32], lead: str) -> tuple[Finding, ...]:
-        """(5,) logits of a window of that lead -> findings in Superclass order."""
-        calibration = self.card.by_lead[lead].served
-        probabilities = calibration.probabilities(logits[None])[0]
+    def _findings(self, probabilities: Sequence[float], lead: str) -> tuple[Finding, ...]:
+        """Calibrated probabilities of a window of that lead -> findings, both in Superclass order."""
+        classes = self.card.by_lead[lead].served.classes
         return tuple(
-            Finding(superclass, float(p), limits.threshold, limits.presence(float(p)))
-            for superclass, p, limits in zip(Superclass, probabilities, calibration.classes, strict=True)
+            Finding(superclass, p, limits.threshold, limits.presence(p))
+            for superclass, p, limits in zip(Superclass, probabilities, classes, strict=True)
         )
 
     def _verdict(self, window: Window, reading: "_Reading", decided_us: int) -> Verdict:

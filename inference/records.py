@@ -1,6 +1,6 @@
 """Verdicts -> the store, one for each window, and back again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ def save_verdicts(
 ) -> list[Verdict]:
     """Store all verdicts in one transaction; return those that are new, or better than the one before.
 
+    They come back in the order given, but for those whose place came before among them: these come last.
     A window keeps its first verdict until one comes that rests on more samples: several workers, a retry and
     a redelivery harm nothing, whichever comes first. `coverage` is that of the judged window of each place;
     a verdict on a window without replaces none.
@@ -24,12 +25,13 @@ def save_verdicts(
     """
     known = coverage or {}
     statement = insert_better_verdict(engine.dialect.name)
+    new: list[Verdict] = []
     with engine.begin() as connection:
-        return [
-            verdict
-            for verdict in verdicts
-            if connection.execute(statement, _row_of(verdict, known.get(verdict.place))).first() is not None
-        ]
+        for alone in _one_a_place(verdicts):
+            rows = [_row_of(verdict, known.get(place)) for place, verdict in alone.items()]
+            written = {tuple(row) for row in connection.execute(statement, rows)}
+            new += [verdict for place, verdict in alone.items() if place in written]
+    return new
 
 
 def verdicts_between(engine: Engine, device: str, from_us: int, to_us: int) -> list[Verdict]:
@@ -65,6 +67,17 @@ def verdicts_at(
     )
     with engine.connect() as connection:
         return [_verdict_of(row) for row in connection.execute(query)]
+
+
+def _one_a_place(verdicts: Iterable[Verdict]) -> list[dict[Place, Verdict]]:
+    """All verdicts in groups, each with one of a place: no INSERT of PostgreSQL replaces a row twice."""
+    groups: list[dict[Place, Verdict]] = []
+    for verdict in verdicts:
+        free = next((group for group in groups if verdict.place not in group), None)
+        if free is None:
+            groups.append(free := {})
+        free[verdict.place] = verdict
+    return groups
 
 
 def _row_of(verdict: Verdict, coverage: float | None) -> dict[str, Any]:

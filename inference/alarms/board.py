@@ -23,8 +23,8 @@ class AlarmLink(Protocol):
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Send, at least once."""
 
-    def acknowledge(self, message: Message) -> None:
-        """Say that a message is safe here."""
+    def acknowledge(self, *messages: Message) -> None:
+        """Say that messages are safe here."""
 
 
 class Board:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
+from inference.alarms.calm import OF_TIME, OF_VITALS, RATES, is_calm, is_heard
 from inference.alarms.episode import Episode, begin_episode
 from inference.alarms.events import (
     Acknowledge,
@@ -65,6 +66,7 @@ class AlarmEngine:
 
     def __init__(self, limits: Limits) -> None:
         self._memory: dict[str, DeviceMemory] = {}
+        self.arrivals = 0  # how often somebody became known, or came back after a discharge
         self._pause: Pause | None = None
         self._settings = limits
         self._limits = LimitsBook(limits)
@@ -128,9 +130,9 @@ class AlarmEngine:
     def snapshot(self, devices: Iterable[str] | None = None) -> dict[str, bytes]:
         """JSON of what is known of each device and of the house; `restore` continues from it identically."""
         house = HouseMemory(self._pause, self._limits.entries, self._names.entries)
-        known = {**self._memory, HOUSE: house}
-        names = known if devices is None else [name for name in devices if name in known]
-        return {name: msgspec.json.encode(known[name]) for name in names}
+        names = (*self._memory, HOUSE) if devices is None else devices
+        known = {name: house if name == HOUSE else self._memory.get(name) for name in names}
+        return {name: msgspec.json.encode(memory) for name, memory in known.items() if memory is not None}
 
     def restore(self, snapshot: Mapping[str, bytes]) -> None:
         """Continue from a snapshot; raises msgspec.ValidationError when one is not readable."""
@@ -165,27 +167,38 @@ class AlarmEngine:
             alarm = replace(alarm, sounding=is_sounding(alarm, self._pause))
             memory.episodes[alarm.kind] = Episode(alarm, 0.0, alarm.at_us, acknowledged_us)
 
+    def _welcome(self, device: str) -> DeviceMemory:
+        memory = self._memory.get(device)
+        if memory is None:
+            memory = welcome(self._memory, device)
+            self.arrivals += 1
+        return memory
+
     def _on_vitals(self, vitals: Vitals) -> list[Alarm]:
-        memory = welcome(self._memory, vitals.device)
+        memory = self._welcome(vitals.device)
         if memory.is_discharged and has_new_data(memory.seen, vitals):
             former = None if memory.seen.session is None else (memory.seen.session, memory.seen.last_sample)
             memory = self._memory[vitals.device] = DeviceMemory(former=former)
+            self.arrivals += 1
         if memory.is_discharged or not observe_vitals(memory.seen, vitals):
             return []
-        seen, at_us = memory.seen, vitals.at_us
-        changes = self._advance(vitals.device, AlarmKind.LEAD_OFF, read_lead_off(seen, at_us), at_us)
-        changes += self._advance(vitals.device, AlarmKind.SIGNAL, read_signal(seen, at_us), at_us)
-        changes += self._advance(vitals.device, AlarmKind.NO_DATA, read_no_data(seen, at_us), at_us)
-        changes += self._advance(vitals.device, AlarmKind.BATTERY, read_battery(seen, at_us), at_us)
-        changes += self._advance(vitals.device, AlarmKind.ASYSTOLE, read_asystole(seen, at_us), at_us)
-        limits = self._limits.of(vitals.device)
-        for kind in (AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
+        seen, device, at_us = memory.seen, vitals.device, vitals.at_us
+        limits = self._limits.of(device)
+        for kind in RATES:
             note_inside(seen, kind, limits, at_us)
-            changes += self._advance(vitals.device, kind, read_rate(seen, kind, limits, at_us), at_us)
-        return changes + self._remind(vitals.device, at_us)
+        if is_calm(seen, limits, at_us) and OF_VITALS.isdisjoint(memory.episodes):
+            return self._remind(device, at_us)
+        changes = self._advance(device, AlarmKind.LEAD_OFF, read_lead_off(seen, at_us), at_us)
+        changes += self._advance(device, AlarmKind.SIGNAL, read_signal(seen, at_us), at_us)
+        changes += self._advance(device, AlarmKind.NO_DATA, read_no_data(seen, at_us), at_us)
+        changes += self._advance(device, AlarmKind.BATTERY, read_battery(seen, at_us), at_us)
+        changes += self._advance(device, AlarmKind.ASYSTOLE, read_asystole(seen, at_us), at_us)
+        for kind in RATES:
+            changes += self._advance(device, kind, read_rate(seen, kind, limits, at_us), at_us)
+        return changes + self._remind(device, at_us)
 
     def _on_verdict(self, verdict: Verdict) -> list[Alarm]:
-        memory = welcome(self._memory, verdict.device)
+        memory = self._welcome(verdict.device)
         if not memory.is_of_this_patient(verdict) or not observe_verdict(memory.seen, verdict):
             return []
         at_us = verdict.decided_us
@@ -205,11 +218,11 @@ class AlarmEngine:
         return self._advance(status.device, AlarmKind.BATTERY, reading, status.at_us)
 
     def _on_channel(self, channel: ChannelStatus) -> list[Alarm]:
-        welcome(self._memory, channel.device).is_discharged = False
+        self._welcome(channel.device).is_discharged = False
         return self._advance(channel.device, AlarmKind.NOTIFIER, read_channel(channel), channel.at_us)
 
     def _on_service(self, service: ServiceStatus) -> list[Alarm]:
-        memory = welcome(self._memory, service.device)
+        memory = self._welcome(service.device)
         memory.is_discharged = memory.is_discharged and not service.is_online
         if memory.is_discharged:
             return []
@@ -260,10 +273,13 @@ class AlarmEngine:
         return changes + [a for device in self.devices for a in self._let_pass(device, tick.at_us)]
 
     def _let_pass(self, device: str, at_us: int) -> list[Alarm]:
-        seen = self._memory[device].seen
+        memory = self._memory[device]
+        seen = memory.seen
         observe_time(seen, at_us)
+        if is_heard(seen, at_us) and OF_TIME.isdisjoint(memory.episodes):
+            return self._remind(device, at_us)
         changes = self._advance(device, AlarmKind.NO_DATA, read_no_data(seen, at_us), at_us)
-        for kind in (AlarmKind.ASYSTOLE, AlarmKind.EXTREME_RATE, AlarmKind.RATE_LIMIT):
+        for kind in (AlarmKind.ASYSTOLE, *RATES):
             changes += self._advance(device, kind, None, at_us)
         reading = read_service(seen, device.partition("/")[2], at_us)
         changes += self._advance(device, AlarmKind.SERVICE, reading, at_us)
@@ -271,14 +287,17 @@ class AlarmEngine:
 
     def _advance(self, device: str, kind: AlarmKind, reading: Reading, at_us: int) -> list[Alarm]:
         """Bring one rule's reading to its alarm, under the suppression of rule 1."""
-        episodes, is_suppressed = self._memory[device].episodes, self._memory[device].is_suppressed(kind)
+        memory = self._memory[device]
+        episode = memory.episodes.get(kind)
+        if episode is None and not isinstance(reading, Present):
+            return []
+        is_suppressed = memory.is_suppressed(kind)
         if is_suppressed and kind is not AlarmKind.ASYSTOLE:
             reading = None
-        episode = episodes.get(kind)
         if episode is None:
             if not isinstance(reading, Present):
-                return []
-            episode = episodes[kind] = begin_episode(device, kind, reading, at_us)
+                return []  # it was suppressed
+            episode = memory.episodes[kind] = begin_episode(device, kind, reading, at_us)
             return self._settled(device, episode, episode.alarm)
         # A finding rests on earlier windows: it is neither raised nor ended while the lead cannot be seen.
         is_over = is_suppressed and kind not in ADVISORY
@@ -286,13 +305,12 @@ class AlarmEngine:
 
     def _remind(self, device: str, at_us: int) -> list[Alarm]:
         """Rules 8 and 9: what was acknowledged sounds again, what nobody acknowledged is passed on."""
-        return [
-            change
-            for episode in list(self._memory[device].episodes.values())
-            for change in self._settled(
-                device, episode, episode.sound_again(at_us) or episode.escalate(at_us)
-            )
-        ]
+        changes: list[Alarm] = []
+        for episode in list(self._memory[device].episodes.values()):
+            change = episode.sound_again(at_us) or episode.escalate(at_us)
+            if change is not None:
+                changes += self._settled(device, episode, change)
+        return changes
 
     def _settled(self, device: str, episode: Episode, change: Alarm | None) -> list[Alarm]:
         """The change with what was in force, as a list; its episode is forgotten once it is off."""

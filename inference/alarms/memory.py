@@ -45,7 +45,7 @@ class DeviceMemory:
         """
         if kind in TECHNICAL:
             return False
-        if any(other in self.episodes for other in BLINDING):
+        if not BLINDING.isdisjoint(self.episodes):
             return True
         asystole = self.episodes.get(AlarmKind.ASYSTOLE)
         is_silent = asystole is not None and asystole.alarm.state is not AlarmState.LATCHED

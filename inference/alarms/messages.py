@@ -117,6 +117,7 @@ class _Limits(Who, frozen=True, forbid_unknown_fields=True):  # a misspelt limit
 
 _raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _vitals_decoder = msgspec.json.Decoder(Vitals)
+_vitals_list_decoder = msgspec.json.Decoder(list[Vitals])
 _verdict_decoder = msgspec.json.Decoder(Verdict)
 _status_decoder = msgspec.json.Decoder(_Status)
 _channel_decoder = msgspec.json.Decoder(_Channel)
@@ -142,6 +143,11 @@ def decode_message(topic: str, payload: bytes, received_us: int) -> Decoded:
 
 
 def _decode_vitals(payload: bytes) -> Decoded:
+    """All at once, and one by one where something is wrong with any."""
+    try:
+        return Decoded([check_vitals(each) for each in _vitals_list_decoder.decode(payload)])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        pass
     decoded = Decoded()
     for raw in _raw_list_decoder.decode(payload):
         try:

@@ -80,7 +80,7 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
     )
     if not goes_on or _signal_group(vitals.signal) != _signal_group(seen.signal):
         seen.signal_since_us = at_us
-    if not goes_on or not {seen.signal, vitals.signal} <= WATCHED:
+    if not goes_on or seen.signal not in WATCHED or vitals.signal not in WATCHED:
         seen.watched_since_us = at_us
     if vitals.signal is SignalState.LEAD_OFF:
         seen.lead_off_us = at_us
@@ -88,7 +88,7 @@ def observe_vitals(seen: Observed, vitals: Vitals) -> bool:
         seen.poor_us = at_us
     arrived_us = at_us - round(vitals.data_age_s * SECOND_US)
     seen.data_us = arrived_us if seen.data_us is None else max(seen.data_us, arrived_us)
-    if seen.session not in {None, vitals.session}:
+    if seen.session is not None and seen.session != vitals.session:
         known = [*seen.earlier_sessions, seen.session]
         seen.earlier_sessions = [each for each in known if each != vitals.session][-SESSIONS_KEPT:]
     seen.vitals_us, seen.session, seen.signal = at_us, vitals.session, vitals.signal

@@ -6,6 +6,7 @@ technical rules are in technical.py.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from inference.alarms.alarm import AlarmKind, AlarmPriority, AlarmQueue
 from inference.alarms.observed import SECOND_US, Observed, Vote
@@ -163,8 +164,7 @@ def read_rate(seen: Observed, kind: AlarmKind, limits: Limits, at_us: int) -> Re
     return Present(priority, f"HR {shown} {sign} {limit:g}", at_us, rate, abs(rate - limit))
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(NamedTuple):
     """What one window says of one advisory condition; it may speak neither for it nor against it."""
 
     name: str  # as the alarm's text names the condition
@@ -201,12 +201,13 @@ def _ballot_of(vote: Vote, kind: AlarmKind) -> Ballot | None:
     """None where the window was not asked: no rhythm network read it, or it has no limit for AF."""
     if kind is AlarmKind.AF:
         return _ballot_on_af(vote)
-    found = next((each for each in vote.findings if each.superclass is FINDINGS[kind]), None)
-    if found is None:
-        return None
-    p, threshold = found.probability, found.threshold
-    is_for = p >= threshold and found.presence is Presence.PRESENT
-    return Ballot(found.superclass, p, threshold, is_for, p < threshold, vote.model)
+    superclass = FINDINGS[kind]
+    for found in vote.findings:
+        if found.superclass is superclass:
+            p, threshold = found.probability, found.threshold
+            is_for = p >= threshold and found.presence is Presence.PRESENT
+            return Ballot(superclass, p, threshold, is_for, p < threshold, vote.model)
+    return None
 
 
 def _ballot_on_af(vote: Vote) -> Ballot | None:

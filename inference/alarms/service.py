@@ -23,7 +23,7 @@ from inference.alarms.annotations import Annotate
 from inference.alarms.board import AlarmLink, Board
 from inference.alarms.engine import AlarmEngine
 from inference.alarms.episode import is_transition
-from inference.alarms.events import Discharge, SetPause, Tick
+from inference.alarms.events import DeviceEvent, Discharge, SetPause, Tick
 from inference.alarms.journal import Journal
 from inference.alarms.limits import LimitsError, SetLimits
 from inference.alarms.memory import HOUSE, CrowdedError
@@ -45,6 +45,7 @@ from inference.alarms.rules import Limits
 from inference.alarms.setting import Setting, apply_setting, scope_of
 from inference.alarms.shown_settings import ShownSettings
 from inference.alarms.technical import NO_DATA_S
+from inference.verdict import Verdict
 from ingest.link import LinkError, Message, MqttLink
 from ingest.metrics_port import serve_metrics
 from ingest.settings import Settings
@@ -55,6 +56,7 @@ from ingest.topics import (
     alarm_topic,
     refusal_topic,
 )
+from ingest.vitals import Vitals
 
 TICK_S = 0.5
 FIRST_TICK_S = NO_DATA_S  # after the start: nobody was watched before, so no silence is old enough yet
@@ -117,8 +119,8 @@ class AlarmService:
         self._annotations.write()
         if self._journal.has_read:  # before, nobody knows which of them are on
             self._board.clear_leftovers()
-        for message in messages:
-            self._link.acknowledge(message)
+        if messages:
+            self._link.acknowledge(*messages)
         if not was_well:
             self._journal.retry_if_due()
 
@@ -161,6 +163,8 @@ class AlarmService:
 
     def _push(self, event: MessageEvent, message: Message) -> list[Alarm]:
         match event:
+            case Vitals() | Verdict():  # a thousand a second, all else a few
+                return self._hear(event)
             case SetLimits() | SetName() | Discharge() if not self._journal.has_read:
                 self._refuse(
                     message, "the store cannot be read yet, nor who has which limits and names: ask again"
@@ -171,6 +175,9 @@ class AlarmService:
                 return []
             case SetLimits() | SetName() | Discharge() | SetPause():
                 return self._set(event, message)
+        return self._hear(event)
+
+    def _hear(self, event: DeviceEvent) -> list[Alarm]:
         try:
             changes = self._alarms.push(event)
         except CrowdedError as error:

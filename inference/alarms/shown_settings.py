@@ -16,13 +16,15 @@ class ShownSettings:
         self._limited: set[str] = set()  # devices and sites whose limits are shown
         self._named: set[str] = set()  # scopes whose names are shown
         self._paused: bytes = b""
-        self.is_stale = False  # limits or names may have changed
+        self._arrivals = 0  # the engine's when its devices were last looked at
+        self.is_stale = False  # limits or names may have changed, or somebody was discharged
 
     def show(self) -> bool:
         """Bring the board up to date; True where the pause changed."""
-        scopes = self._scopes()
-        if scopes != self._limited or self.is_stale:
-            self._show_limits(scopes)
+        arrivals = self._alarms.arrivals
+        if self.is_stale or arrivals != self._arrivals:  # to look at 10,000 devices takes 3 ms
+            self._arrivals = arrivals
+            self._show_limits(self._scopes())
         if self.is_stale:
             self._show_names()
         self.is_stale = False

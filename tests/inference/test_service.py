@@ -8,17 +8,28 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from inference.classifier import Classifier
+from inference.classifier import MAX_BATCH, Classifier
 from inference.records import verdicts_between
-from inference.service import MAX_WAITING, SWEEP_LIMIT, InferenceService
+from inference.service import (
+    GATHER_S,
+    MAX_WAITING,
+    RECENT_S,
+    SWEEP_EVERY_S,
+    SWEEP_LIMIT,
+    WHOLE_SWEEP_EVERY_S,
+    InferenceService,
+)
 from inference.verdict import Finding, Indeterminate, Presence, Superclass, Verdict
 from ingest.chunk import Lead, Place
 from ingest.link import Message, MqttLink
@@ -98,14 +109,15 @@ class StandInLink:
         assert topic == f"wl/v1/verdict/{verdict.device}"
         self.published.append(verdict)
 
-    def acknowledge(self, message: Message) -> None:
-        self.acknowledged.append(message)
+    def acknowledge(self, *messages: Message) -> None:
+        self.acknowledged.extend(messages)
 
 
 class Bench:
-    """A service on stand-ins, a real store and a clock that the test turns."""
+    """A service on stand-ins, a real store and a clock that the test turns; no batch gathers unless told."""
 
     def __init__(self, folder: Path) -> None:
+        self.gather_s = 0.0
         self.engine = open_store(f"sqlite:///{folder / 'store.sqlite'}")
         self.archive = Archive(self.engine)
         self.link = StandInLink()
@@ -120,6 +132,7 @@ class Bench:
             self.classifier,
             clock_us=lambda: START_US + round(self.second * 1e6),
             monotonic_s=lambda: self.second,
+            gather_s=self.gather_s,
         )
         return self.service
 
@@ -161,6 +174,57 @@ def test_what_waits_is_classified_in_batches_across_devices(bench: Bench) -> Non
     bench.step()
     assert bench.classifier.batches == [32, 8]
     assert len(bench.link.acknowledged) == 40
+
+
+@pytest.fixture
+def gathering(bench: Bench) -> Bench:
+    bench.gather_s = GATHER_S
+    bench.start()
+    return bench
+
+
+def test_a_lone_window_waits_for_others_and_no_longer_than_it_may(gathering: Bench) -> None:
+    gathering.bring(window())
+    gathering.step()
+    gathering.step(0.9 * GATHER_S)
+    assert (gathering.stored(), gathering.link.acknowledged) == ([], [])
+    gathering.step(0.1 * GATHER_S)
+    assert len(gathering.stored()) == len(gathering.link.acknowledged) == 1
+
+
+def test_windows_that_come_one_by_one_share_a_batch_and_a_full_one_waits_no_longer(gathering: Bench) -> None:
+    for n in range(5):
+        gathering.bring(window(n, device=f"ward/bed-{n}"))
+        gathering.step(GATHER_S / 10)
+    gathering.step(GATHER_S)
+    gathering.bring(*(window(n, device=f"ward/bed-{n}") for n in range(10, 10 + MAX_BATCH)))
+    gathering.step()
+    assert gathering.classifier.batches == [5, MAX_BATCH]
+    assert len(gathering.link.acknowledged) == 5 + MAX_BATCH
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 2 * GATHER_S)), min_size=1, max_size=12))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_however_windows_come_each_is_judged_in_time_and_acknowledged_once_it_is_stored(
+    tmp_path: Path, arrivals: list[tuple[int, float]]
+) -> None:
+    with TemporaryDirectory(dir=tmp_path) as folder:
+        bench = Bench(Path(folder))
+        bench.gather_s = GATHER_S
+        bench.start()
+        came_at_s: list[float] = []
+        for n_windows, pause_s in [*arrivals, *[(0, GATHER_S)] * (40 * len(arrivals) // MAX_BATCH + 2)]:
+            bench.bring(*(window(len(came_at_s) + n) for n in range(n_windows)))
+            came_at_s += [bench.second] * n_windows
+            before = len(bench.link.acknowledged)
+            bench.step()
+            assert len(bench.stored()) == len(bench.link.published) == len(bench.link.acknowledged)
+            overdue = sum(at_s + GATHER_S <= bench.second for at_s in came_at_s[before:])
+            assert len(bench.link.acknowledged) - before >= min(overdue, MAX_BATCH)
+            bench.second += pause_s
+        assert len(bench.stored()) == len(came_at_s)
+        assert max(bench.classifier.batches, default=0) <= MAX_BATCH
+        bench.engine.dispose()
 
 
 def test_a_window_that_comes_twice_has_one_verdict_and_is_acknowledged_twice(bench: Bench) -> None:
@@ -273,6 +337,17 @@ def test_a_settled_past_is_not_searched_again(bench: Bench) -> None:
     assert bench.stored() == []
     bench.start()
     bench.step()
+    assert len(bench.stored()) == 1
+
+
+def test_a_window_committed_late_is_found_by_the_next_sweep_of_everything(bench: Bench) -> None:
+    bench.second = 10_000
+    bench.step()
+    closed_us = START_US + round((bench.second - 2 * RECENT_S) * 1e6)
+    bench.archive.commit(windows=[window(closed_us=closed_us)])
+    bench.step(SWEEP_EVERY_S)
+    assert bench.stored() == []  # most sweeps walk over what is recent
+    bench.step(WHOLE_SWEEP_EVERY_S)
     assert len(bench.stored()) == 1
 
 
@@ -413,7 +488,7 @@ def test_the_supervisor_is_told_not_to_try_again_without_weights(tmp_path: Path)
 
 
 def test_the_released_model_answers_through_the_service(bench: Bench) -> None:
-    service = InferenceService(bench.link, bench.engine, Classifier.load(None), monotonic_s=lambda: 0.0)
+    service = InferenceService(bench.link, bench.engine, Classifier.load(None), gather_s=0.0)
     hole = beats(1)
     hole[:1000] = np.nan
     flat = np.full(5000, 0.3, np.float32)

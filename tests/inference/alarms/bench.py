@@ -54,8 +54,8 @@ class StandInLink:
         else:
             self.retained.pop(topic, None)
 
-    def acknowledge(self, message: Message) -> None:
-        self.acknowledged.append(message)
+    def acknowledge(self, *messages: Message) -> None:
+        self.acknowledged.extend(messages)
 
 
 class Bench:

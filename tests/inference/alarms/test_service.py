@@ -78,9 +78,9 @@ def test_messages_are_acknowledged_after_their_alarm_was_stored_and_shown(bench:
     order: list[str] = []
     acknowledge, publish = bench.link.acknowledge, bench.link.publish
 
-    def note_acknowledge(message: Message) -> None:
+    def note_acknowledge(*messages: Message) -> None:
         order.append(f"acknowledged, {len(active_alarms(engine))} stored")
-        acknowledge(message)
+        acknowledge(*messages)
 
     def note_publish(topic: str, payload: bytes, *, retain: bool) -> None:
         order.append(f"published, {len(active_alarms(engine))} stored")
