@@ -5,6 +5,7 @@ Late -> slots_of -> Slot (kept in the store until it is done) -> cut_again -> Wi
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 
@@ -80,6 +81,12 @@ def slots_of(late: Late, fs: float) -> list[Slot]:
         Slot(late.device, late.session, k * hop, fs, late.lead, late.due_us)
         for k in grid_range(late.first_sample, end_sample, window_samples(fs), hop)
     ]
+
+
+def in_turn(queues: Sequence[Sequence[Slot]]) -> list[Slot]:
+    """One of each queue, then the next of each that has one: no queue waits for all of another."""
+    rounds = zip_longest(*queues)
+    return [slot for each in rounds for slot in each if slot is not None]
 
 
 def cut_again(slot: Slot, chunks: Iterable[Chunk], closed_us: int) -> Window | None:

@@ -19,6 +19,7 @@ from ingest.window import Window
 
 PORTION = 4  # windows cut again after a commit: 40 a second, a day of one device in four minutes
 PORTION_S = 0.05  # ... and none is begun later: a window of a thousand tiny chunks takes that long alone
+LOOK_EVERY_US = 1_000_000  # for windows to cut where none was found: their samples wait 2 s anyway
 SLOW_MS = 1000.0  # a commit takes 2 to 50 ms; from here on devices notice that acknowledgements are late
 SLOW_AGAIN_US = 60_000_000  # a slow disk is said once a minute
 
@@ -50,6 +51,10 @@ class Committer:
         self.n_messages = 0  # of the batch that is being written
         self.n_bytes = 0
         self._slow_again_us = 0
+        self._had_turn = (
+            ""  # whose window was cut last: the others come before its next; none is due where empty
+        )
+        self._looked_us = -LOOK_EVERY_US
 
     @property
     def is_busy(self) -> bool:
@@ -113,9 +118,16 @@ class Committer:
         """
         windows: list[Window] = []
         done: list[Slot] = []
+        if not self._had_turn and 0 <= now_us - self._looked_us < LOOK_EVERY_US:
+            return windows, done
+        self._had_turn, after = "", self._had_turn
+        self._looked_us = now_us
         until_s = time.perf_counter() + PORTION_S
         try:
-            for slot in self._archive.due_slots(now_us, PORTION):
+            for slot in self._archive.due_slots(now_us, PORTION, after):
+                self._had_turn = (
+                    slot.device
+                )  # also where it cannot be read: it must not keep the others waiting
                 chunks = [each.chunk for each in self._archive.chunks_at(*slot.place, slot.n_samples)]
                 window = cut_again(slot, chunks, now_us)
                 windows += [window] if window is not None else []

@@ -116,10 +116,13 @@ class Archive:
         self.waveforms.confirm()
         return Committed(new_chunks, new_windows, tuple(refusing))
 
-    def due_slots(self, now_us: int, limit: int) -> list[Slot]:
-        """Places whose windows are to be cut again by `now_us`, the longest due first."""
+    def due_slots(self, now_us: int, limit: int, after: str = "") -> list[Slot]:
+        """Places whose windows are to be cut again by `now_us`: devices in turn, from behind `after` on.
+
+        Turns go by name; of each device the longest due comes first.
+        """
         with self._transaction() as connection:
-            return due_slots(connection, now_us, limit)
+            return due_slots(connection, now_us, limit, after)
 
     def chunks_at(self, device: str, session: int, first_sample: int, n_samples: int) -> list[ReceivedChunk]:
         """The stored chunks that hold one of these samples, in order of arrival."""

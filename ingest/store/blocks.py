@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.chunk import ChunkFlag
 from ingest.store.rows import ReceivedChunk
-from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, pack_vitals
+from ingest.store.vitals_rows import FORMER_VITALS_ROW, VITALS_ROW, vitals_rows
 from ingest.store.waveforms import PLACE
 from ingest.vitals import Vitals
 
@@ -90,7 +90,7 @@ def chunk_block(chunks: Sequence[ReceivedChunk], flags: int = 0) -> bytes:
     for each in chunks:
         chunk, payload = each.chunk, each.payload
         number = numbers.setdefault(chunk.device, len(numbers))
-        historic = HISTORIC if chunk.flags & ChunkFlag.HISTORIC else 0
+        historic = HISTORIC if chunk.flags and chunk.flags & ChunkFlag.HISTORIC else 0  # `&` takes 0.4 us
         n_samples, length = len(chunk.samples_mv), len(payload)
         entries.append(
             _pack_entry(
@@ -108,9 +108,9 @@ def chunk_block(chunks: Sequence[ReceivedChunk], flags: int = 0) -> bytes:
 def vitals_block(vitals: Sequence[Vitals]) -> bytes:
     """The block of one group commit's vitals: only what people look back at."""
     numbers: dict[str, int] = {}
-    rows = [pack_vitals(each, numbers.setdefault(each.device, len(numbers))) for each in vitals]
-    times = [each.at_us for each in vitals]
-    return build_block(BlockKind.VITALS, numbers, b"".join(rows), len(rows), (min(times), max(times)))
+    rows = vitals_rows(vitals, [numbers.setdefault(each.device, len(numbers)) for each in vitals])
+    span_us = (int(rows["at_us"].min()), int(rows["at_us"].max()))
+    return build_block(BlockKind.VITALS, numbers, rows.tobytes(), len(rows), span_us)
 
 
 def places_of(entries: NDArray[Any], from_us: int, to_us: int) -> NDArray[Any]:

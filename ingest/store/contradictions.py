@@ -5,6 +5,7 @@ be stored where they claim to belong, and must not be taken for a repetition of 
 """
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -26,8 +27,12 @@ def contradicting(chunks: Sequence[ReceivedChunk], stored: Iterable[Chunk]) -> l
     known: dict[tuple[str, int], _Known] = {}
     for chunk in stored:
         known.setdefault((chunk.device, chunk.session), _Known()).add(chunk)
+    n_of_device = Counter([each.chunk.device for each in chunks])
+    stored_of = {device for device, _ in known}
     found = []
     for each in chunks:
+        if n_of_device[each.chunk.device] == 1 and each.chunk.device not in stored_of:
+            continue  # nothing that it could contradict: so are all of a live fleet
         session = known.setdefault((each.chunk.device, each.chunk.session), _Known())
         if session.contradicts(each.chunk):
             found.append(each)

@@ -9,9 +9,9 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select
+from sqlalchemy import Connection, bindparam, delete, func, select, text
 
-from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, Slot, slots_of
+from ingest.backfill import LIVE_FIRST_US, QUIET_US, Late, Slot, in_turn, slots_of
 from ingest.chunk import Lead, Place
 from ingest.sequence import SAME_FS
 from ingest.store.insertion import insert_for
@@ -19,6 +19,22 @@ from ingest.store.schema import pending_table, window_table
 from ingest.window import Window
 
 FAR_US = 2 * LIVE_FIRST_US  # due later than any note can be: our clock was set back since
+
+# From name to name along the index: nothing is sorted, were it a day of one device or a thousand devices.
+_DEVICES_DUE = text(
+    "WITH RECURSIVE turn(device) AS ("
+    " SELECT min(device) FROM pending_window WHERE device > :after UNION ALL"
+    " SELECT (SELECT min(p.device) FROM pending_window p WHERE p.device > turn.device)"
+    " FROM turn WHERE turn.device IS NOT NULL)"
+    " SELECT device FROM turn WHERE device IS NOT NULL AND ("
+    " EXISTS (SELECT 1 FROM pending_window p WHERE p.device = turn.device AND p.due_us <= :now_us) OR"
+    " EXISTS (SELECT 1 FROM pending_window p WHERE p.device = turn.device AND p.due_us > :far_us)) LIMIT :n"
+)
+_SLOTS_DUE = text(
+    "SELECT session, first_sample, fs, lead, due_us FROM pending_window"
+    " WHERE device = :device AND (due_us <= :now_us OR due_us > :far_us)"
+    " ORDER BY due_us, session, first_sample LIMIT :n"
+)
 
 
 def note_late(connection: Connection, late: Sequence[Late], new_chunks: frozenset[Place]) -> None:
@@ -65,19 +81,25 @@ def note_windows(connection: Connection, windows: Sequence[Window]) -> None:
         connection.execute(_upsert(connection.dialect.name), list(rows.values()))
 
 
-def due_slots(connection: Connection, now_us: int, limit: int) -> list[Slot]:
-    """The places whose windows may be cut by `now_us`, longest due first."""
-    table = pending_table.c
-    query = (
-        select(pending_table)
-        .where(or_(table.due_us <= now_us, table.due_us > now_us + FAR_US))
-        .order_by(table.due_us, table.device, table.session, table.first_sample)
-        .limit(limit)
-    )
-    return [
-        Slot(row.device, row.session, row.first_sample, row.fs, Lead(row.lead), row.due_us)
-        for row in connection.execute(query)
+def due_slots(connection: Connection, now_us: int, limit: int, after: str = "") -> list[Slot]:
+    """At most `limit` places whose windows may be cut by `now_us`: devices in turn, of each the longest due.
+
+    Turns go by name and begin behind the device `after`, who had the last one: whoever has such a place gets
+    its turn after at most one of each other device, however many places that one has.
+    """
+    values = {"now_us": now_us, "far_us": now_us + FAR_US, "n": limit}
+    devices = connection.scalars(_DEVICES_DUE, {**values, "after": after}).all()
+    if after and len(devices) < limit:  # round again, from the first name
+        first = connection.scalars(_DEVICES_DUE, {**values, "after": ""}).all()
+        devices = list(dict.fromkeys((*devices, *first)))[:limit]
+    queues = [
+        [
+            Slot(device, row.session, row.first_sample, row.fs, Lead(row.lead), row.due_us)
+            for row in connection.execute(_SLOTS_DUE, {**values, "device": device})
+        ]
+        for device in devices
     ]
+    return in_turn(queues)[:limit]
 
 
 def forget_slots(connection: Connection, done: Sequence[Slot]) -> None:

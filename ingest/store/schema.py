@@ -42,6 +42,8 @@ from ingest.store.errors import StoreError, explain
 STORE_OK = "ok"  # what a service's heartbeat says of the store; else the reason
 BUSY_WAIT_MS = 10_000  # another service's commit takes milliseconds; a stuck one must be said, not waited for
 
+FORMER_INDEXES = ("pending_window_by_due",)  # of earlier versions: no query needs them any more
+
 metadata = MetaData()
 RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER keys
 
@@ -83,7 +85,7 @@ pending_table = Table(  # windows to be cut again because samples came late (bac
     Column("lead", Integer, nullable=False),
     Column("due_us", BigInteger, nullable=False),  # not to be cut before
     PrimaryKeyConstraint("device", "session", "first_sample"),
-    Index("pending_window_by_due", "due_us"),
+    Index("pending_window_by_turn", "device", "due_us"),
 )
 
 verdict_table = Table(
@@ -251,6 +253,8 @@ def add_column(column: Column[Any], dialect: Dialect) -> str:
 def _create_missing(engine: Engine) -> None:
     """Make the missing tables and indexes; services that start together do not collide."""
     with engine.begin() as connection:
+        for name in FORMER_INDEXES:
+            connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
         for table in metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in table.indexes:

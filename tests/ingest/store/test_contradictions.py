@@ -1,6 +1,7 @@
 """Chunks with other samples than are stored at their places, in every store; across sealing and restarts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import Engine
 
 from ingest.chunk import Chunk, Lead
 from ingest.store.archive import Archive
+from ingest.store.contradictions import contradicting
 from ingest.store.rows import ReceivedChunk
 from ingest.store.schema import open_store
 from ingest.wire import encode_binary
@@ -63,3 +65,27 @@ def test_what_agrees_or_is_of_another_session_is_no_contradiction(
     archive.commit(KNOWN)
     add = 0 if session == 7 else 1
     assert not archive.commit([received(first, n, add, session)]).contradicting
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_else_sent_something_changes_nothing(seed: int) -> None:
+    """Where a device sent one chunk and has none stored nothing is compared: the same as if it were."""
+    rng = np.random.default_rng(seed)
+
+    def some(n: int) -> list[ReceivedChunk]:
+        return [
+            replace(each, chunk=replace(each.chunk, device=f"a/{rng.integers(0, 6)}"))
+            for each in (
+                received(int(rng.integers(0, 200)), int(rng.integers(1, 90)), int(rng.random() < 0.3))
+                for _ in range(n)
+            )
+        ]
+
+    chunks, stored = some(int(rng.integers(1, 12))), [each.chunk for each in some(int(rng.integers(0, 3)))]
+    elsewhere = received(0, 10, session=8)
+    others = [
+        replace(elsewhere, chunk=replace(elsewhere.chunk, device=f"a/{k}"))
+        for k in range(6)
+        for _ in range(2)
+    ]
+    assert contradicting([*chunks, *others], stored) == contradicting(chunks, stored)

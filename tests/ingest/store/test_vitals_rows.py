@@ -2,11 +2,14 @@
 
 import math
 import shutil
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
 from ingest.quality import SignalState
@@ -14,7 +17,14 @@ from ingest.store.archive import Archive
 from ingest.store.schema import open_store
 from ingest.store.sealed import seal
 from ingest.store.segments import SegmentStore
-from ingest.store.vitals_rows import VITALS_ROW, as_vitals, pack_vitals
+from ingest.store.vitals_rows import (
+    SIGNALS,
+    UNKNOWN_COUNT,
+    UNKNOWN_TENTHS,
+    VITALS_ROW,
+    as_vitals,
+    vitals_rows,
+)
 from ingest.vitals import Vitals
 
 HERE = Path(__file__).parent
@@ -36,8 +46,40 @@ def formerly(device: str) -> list[Vitals]:
 
 
 def there_and_back(vitals: Vitals) -> Vitals:
-    [found] = as_vitals(vitals.device, np.frombuffer(pack_vitals(vitals, 0), VITALS_ROW))
+    [found] = as_vitals(vitals.device, vitals_rows([vitals], [0]))
     return found
+
+
+def packed(vitals: Vitals, device: int) -> bytes:
+    """One row as docs/store.md tells it, field by field."""
+
+    def tenths(value_ms: float | None) -> int:
+        return UNKNOWN_TENTHS if value_ms is None else min(round(10 * value_ms), UNKNOWN_TENTHS - 1)
+
+    return struct.pack(
+        "<IIqqqdHHBB", device, SIGNALS.index(vitals.signal), vitals.session, vitals.last_sample, vitals.at_us,
+        math.nan if vitals.heart_rate_bpm is None else vitals.heart_rate_bpm,
+        tenths(vitals.rmssd_ms), tenths(vitals.sdnn_ms),
+        UNKNOWN_COUNT if vitals.ectopic_per_min is None else min(vitals.ectopic_per_min, UNKNOWN_COUNT - 1),
+        UNKNOWN_COUNT if vitals.irregular is None else vitals.irregular,
+    )  # fmt: skip
+
+
+whole = st.integers(0, (1 << 63) - 1)
+# halves of a tenth too
+spread_ms = st.none() | st.floats(0, 1e9) | st.integers(0, 140_000).map(lambda n: n / 20)
+any_vitals = st.builds(
+    Vitals, st.just("a/b"), whole, whole, whole, st.none() | st.floats(0, 1e300), st.none(),
+    st.sampled_from(SIGNALS),
+    rmssd_ms=spread_ms, sdnn_ms=spread_ms, ectopic_per_min=st.none() | st.integers(0, 300),
+    irregular=st.none() | st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(any_vitals, max_size=20))
+def test_rows_made_together_are_those_made_one_by_one(told: list[Vitals]) -> None:
+    wanted = b"".join(packed(each, 2 * number) for number, each in enumerate(told))
+    assert vitals_rows(told, [2 * number for number in range(len(told))]).tobytes() == wanted
 
 
 @pytest.mark.parametrize("seed", range(50))
