@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 
 from ingest.chunk import NO_FLAGS, Chunk, Lead
+from ingest.collector import spare_the_long_lived
 from ingest.intake import Intake
 from ingest.pipeline import DevicePipeline
 from ingest.topics import device_topic
@@ -50,6 +51,7 @@ def main() -> None:
     if options.devices is not None:
         if options.devices < 1:
             raise SystemExit(f"--devices is {options.devices}, want at least 1")
+        spare_the_long_lived()  # as the service does
         figures = {f"{options.devices}_devices": measure_fleet(options.devices)}
         print(json.dumps(figures, indent=None if options.json else 2))
         return

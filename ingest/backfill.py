@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+import msgspec
 import numpy as np
 
 from ingest.chunk import Chunk, ChunkFlag, Lead, Place
@@ -18,8 +19,7 @@ LIVE_FIRST_US = 60_000_000  # what the live stream may still cut itself: a windo
 GIVEN_UP_US = 600_000_000  # a live stream silent for so long may never go on: its last window is cut
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
+class Late(msgspec.Struct, frozen=True, gc=False):
     """Samples that no live window will hold, and from when on their windows may be cut again."""
 
     device: str  # "site/device"

@@ -1,8 +1,8 @@
 """What one message from a device carries: consecutive samples of one or more leads."""
 
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,8 +42,9 @@ NO_FLAGS = ChunkFlag(0)
 Place = tuple[str, int, int]  # (device, session, first sample): names a stretch of a device's stream
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # eq=False: two arrays have no single truth value
-class Chunk:
+# A record for each message is a Struct: msgspec sets its fields in C, and with gc=False (it is in no circle)
+# the garbage collector never walks it. eq=False: two arrays have no single truth value.
+class Chunk(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Consecutive samples from one device, in the order the device took them.
 
     `session` changes whenever the device restarts; within a session `first_sample` alone orders samples.
@@ -62,12 +63,12 @@ class Chunk:
 
     def __post_init__(self) -> None:
         """Refuse a shape that does not match the leads; make the samples read-only."""
-        if self.samples_mv.ndim != 2 or self.samples_mv.shape[1] != len(self.leads):
+        if self.samples_mv.shape[1:] != (len(self.leads),):
             raise ValueError(
                 f"samples_mv has shape {self.samples_mv.shape}, want (n_samples, {len(self.leads)}) "
                 f"for leads {', '.join(lead.name for lead in self.leads)}"
             )
-        self.samples_mv.flags.writeable = False
+        self.samples_mv.setflags(write=False)
 
     @property
     def place(self) -> Place:
@@ -77,9 +78,9 @@ class Chunk:
     @property
     def n_samples(self) -> int:
         """Samples per lead."""
-        return int(self.samples_mv.shape[0])
+        return len(self.samples_mv)
 
     @property
     def end_sample(self) -> int:
         """Index one past the last sample."""
-        return self.first_sample + self.n_samples
+        return self.first_sample + len(self.samples_mv)

@@ -1,8 +1,13 @@
 """When a device's samples arrive -> its true sampling rate and how far its clock is off, slowly fitted."""
 
+from bisect import bisect_left, insort
 from collections import deque
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Iterable
+from itertools import islice
+
+import msgspec
+
+from ingest.median import median_of
 
 BIN_S = 5.0  # only the least delayed arrival of each bin counts: delays are one-sided
 MIN_BINS = 7  # 30 s; below it, 50 ms of jitter is more than 0.15 % of fs
@@ -12,8 +17,7 @@ MAX_LAG = 12  # bins; pairs a minute apart, so that a clock step spoils at most 
 OFFSET_BINS = 12  # a minute
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
+class _Arrival(msgspec.Struct, frozen=True, gc=False):  # 121 of each device: none is the collector's
     end_sample: int
     wall_s: float
     received_s: float
@@ -29,19 +33,21 @@ class ClockFit:
     def __init__(self) -> None:
         self._bins: deque[_Arrival] = deque(maxlen=MAX_BINS)
         self._bin = -1
+        self._final: list[float] = []  # rates of pairs a minute apart, sorted; all but that of the newest bin
         self._fitted: tuple[float | None, float | None] | None = None  # of the bins as they are
         self._between: tuple[float, float] | None = None
 
     def push(self, end_sample: int, wall_us: int, received_s: float, fs: float) -> None:
         """Take one arrival: index and device clock one past its last sample, and when it came."""
-        arrival = _Arrival(end_sample, wall_us / 1e6, received_s)
         this_bin = int(received_s // BIN_S)
         if this_bin != self._bin or not self._bins:
             self._bin = this_bin
-            self._bins.append(arrival)
+            self._begin_bin(_Arrival(end_sample, wall_us / 1e6, received_s))
             self._fitted = None
-        elif _delay_s(arrival, fs) < _delay_s(self._bins[-1], fs):
-            self._bins[-1] = arrival
+            return
+        least = self._bins[-1]
+        if received_s - end_sample / fs < least.received_s - least.end_sample / fs:
+            self._bins[-1] = _Arrival(end_sample, wall_us / 1e6, received_s)
             self._fitted = None
 
     @property
@@ -69,28 +75,44 @@ class ClockFit:
             self._fitted = self._rate_hz(), self._median_offset_s()
         return self._fitted
 
+    def _begin_bin(self, arrival: _Arrival) -> None:
+        """What stands for the bin before is certain now; the oldest bin is forgotten."""
+        bins = self._bins
+        if len(bins) > MAX_LAG:
+            for rate_hz in _rates_hz([(bins[-1 - MAX_LAG], bins[-1])]):
+                insort(self._final, rate_hz)
+        if len(bins) == MAX_BINS:
+            for rate_hz in _rates_hz([(bins[0], bins[MAX_LAG])]):
+                del self._final[bisect_left(self._final, rate_hz)]
+        bins.append(arrival)
+
     def _rate_hz(self) -> float | None:
-        if len(self._bins) < MIN_BINS:
+        bins = self._bins
+        if len(bins) < MIN_BINS:
             return None
-        lag = max(1, min(MAX_LAG, len(self._bins) // 2))
-        bins = list(self._bins)
-        steps = (
-            (b.end_sample - a.end_sample, b.received_s - a.received_s)
-            for a, b in zip(bins[:-lag], bins[lag:], strict=True)
-        )
-        rates = sorted([samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0])
+        lag = min(MAX_LAG, len(bins) // 2)
+        if lag == MAX_LAG:
+            rates = [*self._final, *_rates_hz([(bins[-1 - lag], bins[-1])])]
+        else:
+            several = list(bins)
+            rates = _rates_hz(zip(several[:-lag], several[lag:], strict=True))
         if not rates:
             return None
+        rates.sort()
         few = len(rates) // 10
         self._between = (rates[few], rates[-1 - few]) if len(bins) >= SURE_BINS else None
-        return median(rates)
+        return median_of(rates)
 
     def _median_offset_s(self) -> float | None:
         if not self._bins:
             return None
-        newest = list(self._bins)[-OFFSET_BINS:]
-        return median(b.wall_s - b.received_s for b in newest)
+        newest = islice(reversed(self._bins), OFFSET_BINS)
+        return median_of([each.wall_s - each.received_s for each in newest])
 
 
-def _delay_s(arrival: _Arrival, fs: float) -> float:
-    return arrival.received_s - arrival.end_sample / fs
+def _rates_hz(pairs: Iterable[tuple[_Arrival, _Arrival]]) -> list[float]:
+    """The rate between the two of each pair; none where the counter or the clock did not go on."""
+    steps = [
+        (later.end_sample - each.end_sample, later.received_s - each.received_s) for each, later in pairs
+    ]
+    return [samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0]

@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from ingest.batch import Batch
 from ingest.chunk import Chunk, ChunkFlag
+from ingest.limits import MAX_DEVICES
 from ingest.mappers.exact import encode_exactly
 from ingest.mappers.mapper import Mapper, MappingError
 from ingest.mappers.switch import Mappers
@@ -23,7 +26,7 @@ from ingest.wire import WireError, decode
 
 # What a message may be refused for.
 WRONG = ("contradiction", "crowded", "mapping", "payload", "status", "topic")
-
+LONGEST_TOPIC = 200  # characters of any that a device may use; only these are remembered
 
 logger = logging.getLogger(__name__)
 
@@ -88,13 +91,13 @@ class Intake:
             for _ in self.parts(mapper, topic, payload, received_us, retained=retained):
                 pass
             return
-        device, kind = UNKNOWN_DEVICE, topic.rpartition("/")[2]
+        device, kind = UNKNOWN_DEVICE, ""
         try:
-            device = _sender(topic)
-            self.roster.known(device, received_us)
+            device, kind = _usual_sender(topic) if len(topic) <= LONGEST_TOPIC else _sender(topic)
             if kind == "status":
                 self._note_status(device, payload, received_us)
             elif retained:
+                self.roster.known(device, received_us)
                 self.counters.retained += 1  # an old chunk must not look like a live patient
             elif self.roster.admits(device, payload, received_us):
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
@@ -240,7 +243,9 @@ class Intake:
             self._add_windows(state.pipeline, windows, received_us)
 
     def _add_windows(self, pipeline: DevicePipeline, windows: Iterable[Window], now_us: int) -> None:
-        self.batch.rework.late += pipeline.take_late()
+        late = pipeline.take_late()
+        if late:
+            self.batch.rework.late += late
         for window in windows:
             self.counters.windows += 1
             self.batch.windows.append(replace(window, closed_us=now_us))
@@ -263,15 +268,19 @@ class Intake:
             logger.error(text, device, state.faults, exc_info=error)
 
 
-def _sender(topic: str) -> str:
-    """The device of a topic of wire v1, of a site that devices may have; raises ValueError."""
+def _sender(topic: str) -> tuple[str, str]:
+    """The device of a topic of wire v1, of a site that devices may have, and its kind; raises ValueError."""
     if not topic.startswith("ecg/v1/"):
         raise ValueError(
             f"no mapper reads {topic!r}: the broker remembers that an earlier --mappers named it"
         )
     device = device_of(topic)
     check_site(device)
-    return device
+    return device, topic.rpartition("/")[2]
+
+
+# A device uses the same topics each time; a refused one raises, and is not kept.
+_usual_sender = lru_cache(maxsize=2 * MAX_DEVICES)(_sender)
 
 
 def _wrong_with(error: Exception, device: str, kind: str) -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 # One source second, the most of: (docs of devices: Galaxy Watch, 5 points at 500 Hz; 12 leads x 1000 Hz as
 # JSON floats are 90 kB, of 17 digits each 240 kB; a device that tells half or a quarter of its true rate).
 SOURCE_MESSAGES = 100
+MESSAGE_S = 1.0 / SOURCE_MESSAGES  # source seconds that any message spends
 SOURCE_BYTES = 256_000
 SOURCE_SIGNAL_S = 4.0
 EARNED_PER_S = 1.25  # source seconds; above 1, so that drift and repeated messages cost nothing
@@ -95,8 +96,7 @@ class DeviceLimits:
 
     def admits_chunk(self, n_bytes: int, now_us: int) -> bool:
         """Before decoding: False when the allowance is spent; the refusal is noted in `episode`."""
-        cost = max(1.0 / SOURCE_MESSAGES, n_bytes / SOURCE_BYTES)
-        if self._source.take(now_us, cost):
+        if self._source.take(now_us, max(MESSAGE_S, n_bytes / SOURCE_BYTES)):
             return True
         if self.episode is None:
             self.episode = Episode(now_us, now_us)
@@ -106,9 +106,9 @@ class DeviceLimits:
 
     def charge_signal(self, signal_s: float, n_bytes: int) -> None:
         """After decoding: the signal a chunk claims to hold, where that is more than its message cost."""
-        cost = max(1.0 / SOURCE_MESSAGES, n_bytes / SOURCE_BYTES)
-        if signal_s / SOURCE_SIGNAL_S > cost:
-            self._source.spend(signal_s / SOURCE_SIGNAL_S - cost)
+        more_s = signal_s / SOURCE_SIGNAL_S - max(MESSAGE_S, n_bytes / SOURCE_BYTES)
+        if more_s > 0.0:
+            self._source.spend(more_s)
 
     def admits_status(self, now_us: int) -> bool:
         """False when the device comes and goes without end."""

@@ -6,7 +6,8 @@ Chunk -> Sequencer -> Ordered -> WindowAssembler -> Window
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ingest.backfill import GIVEN_UP_US, LIVE_FIRST_US, QUIET_US, Late, late_chunk
 from ingest.chunk import Chunk, ChunkFlag
@@ -54,7 +55,8 @@ class DevicePipeline:
 
     def tick(self, now_us: int) -> list[Window]:
         """Let time pass: close the holes nobody filled; return the windows that completes."""
-        windows = self._take(self.sequencer.flush(now_us / 1e6), now_us)
+        ordered = self.sequencer.flush(now_us / 1e6)
+        windows = self._take(ordered, now_us) if ordered else []
         unfinished = self._windows.unfinished
         is_waiting = unfinished is not None and unfinished is not self._given_up
         if unfinished is not None and is_waiting and now_us - unfinished.received_s * 1e6 > GIVEN_UP_US:
@@ -74,6 +76,8 @@ class DevicePipeline:
 
     def take_late(self) -> list[Late]:
         """What since the last call came, or turned out to be, too late for its live window."""
+        if not self._late:
+            return []
         late, self._late = self._late, []
         return late
 
@@ -130,15 +134,10 @@ class DevicePipeline:
     def _take(self, ordered: list[Ordered], now_us: int) -> list[Window]:
         windows = []
         for stretch in ordered:
-            if stretch.break_before or self._monitor is None:
-                self._monitor = VitalsMonitor(self._device, stretch.session, stretch.fs)
-                self._clock = ClockFit()
-                self._plausibility = Plausibility(stretch.fs)
-                self._beginnings.begin(stretch.received_s)
-            self._monitor.push(stretch)
-            unfinished = self._windows.unfinished
-            if stretch.break_before and unfinished is not None:  # its session is over: cut what there is
-                self._note_samples(unfinished, now_us + LIVE_FIRST_US)
+            monitor = self._monitor
+            if monitor is None or stretch.break_before:
+                monitor = self._begin(stretch, now_us)
+            monitor.push(stretch)
             windows += self._windows.push(stretch)
         for chunk in self.sequencer.take_passed():
             self._note_late(chunk, now_us + LIVE_FIRST_US)
@@ -146,6 +145,17 @@ class DevicePipeline:
             if self._windows.began_within(window):  # what came before, to another process, may be stored
                 self._note_window(window, now_us + QUIET_US)
         return windows
+
+    def _begin(self, stretch: Ordered, now_us: int) -> VitalsMonitor:
+        """The first samples of a session."""
+        self._monitor = VitalsMonitor(self._device, stretch.session, stretch.fs)
+        self._clock = ClockFit()
+        self._plausibility = Plausibility(stretch.fs)
+        self._beginnings.begin(stretch.received_s)
+        unfinished = self._windows.unfinished
+        if unfinished is not None:  # its session is over: cut what there is
+            self._note_samples(unfinished, now_us + LIVE_FIRST_US)
+        return self._monitor
 
     def _note_late(self, chunk: Chunk, due_us: int) -> None:
         if chunk.n_samples:

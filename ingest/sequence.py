@@ -1,8 +1,8 @@
 """Chunks as they arrive -> samples in the device's order, each once, with every loss named and counted."""
 
 from collections import deque
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +16,7 @@ REMEMBERED = 16  # ended sessions; a chunk of any of them is late, not a new res
 REMEMBERED_HOLES = 64  # closed holes; they tell a late chunk from a duplicate
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ordered:
+class Ordered(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A chunk's part of the ordered stream: consecutive samples, and what is missing right before them."""
 
     device: str  # "site/device"
@@ -35,11 +34,10 @@ class Ordered:
     @property
     def end_sample(self) -> int:
         """Index one past the last sample."""
-        return self.first_sample + int(self.samples_mv.shape[0])
+        return self.first_sample + len(self.samples_mv)
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, eq=False, gc=False):
     """A chunk held back until what comes before it has come or is given up."""
 
     chunk: Chunk
@@ -78,11 +76,16 @@ class Sequencer:
 
     def take_passed(self) -> list[Chunk]:
         """Chunks since the last call that hold samples which found no place: the stream passed them."""
+        if not self._passed:
+            return []
         passed, self._passed = self._passed, []
         return passed
 
     def push(self, chunk: Chunk, received_s: float) -> list[Ordered]:
         """Take one chunk; return what is now in order. `received_s` is any clock that `flush` shares."""
+        if self._goes_on(chunk):
+            self._progress_s = received_s
+            return [self._emit(chunk, received_s)]
         ordered = self.flush(received_s)
         if chunk.n_samples == 0:
             return ordered
@@ -122,6 +125,11 @@ class Sequencer:
         far = FAR_S * self._waiting[first].chunk.fs
         return len(self._waiting) > 1 or self._expected is None or first - self._expected <= far
 
+    def _goes_on(self, chunk: Chunk) -> bool:
+        """True in the usual case, for which a short way is enough: it is what comes next, nothing waits."""
+        is_next = chunk.first_sample == self._expected and not self._waiting
+        return is_next and chunk.n_samples > 0 and self._belongs(chunk)
+
     def _belongs(self, chunk: Chunk) -> bool:
         if self._stream is None:
             return False
@@ -138,7 +146,7 @@ class Sequencer:
             self.reordered += bool(self._waiting)
             self._progress_s = held.received_s
             self._drop_strays(held.received_s)
-            return [self._emit(held), *self._drain()]
+            return [self._emit(chunk, held.received_s), *self._drain()]
         twin = self._waiting.get(chunk.first_sample)
         if twin is not None and chunk.end_sample <= twin.chunk.end_sample:
             self.duplicates += 1
@@ -162,23 +170,28 @@ class Sequencer:
     def _is_in_hole(self, first_sample: int, end_sample: int) -> bool:
         return any(first_sample < end and start < end_sample for start, end in self._holes)
 
-    def _emit(self, held: _Waiting, missing: int = 0) -> Ordered:
-        chunk, fs = held.chunk, self._stream[1] if self._stream is not None else held.chunk.fs
-        skip = max(0, (self._expected or 0) - chunk.first_sample)
-        if skip and self._is_in_hole(chunk.first_sample, chunk.first_sample + skip):
-            self._passed.append(chunk)
+    def _emit(self, chunk: Chunk, received_s: float, missing: int = 0) -> Ordered:
+        fs = self._stream[1] if self._stream is not None else chunk.fs
+        first_sample, wall_time_us, samples_mv = chunk.first_sample, chunk.wall_time_us, chunk.samples_mv
+        skip = (self._expected or 0) - first_sample
+        if skip > 0:
+            if self._is_in_hole(first_sample, first_sample + skip):
+                self._passed.append(chunk)
+            samples_mv = samples_mv[skip:]
+            first_sample += skip
+            wall_time_us += round(skip * 1e6 / fs)
         ordered = Ordered(
             device=chunk.device,
             session=chunk.session,
-            first_sample=chunk.first_sample + skip,
-            samples_mv=chunk.samples_mv[skip:],
+            first_sample=first_sample,
+            samples_mv=samples_mv,
             leads=chunk.leads,
             fs=fs,
-            wall_time_us=chunk.wall_time_us + round(skip * 1e6 / fs),
+            wall_time_us=wall_time_us,
             flags=chunk.flags,
             missing_before=missing,
             break_before=self._is_fresh,
-            received_s=held.received_s,
+            received_s=received_s,
         )
         self._expected = chunk.end_sample
         self._is_fresh = False
@@ -190,7 +203,7 @@ class Sequencer:
         while self._waiting and self._expected is not None and min(self._waiting) <= self._expected:
             held = self._waiting.pop(min(self._waiting))
             if not self._is_seen(held.chunk):
-                ordered.append(self._emit(held))
+                ordered.append(self._emit(held.chunk, held.received_s))
         return ordered
 
     def _close_hole(self) -> list[Ordered]:
@@ -203,7 +216,8 @@ class Sequencer:
             self._holes.append((0, first))
         self.lost_samples += missing
         self._expected = first
-        return [self._emit(self._waiting.pop(first), missing), *self._drain()]
+        held = self._waiting.pop(first)
+        return [self._emit(held.chunk, held.received_s, missing), *self._drain()]
 
     def _drop_strays(self, now_s: float) -> None:
         """Give up chunks that the moving stream has not reached for several waits: their index was damage."""

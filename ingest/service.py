@@ -17,6 +17,7 @@ from ingest.backfill import best_windows
 from ingest.batch import Batch, CommitSchedule, has_room
 from ingest.bodies import Bodies
 from ingest.chunk import Chunk
+from ingest.collector import spare_the_long_lived
 from ingest.committer import Committer, Outcome
 from ingest.gauges import DurationHistogram
 from ingest.intake import WRONG, Intake
@@ -68,6 +69,7 @@ def run(settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: service.stop())
         service.start()
+        spare_the_long_lived()
     except (LinkError, StoreError) as error:
         raise SystemExit(str(error)) from None
     service.serve()

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from numpy.random import Generator
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
@@ -102,14 +103,14 @@ def faulty_chunk(chunk: Chunk, plan: FaultPlan, since_start_s: float) -> Chunk:
     """The chunk as the device's sensor and clock give it: late clock, swapped electrodes, lead off."""
     if plan.clock:
         late_us = round(plan.clock * 1e6)
-        chunk = replace(chunk, wall_time_us=max(0, chunk.wall_time_us - late_us))
+        chunk = structs.replace(chunk, wall_time_us=max(0, chunk.wall_time_us - late_us))
     if plan.inverted:
-        chunk = replace(chunk, samples_mv=-chunk.samples_mv)
+        chunk = structs.replace(chunk, samples_mv=-chunk.samples_mv)
     if plan.untold:
-        chunk = replace(chunk, leads=(Lead.UNKNOWN,) * len(chunk.leads))
+        chunk = structs.replace(chunk, leads=(Lead.UNKNOWN,) * len(chunk.leads))
     if plan.lead_off is not None and plan.lead_off.is_on(since_start_s):
         nothing_mv = np.zeros_like(chunk.samples_mv)
-        chunk = replace(chunk, samples_mv=nothing_mv, flags=chunk.flags | ChunkFlag.LEAD_OFF)
+        chunk = structs.replace(chunk, samples_mv=nothing_mv, flags=chunk.flags | ChunkFlag.LEAD_OFF)
     return chunk
 
 

@@ -1,9 +1,11 @@
 """Records <-> rows of the store."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
@@ -16,8 +18,7 @@ MAX_REASON = 1000  # characters of a sentence for a person
 MAX_REFUSED_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReceivedChunk:
+class ReceivedChunk(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A chunk with the message it came in."""
 
     chunk: Chunk

@@ -74,7 +74,7 @@ def payloads_of(number: int, ring: EcgRing, offset: int) -> list[bytes]:
 
 
 def closed(window: Window, now_us: int) -> Window:
-    fields = {name: getattr(window, name) for name in Window.__slots__}
+    fields = {name: getattr(window, name) for name in Window.__struct_fields__}
     return Window(**{**fields, "closed_us": now_us})
 
 

@@ -6,11 +6,11 @@ The golden window is PTB-XL record 1 (Wagner et al. 2020, CC BY 4.0), lead I, 50
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 

@@ -1,7 +1,12 @@
+from statistics import median
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ingest import clock as clocks
 from ingest.clock import ClockFit
 
 FS = 512.0
@@ -60,3 +65,40 @@ def test_a_step_of_the_device_clock_is_followed_within_a_minute() -> None:
     rows = arrivals(600)
     rows[rows[:, 2] > EPOCH_S + 500, 1] += 7.0
     assert fitted(rows).offset_s == pytest.approx(10.0, abs=0.05)
+
+
+def fitted_anew(clock: ClockFit) -> tuple[float | None, tuple[float, float] | None, float | None]:
+    """Rate, its spread and the clock's offset, from all bins at once."""
+    bins = list(clock._bins)
+    offset_s = median(each.wall_s - each.received_s for each in bins[-clocks.OFFSET_BINS :])
+    if len(bins) < clocks.MIN_BINS:
+        return None, None, offset_s
+    lag = max(1, min(clocks.MAX_LAG, len(bins) // 2))
+    steps = [
+        (b.end_sample - a.end_sample, b.received_s - a.received_s)
+        for a, b in zip(bins[:-lag], bins[lag:], strict=True)
+    ]
+    rates = sorted(samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0)
+    if not rates:
+        return None, None, offset_s
+    few = len(rates) // 10
+    between = (rates[few], rates[-1 - few]) if len(bins) >= clocks.SURE_BINS else None
+    return median(rates), between, offset_s
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 0.2))
+def test_a_clock_is_fitted_as_if_from_all_bins_each_time(seed: int, trouble: float) -> None:
+    rng = np.random.default_rng(seed)
+    clock, end_sample, received_s = ClockFit(), 10**12, 1_790_000_000.0
+    for _ in range(300):
+        end_sample += 1024
+        received_s += 2.0 + rng.exponential(0.05)
+        if rng.random() < trouble:
+            end_sample += int(rng.choice([-5_000, 0, 5_000]))
+            received_s += float(rng.choice([-600.0, -3.0, 40.0]))
+        clock.push(end_sample, round(received_s * 1e6 + rng.normal(0, 1e4)), received_s, 512.0)
+        rate_hz, between_hz, offset_s = fitted_anew(clock)
+        assert (clock.fs_measured, clock.offset_s) == (rate_hz, offset_s)
+        assert rate_hz is None or clock.fs_between == between_hz
+    assert len(clock._bins) == clocks.MAX_BINS or trouble > 0.0

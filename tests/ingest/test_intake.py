@@ -7,7 +7,7 @@ import pytest
 
 from ingest import roster as limited
 from ingest.chunk import Chunk, ChunkFlag, Lead
-from ingest.intake import Intake
+from ingest.intake import Intake, _usual_sender
 from ingest.limits import SAMPLE_BURST, SILENT_US, STRANGER_BURST, WITHIN_AGAIN_US
 from ingest.pipeline import DevicePipeline
 from ingest.roster import IDLE_US, OVER_LIMIT
@@ -122,6 +122,24 @@ def test_refusals_and_battery_appear_in_the_vitals_of_their_device_alone() -> No
     found = {each.device: each for each in intake.vitals(at_us(5))}
     assert (found["a/b"].battery, found["a/b"].refused) == (71, 1)
     assert (found["c/d"].battery, found["c/d"].refused) == (None, 0)
+
+
+def test_what_no_device_may_use_as_topic_is_refused_each_time_and_never_remembered() -> None:
+    intake = new_intake()
+    give(intake, 0)
+    remembered = _usual_sender.cache_info().currsize
+    topics = (
+        "ecg/v1/a/b c/chunk",
+        "ecg/v1/a",
+        "ecg/v1/wristlead/b/chunk",
+        "other/topic",
+        f"ecg/v1/a/b/{'x' * 300}",
+    )
+    for number, topic in enumerate(topics * 3):
+        intake.receive(topic, b"garbage", at_us(number))
+    assert intake.counters.refused == 15
+    assert _usual_sender.cache_info().currsize == remembered
+    assert intake.roster.devices["a/b"].refused == 3  # the long one names it, as before
 
 
 def test_a_retained_chunk_is_ignored_and_counted() -> None:

@@ -1,8 +1,8 @@
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ingest.backfill import LIVE_FIRST_US, QUIET_US

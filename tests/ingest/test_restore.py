@@ -1,8 +1,8 @@
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ingest.chunk import Chunk, Lead
 from ingest.intake import Intake

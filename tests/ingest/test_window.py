@@ -1,10 +1,10 @@
 import itertools
 import tracemalloc
-from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, ChunkFlag, Lead
@@ -39,7 +39,7 @@ def windows_of(stretches: list[tuple[int, int]], assembler: WindowAssembler | No
 
 def assert_equal(a: Window, b: Window) -> None:
     np.testing.assert_array_equal(a.samples_mv, b.samples_mv)
-    for name in Window.__dataclass_fields__:
+    for name in Window.__struct_fields__:
         if name != "samples_mv":
             assert getattr(a, name) == getattr(b, name), name
 

@@ -85,6 +85,23 @@ def test_binary_decode_of_encode_is_the_same_to_one_unit(
     assert_same(decode(encode_binary(chunk, encoding, nv_per_unit), DEVICE), chunk, lsb_mv)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    encoding=st.sampled_from([Encoding.INT16, Encoding.INT32, Encoding.VARINT]),
+    n_leads=st.integers(1, 3),
+    nv_per_unit=st.integers(1, 0xFFFF),
+    units=st.lists(st.integers(-(2**15), 2**15 - 1), min_size=3, max_size=300),
+)
+def test_a_sample_is_its_unit_times_the_scale_rounded_once_in_single_precision(
+    encoding: Encoding, n_leads: int, nv_per_unit: int, units: list[int]
+) -> None:
+    sent = np.array(units[: len(units) // n_leads * n_leads]).reshape(-1, n_leads)
+    chunk = chunk_of((sent * (nv_per_unit / 1e6)).astype(np.float32), (Lead.I, Lead.II, Lead.III)[:n_leads])
+    found = decode(encode_binary(chunk, encoding, nv_per_unit), DEVICE)
+    wanted = np.multiply(sent.astype(np.float32), np.float32(nv_per_unit / 1e6), dtype=np.float32)
+    assert found.samples_mv.tobytes() == wanted.tobytes()
+
+
 @given(chunks())
 def test_json_decode_of_encode_is_the_same_to_one_microvolt(chunk: Chunk) -> None:
     assert_same(decode(encode_json(chunk), DEVICE), chunk, 0.001)

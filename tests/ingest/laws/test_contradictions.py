@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from ingest.chunk import NO_FLAGS, Chunk, Lead
 from ingest.wire import decode, encode_binary
@@ -27,7 +28,7 @@ def begun_again(n: int, at_us: int, n_samples: int = 3000) -> list[Message]:
     """Another measurement that claims the session and the places of the first."""
     made = []
     for each in stream(Session(8, n_samples, at_us), n):
-        chunk = replace(decode(each.payload, DEVICE), session=7)
+        chunk = structs.replace(decode(each.payload, DEVICE), session=7)
         made.append(replace(each, session=7, payload=encode_binary(chunk)))
     return made
 

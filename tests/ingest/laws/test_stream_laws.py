@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from numpy.typing import NDArray
 
 from inference.preprocess import prepare_window
@@ -99,7 +100,7 @@ def test_a_gap_is_exact_to_the_sample_and_the_model_sees_nothing_in_it(seed: int
 def stepped(messages: list[Message], wall_us: Iterable[int]) -> list[Message]:
     made = []
     for each, at_us in zip(messages, wall_us, strict=True):
-        chunk = replace(decode(each.payload, DEVICE), wall_time_us=at_us)
+        chunk = structs.replace(decode(each.payload, DEVICE), wall_time_us=at_us)
         made.append(replace(each, payload=encode_binary(chunk)))
     return made
 
@@ -138,7 +139,7 @@ def test_a_clock_that_drifts_by_one_percent_loses_and_adds_no_sample(drift: floa
 def test_a_chunk_counter_that_wraps_changes_nothing(tmp_path: Path) -> None:
     made = []
     for number, each in enumerate(cut(np.random.default_rng(3), WHOLE)):
-        chunk = replace(decode(each.payload, DEVICE), seq=(2**32 - 7 + number) % 2**32)
+        chunk = structs.replace(decode(each.payload, DEVICE), seq=(2**32 - 7 + number) % 2**32)
         made.append(replace(each, payload=encode_binary(chunk)))
     assert places(lived(tmp_path, made, 3, kills=(5, 11)), 5) == expected(WHOLE.sample(0, 4300))
 

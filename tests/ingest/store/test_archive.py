@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from numpy.typing import NDArray
 from sqlalchemy import Engine, Table, create_engine, event, func, insert, inspect, select
 
@@ -47,7 +48,7 @@ def received(
 def windows_of(chunks: list[ReceivedChunk]) -> list[Window]:
     pipeline = DevicePipeline("a/b")
     return [
-        replace(window, closed_us=each.received_us)
+        structs.replace(window, closed_us=each.received_us)
         for each in chunks
         for window in pipeline.push(each.chunk, each.received_us)
     ]
@@ -69,7 +70,7 @@ def vitals_with_rhythm(at_us: int) -> Vitals:
 def assert_same_window(found: Window | None, wanted: Window) -> None:
     assert found is not None
     np.testing.assert_array_equal(found.samples_mv, wanted.samples_mv)
-    for name in Window.__slots__:
+    for name in Window.__struct_fields__:
         if name != "samples_mv":
             assert getattr(found, name) == getattr(wanted, name), name
 
@@ -195,7 +196,7 @@ def test_devices_are_named_with_when_they_were_heard(archive: Archive) -> None:
 
 def test_chunks_come_back_in_order_of_arrival(archive: Archive) -> None:
     historic = received(9 * N, at_us=30)
-    historic = replace(historic, chunk=replace(historic.chunk, flags=ChunkFlag.HISTORIC))
+    historic = structs.replace(historic, chunk=structs.replace(historic.chunk, flags=ChunkFlag.HISTORIC))
     archive.commit([received(3 * N, at_us=10), received(N, at_us=20), historic, received(0, at_us=5)])
     found = archive.chunks_since("a/b", 10)
     assert [each.chunk.first_sample for each in found] == [3 * N, N, 9 * N]
@@ -320,7 +321,7 @@ def test_a_commit_that_fails_counts_for_nothing_and_leaves_nothing_locked(
     engine: Engine, archive: Archive
 ) -> None:
     chunks = [received(first) for first in range(0, 50 * N, N)]
-    broken = replace(windows_of(chunks)[0], lead_off=None)  # type: ignore[arg-type]  # the column forbids it
+    broken = structs.replace(windows_of(chunks)[0], lead_off=None)  # the column forbids it
     with pytest.raises(StoreError):
         archive.commit(chunks, [broken])
     assert count(engine, window_table) == 0
@@ -416,7 +417,10 @@ def test_a_stored_chunk_that_is_refused_by_now_is_left_out_and_its_window_is_not
 ) -> None:
     chunks = [received(first) for first in range(0, 5_125, N)]
     [window] = windows_of(chunks)
-    bad = [replace(each, payload=b'{"v": 0}') if each.chunk.first_sample < 1_000 else each for each in chunks]
+    bad = [
+        structs.replace(each, payload=b'{"v": 0}') if each.chunk.first_sample < 1_000 else each
+        for each in chunks
+    ]
     archive.commit(bad, [window])
     [found] = archive.windows_without_verdict(1 << 62, 10)
     assert np.isnan(found.samples_mv[:1_000]).all()

@@ -1,9 +1,9 @@
 """Where chunks belong, told without their messages: the same by both stores, and sealed or not."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.store.archive import Archive
