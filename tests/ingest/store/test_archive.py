@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from numpy.typing import NDArray
 from sqlalchemy import Engine, Table, create_engine, event, func, insert, inspect, select
 
@@ -61,7 +62,7 @@ def vitals(at_us: int) -> Vitals:
 
 
 def vitals_with_rhythm(at_us: int) -> Vitals:
-    return replace(
+    return structs.replace(
         vitals(at_us), heart_rate_bpm=71.25, rmssd_ms=31.4, sdnn_ms=52.0, ectopic_per_min=3, irregular=False
     )
 

@@ -2,11 +2,11 @@
 
 import math
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import create_engine, text
 
 from ingest.quality import SignalState
