@@ -11,10 +11,10 @@ alarm engine; the true episodes are the four of `benchmarks.rhythm`. `episodes` 
 import argparse
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from benchmarks.beats import FS, Record, records_of

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from benchmarks.storage import FS, recorded
@@ -65,13 +66,14 @@ def _hour(
             DEVICE, SESSION, at_us, second * FS, float(rate_bpm), None, signal, rmssd_ms=31.0, sdnn_ms=52.0
         )
         if second in GAP_S:
-            vitals = replace(vitals, signal=SignalState.NO_DATA, heart_rate_bpm=None)
+            vitals = structs.replace(vitals, signal=SignalState.NO_DATA, heart_rate_bpm=None)
         elif second in NOISY_S:
-            vitals = replace(vitals, heart_rate_bpm=None)
+            vitals = structs.replace(vitals, heart_rate_bpm=None)
         if second not in GAP_S:
             came_us = at_us + SECOND_US + LATE_US + int(rng.integers(0, LATE_US))
             yield chunk_block([_received(second, at_us, came_us, samples_uv)])
-        yield vitals_block([vitals, *(replace(vitals, device=f"bench/other-{k}") for k in range(N_OTHERS))])
+        others = [structs.replace(vitals, device=f"bench/other-{k}") for k in range(N_OTHERS)]
+        yield vitals_block([vitals, *others])
 
 
 def _received(second: int, at_us: int, came_us: int, samples_uv: NDArray[np.int16]) -> ReceivedChunk:

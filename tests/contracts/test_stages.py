@@ -1,11 +1,11 @@
 """One law suite over every stage that takes a stream: each is a way from chunks to what can be compared."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ingest.backfill import cut_again, late_chunk, slots_of

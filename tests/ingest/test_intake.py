@@ -1,9 +1,9 @@
 import logging
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ingest import roster as limited
 from ingest.chunk import Chunk, ChunkFlag, Lead

@@ -1,9 +1,9 @@
 """An alarm service on a bench: a stand-in link, a real store and a clock that the test turns."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from inference.alarms.alarm import AlarmKind
 from inference.alarms.engine import Event

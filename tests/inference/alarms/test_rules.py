@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.events import Acknowledge, ChannelStatus, DeviceStatus, Discharge, ServiceStatus, Tick
@@ -52,7 +53,7 @@ def test_a_rate_limit_alarm_ends_when_the_lead_can_no_longer_be_seen() -> None:
     assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.OFF
 
 
-@pytest.mark.parametrize("blind", [LEAD_OFF, NOISY, replace(LEAD_OFF, signal=SignalState.FLAT)])
+@pytest.mark.parametrize("blind", [LEAD_OFF, NOISY, structs.replace(LEAD_OFF, signal=SignalState.FLAT)])
 def test_a_technical_alarm_never_clears_an_active_high_alarm(blind: Vitals) -> None:
     ward = Ward()
     ward.watch(10)
@@ -112,7 +113,7 @@ def test_a_pause_under_4_s_is_no_asystole() -> None:
 def test_without_a_good_signal_there_is_no_asystole(signal: SignalState) -> None:
     ward = Ward()
     ward.watch(10)
-    said = ward.watch(9, replace(GOOD, signal=signal, since_beat_s=9.0, heart_rate_bpm=None))
+    said = ward.watch(9, structs.replace(GOOD, signal=signal, since_beat_s=9.0, heart_rate_bpm=None))
     assert AlarmKind.ASYSTOLE not in kinds(said)
 
 
@@ -120,7 +121,7 @@ def test_beats_that_nobody_could_see_do_not_count_as_silence() -> None:
     ward = Ward()
     ward.watch(10)
     ward.watch(20, LEAD_OFF)
-    came_back = ward.watch(3, replace(GOOD, since_beat_s=22.0, heart_rate_bpm=None))
+    came_back = ward.watch(3, structs.replace(GOOD, since_beat_s=22.0, heart_rate_bpm=None))
     assert AlarmKind.ASYSTOLE not in kinds(came_back)
 
 
@@ -129,7 +130,7 @@ def test_noise_that_comes_and_goes_hides_no_asystole() -> None:
     ward.watch(10)
     for silent in range(1, 25):
         signal = SignalState.NOISY if silent % 6 < 3 else SignalState.GOOD  # never 4 s good, never 10 s noisy
-        stopped = replace(GOOD, since_beat_s=float(silent), heart_rate_bpm=None, signal=signal)
+        stopped = structs.replace(GOOD, since_beat_s=float(silent), heart_rate_bpm=None, signal=signal)
         ward.watch(1, stopped)
     raised = ward.said[0]
     assert (raised.kind, raised.priority) == (AlarmKind.ASYSTOLE, AlarmPriority.HIGH)
@@ -139,21 +140,21 @@ def test_noise_that_comes_and_goes_hides_no_asystole() -> None:
 def test_the_first_good_second_after_long_noise_is_no_asystole() -> None:
     ward = Ward()
     ward.watch(10)
-    ward.watch(8, replace(NOISY, since_beat_s=15.0))
-    ward.watch(2, replace(GOOD, since_beat_s=15.0, heart_rate_bpm=None))
+    ward.watch(8, structs.replace(NOISY, since_beat_s=15.0))
+    ward.watch(2, structs.replace(GOOD, since_beat_s=15.0, heart_rate_bpm=None))
     assert AlarmKind.ASYSTOLE not in kinds(ward.watch(10))
 
 
 def test_old_data_is_no_asystole() -> None:
     ward = Ward()
     ward.watch(10)
-    stalled = replace(GOOD, since_beat_s=5.0, data_age_s=6.0)
+    stalled = structs.replace(GOOD, since_beat_s=5.0, data_age_s=6.0)
     assert AlarmKind.ASYSTOLE not in kinds(ward.watch(3, stalled))
 
 
 def test_a_new_device_without_any_beat_is_asystole_after_10_s_of_good_signal() -> None:
     ward = Ward()
-    unknown = replace(GOOD, since_beat_s=None, heart_rate_bpm=None)
+    unknown = structs.replace(GOOD, since_beat_s=None, heart_rate_bpm=None)
     assert ward.watch(10, unknown) == []
     assert ward.watch(1, unknown)[0].text == "ASYSTOLE 10 s"
 
@@ -212,7 +213,7 @@ def test_limits_that_cross_are_refused_with_their_values() -> None:
 def test_an_unknown_rate_neither_raises_nor_ends_an_alarm() -> None:
     ward = Ward()
     ward.watch(1, rate(130))
-    ward.watch(10, replace(GOOD, heart_rate_bpm=None))
+    ward.watch(10, structs.replace(GOOD, heart_rate_bpm=None))
     assert ward.state(AlarmKind.RATE_LIMIT) is AlarmState.ON
 
 
@@ -257,7 +258,7 @@ def test_a_signal_that_shows_no_heart_is_a_low_technical_alarm(
 ) -> None:
     ward = Ward()
     ward.watch(5)
-    said = ward.watch(seconds, replace(GOOD, signal=signal, heart_rate_bpm=None))
+    said = ward.watch(seconds, structs.replace(GOOD, signal=signal, heart_rate_bpm=None))
     assert [(a.kind, a.priority, a.text) for a in said] == [(AlarmKind.SIGNAL, AlarmPriority.LOW, text)]
     ward.watch(6)
     assert ward.state(AlarmKind.SIGNAL) is AlarmState.OFF
@@ -266,7 +267,7 @@ def test_a_signal_that_shows_no_heart_is_a_low_technical_alarm(
 def test_noise_is_called_by_its_name() -> None:
     ward = Ward()
     ward.watch(5)
-    noisy = replace(GOOD, signal=SignalState.NOISY, noise=Noise.MUSCLE, heart_rate_bpm=None)
+    noisy = structs.replace(GOOD, signal=SignalState.NOISY, noise=Noise.MUSCLE, heart_rate_bpm=None)
     assert [alarm.text for alarm in ward.watch(11, noisy)] == ["Noisy, muscle 10 s"]
 
 
@@ -278,7 +279,9 @@ def test_no_data_is_low_after_10_s_and_medium_after_60_s_though_vitals_go_on() -
     ward.watch(5)
     said: list[Alarm] = []
     for age in range(1, 62):
-        said += ward.watch(1, replace(GOOD, signal=SignalState.NO_DATA, data_age_s=age, heart_rate_bpm=None))
+        said += ward.watch(
+            1, structs.replace(GOOD, signal=SignalState.NO_DATA, data_age_s=age, heart_rate_bpm=None)
+        )
     assert (said[0].kind, said[0].priority, said[0].text) == (
         AlarmKind.NO_DATA,
         AlarmPriority.LOW,
@@ -305,15 +308,15 @@ def test_no_data_says_that_the_device_went_offline() -> None:
 
 def test_battery_is_low_at_20_and_medium_at_5_percent() -> None:
     ward = Ward()
-    ward.watch(2, replace(GOOD, battery=21))
+    ward.watch(2, structs.replace(GOOD, battery=21))
     assert ward.said == []
-    low = ward.watch(1, replace(GOOD, battery=20))[0]
+    low = ward.watch(1, structs.replace(GOOD, battery=20))[0]
     assert (low.kind, low.priority, low.text) == (AlarmKind.BATTERY, AlarmPriority.LOW, "Battery 20 % ≤ 20 %")
     medium = ward.push(DeviceStatus(DEVICE, online=True, battery=5, at_us=at(ward.second)))[0]
     assert (medium.priority, medium.text) == (AlarmPriority.MEDIUM, "Battery 5 % ≤ 5 %")
-    ward.watch(5, replace(GOOD, battery=22))
+    ward.watch(5, structs.replace(GOOD, battery=22))
     assert ward.state(AlarmKind.BATTERY) is AlarmState.ON
-    ward.watch(1, replace(GOOD, battery=23))
+    ward.watch(1, structs.replace(GOOD, battery=23))
     assert ward.state(AlarmKind.BATTERY) is AlarmState.OFF
 
 
@@ -418,7 +421,7 @@ def test_atrial_fibrillation_is_told_at_its_onset_and_its_end_only() -> None:
 
 def test_atrial_fibrillation_goes_on_while_the_intervals_are_irregular_and_is_not_raised_by_them() -> None:
     ward = Ward()
-    irregular = replace(GOOD, irregular=True)
+    irregular = structs.replace(GOOD, irregular=True)
     ward.watch(60, irregular)
     assert ward.said == []
     for p in (0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1):
@@ -564,7 +567,7 @@ def test_a_medium_alarm_is_passed_on_after_180_s_and_a_low_or_advisory_one_never
     other = Ward()
     for _ in range(3):
         other.decide(0.9)
-    other.watch(1000, replace(GOOD, battery=15))
+    other.watch(1000, structs.replace(GOOD, battery=15))
     assert {a.escalation for a in other.said} == {0}
     assert {a.priority for a in other.said} == {AlarmPriority.LOW, AlarmPriority.ADVISORY}
 
@@ -638,14 +641,14 @@ def test_a_service_or_channel_that_fails_suppresses_no_alarm_of_a_patient() -> N
 
 def test_a_verdict_that_comes_again_after_a_discharge_is_not_the_next_patients() -> None:
     ward = Ward()
-    ward.watch(10, replace(GOOD, last_sample=50_000))
+    ward.watch(10, structs.replace(GOOD, last_sample=50_000))
     former = [
         verdict_of(20 + n, 0.9, Presence.PRESENT) for n in range(3)
     ]  # they begin at samples 10,000 to 11,000
     assert kinds([a for verdict in former[:2] for a in ward.push(verdict)]) == []
     ward.push(Discharge(DEVICE, "Eve", at(30)))
     ward.second = 31
-    ward.watch(5, replace(GOOD, last_sample=52_000))
+    ward.watch(5, structs.replace(GOOD, last_sample=52_000))
     assert [a for verdict in former for a in ward.push(verdict)] == []
     for n in range(3):
         ward.push(replace(former[0], first_sample=60_000 + 5_000 * n, decided_us=at(40 + n)))

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from sqlalchemy.exc import OperationalError
 
 from inference.alarms import memory, messages

@@ -1,8 +1,7 @@
 """Docs' alarm page, one test a rule, each told whole; test_rules.py has the corners."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.alarms.events import ChannelStatus, SetPause

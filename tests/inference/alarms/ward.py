@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmState
 from inference.alarms.engine import AlarmEngine, Event
 from inference.alarms.episode import is_transition
@@ -52,7 +54,7 @@ class Ward:
         """So many seconds of these vitals; what was said during them."""
         before = len(self.said)
         for _ in range(seconds):
-            self.push(replace(vitals, at_us=at(self.second)))
+            self.push(structs.replace(vitals, at_us=at(self.second)))
             self.push(Tick(at(self.second + 0.2)))
             self.second += 1
         return self.said[before:]
@@ -60,7 +62,7 @@ class Ward:
     def stop_heart(self, seconds: int) -> list[Alarm]:
         said: list[Alarm] = []
         for silent in range(1, seconds + 1):
-            said += self.watch(1, replace(GOOD, since_beat_s=float(silent), heart_rate_bpm=None))
+            said += self.watch(1, structs.replace(GOOD, since_beat_s=float(silent), heart_rate_bpm=None))
         return said
 
     def fall_silent(self, seconds: int) -> list[Alarm]:
@@ -130,8 +132,8 @@ def is_news(alarm: Alarm, said: list[Alarm]) -> bool:
 
 
 def rate(bpm: float) -> Vitals:
-    return replace(GOOD, heart_rate_bpm=bpm)
+    return structs.replace(GOOD, heart_rate_bpm=bpm)
 
 
-LEAD_OFF = replace(GOOD, signal=SignalState.LEAD_OFF, heart_rate_bpm=None)
-NOISY = replace(GOOD, signal=SignalState.NOISY, heart_rate_bpm=None)
+LEAD_OFF = structs.replace(GOOD, signal=SignalState.LEAD_OFF, heart_rate_bpm=None)
+NOISY = structs.replace(GOOD, signal=SignalState.NOISY, heart_rate_bpm=None)

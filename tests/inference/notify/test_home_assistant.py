@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from inference.alarms.alarm import Alarm, AlarmKind, AlarmPriority, AlarmQueue, AlarmState
 from inference.notify.home_assistant import (
@@ -46,7 +47,7 @@ def summaries(published: list[Publication]) -> list[dict[str, Any]]:
 
 def test_a_device_is_found_with_its_first_signal_and_told_once() -> None:
     home = HomeState()
-    assert home.on_vitals(replace(VITALS, signal=SignalState.NO_DATA), at(0)) == []
+    assert home.on_vitals(structs.replace(VITALS, signal=SignalState.NO_DATA), at(0)) == []
     found = home.on_vitals(VITALS, at(1))
     assert [each.topic for each in found] == [discovery_topic(DEVICE), summary_topic(DEVICE)]
     assert summaries(found) == [
@@ -69,11 +70,11 @@ def test_rates_are_told_every_few_seconds_and_a_lost_rate_at_once() -> None:
     told = [
         second
         for second in range(1, 21)
-        if home.on_vitals(replace(VITALS, heart_rate_bpm=72.0 + second), at(second))
+        if home.on_vitals(structs.replace(VITALS, heart_rate_bpm=72.0 + second), at(second))
     ]
     assert told == [5, 10, 15, 20]
     assert VITALS_EVERY_S == 5.0
-    (lost,) = summaries(home.on_vitals(replace(VITALS, heart_rate_bpm=None), at(21)))
+    (lost,) = summaries(home.on_vitals(structs.replace(VITALS, heart_rate_bpm=None), at(21)))
     assert lost["heart_rate_bpm"] is None
 
 
@@ -104,10 +105,10 @@ def test_a_device_that_left_is_taken_away(*, is_discharged: bool) -> None:
     gone = home.forget(DEVICE) if is_discharged else home.tick(at(FORGOTTEN_S + 1))
     assert gone == [Publication(discovery_topic(DEVICE), b""), Publication(summary_topic(DEVICE), b"")]
     assert home.tick(at(FORGOTTEN_S + 2)) == []
-    silent = replace(VITALS, signal=SignalState.NO_DATA)
+    silent = structs.replace(VITALS, signal=SignalState.NO_DATA)
     assert home.on_vitals(silent, at(FORGOTTEN_S + 3)) == []  # it is not found again while it is silent
     assert home.on_vitals(VITALS, at(FORGOTTEN_S + 4)) == []  # nor by the samples it had before it left
-    assert home.on_vitals(replace(VITALS, last_sample=1000), at(FORGOTTEN_S + 5))
+    assert home.on_vitals(structs.replace(VITALS, last_sample=1000), at(FORGOTTEN_S + 5))
 
 
 def test_invented_devices_fill_no_memory_and_take_no_place_from_those_known(
@@ -117,16 +118,16 @@ def test_invented_devices_fill_no_memory_and_take_no_place_from_those_known(
     home = HomeState()
     home.on_vitals(VITALS, at(0))
     for n in range(10):  # they come and leave again
-        home.on_vitals(replace(VITALS, device=f"x/{n}"), at(1))
+        home.on_vitals(structs.replace(VITALS, device=f"x/{n}"), at(1))
         home.forget(f"x/{n}")
     assert list(home._left_at) == ["x/7", "x/8", "x/9"]
-    found = [bool(home.on_vitals(replace(VITALS, device=f"y/{n}"), at(2))) for n in range(10)]
+    found = [bool(home.on_vitals(structs.replace(VITALS, device=f"y/{n}"), at(2))) for n in range(10)]
     assert found == [True, True] + [False] * 8
     assert home.adopt("y/9", at(2)) == []
     (told,) = summaries(home.on_alarm(ALARM, at(3)))
     assert told["alarm"] == "high"
     home.forget("y/0")
-    assert home.on_vitals(replace(VITALS, device="y/9"), at(4))
+    assert home.on_vitals(structs.replace(VITALS, device="y/9"), at(4))
 
 
 def test_a_device_of_an_earlier_run_is_kept_and_forgotten_like_any() -> None:

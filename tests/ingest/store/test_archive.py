@@ -1,6 +1,5 @@
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +61,7 @@ def vitals(at_us: int) -> Vitals:
 
 
 def vitals_with_rhythm(at_us: int) -> Vitals:
-    return replace(
+    return structs.replace(
         vitals(at_us), heart_rate_bpm=71.25, rmssd_ms=31.4, sdnn_ms=52.0, ectopic_per_min=3, irregular=False
     )
 

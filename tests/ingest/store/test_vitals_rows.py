@@ -3,13 +3,13 @@
 import math
 import shutil
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sqlalchemy import create_engine, text
 
 from ingest.quality import SignalState
