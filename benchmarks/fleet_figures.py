@@ -123,13 +123,15 @@ def _messages_per_cpu_s(seen: Observation) -> float | None:
 
 
 def compared(floor: dict[str, Any] | None, seen: Observation) -> dict[str, Any] | None:
-    """The floors, and ingest's messages per CPU second over theirs."""
+    """The floors, and ingest's messages per CPU second over theirs, with and without its beats and vitals."""
     ours = _messages_per_cpu_s(seen)
     if floor is None or ours is None:
         return floor
     received = floor["receive"]["messages_per_cpu_s"]
+    without = seen.chunks / (seen.cpu_s["ingest"] - seen.vitals_cpu_s)
     return floor | {
         "ingest_over_receive_loop": None if received is None else round(ours / received, 3),
+        "without_vitals_over_receive_loop": None if received is None else round(without / received, 3),
         "ingest_over_sqlite_writer": round(ours / floor["sqlite"]["chunks_per_cpu_s"], 3),
     }
 

@@ -29,6 +29,7 @@ class Observation:
     took_s: float = 0.0
     chunks: int = 0  # that ingest received
     published: int = 0
+    vitals_cpu_s: float = 0.0  # of ingest's, for beats and vitals
 
 
 class Observer:
@@ -67,9 +68,9 @@ class Observer:
         """The newest counters of a service; empty before its first heartbeat."""
         return self._beats[service].get(self._pids.get(service, 0), {})
 
-    def total(self, service: str, counter: str) -> int:
+    def total(self, service: str, counter: str) -> float:
         """A counter over all lives of a service."""
-        return sum(int(beat.get(counter) or 0) for beat in self._beats[service].values())
+        return sum(beat.get(counter) or 0 for beat in self._beats[service].values())
 
     def worst(self, service: str, histogram: str) -> dict[str, float | None]:
         """The quantiles of a service's histogram since its start; of several lives the slowest."""
@@ -84,15 +85,21 @@ class Observer:
         seen = Observation()
         began_s = time.monotonic()
         cpu_before = self._supervisor.cpu_s()
-        chunks, published = self.total("ingest", "chunks"), self.total("simulators", "published")
+        before = self._so_far()
         while (at_s := time.monotonic() - began_s) < seconds:
             self.listen(min(1.0, seconds - at_s + 0.01))
             self._sample(seen, time.monotonic() - began_s)
         seen.took_s = time.monotonic() - began_s
         seen.cpu_s = {name: s - cpu_before.get(name, 0.0) for name, s in self._supervisor.cpu_s().items()}
-        seen.chunks = self.total("ingest", "chunks") - chunks
-        seen.published = self.total("simulators", "published") - published
+        after = self._so_far()
+        seen.chunks, seen.published = after[0] - before[0], after[1] - before[1]
+        seen.vitals_cpu_s = after[2] - before[2]
         return seen
+
+    def _so_far(self) -> tuple[int, int, float]:
+        """Chunks received, chunks published, and CPU seconds for vitals, over all lives."""
+        chunks, published = self.total("ingest", "chunks"), self.total("simulators", "published")
+        return int(chunks), int(published), self.total("ingest", "vitals_cpu_s")
 
     def _sample(self, seen: Observation, at_s: float) -> None:
         for name in self._supervisor.cpu_s():

@@ -107,6 +107,12 @@ INGEST = (
     _counter(_INGEST, "crowded", "Of those over the limit: because too many devices were known."),
     _counter(_INGEST, "flapping", "Statuses ignored of devices that come and go without end."),
     _counter(_INGEST, "windows", "Windows closed."),
+    Metric(
+        "vitals_cpu_s",
+        "wristlead_ingest_vitals_cpu_seconds_total",
+        Kind.COUNTER,
+        "CPU time of the process that went into beats and vitals.",
+    ),
     _counter(_INGEST, "faults", "Times a device's pipeline failed and started anew: a bug of ours."),
     _gauge(_INGEST, "lost_samples", "Samples missing from the present sessions of the devices heard."),
     _gauge(_INGEST, "late", "Chunks of the present sessions that came after their gap was closed."),

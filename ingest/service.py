@@ -117,6 +117,7 @@ class IngestService:
         self._chunk_stored = DurationHistogram()
         self._commit = DurationHistogram()
         self._vitals_at_s = 0.0
+        self._vitals_cpu_s = 0.0
         self._is_stopping = False
         self._link = MqttLink(
             settings.broker_address,
@@ -170,7 +171,9 @@ class IngestService:
         now_s = time.monotonic()
         if now_s >= self._vitals_at_s:
             self._vitals_at_s = now_s + VITALS_EVERY_S
+            cpu_s = time.thread_time()
             self._publish_vitals()
+            self._vitals_cpu_s += time.thread_time() - cpu_s
             self._schedule.note_waiting(now_s)  # a commit also looks for windows to be cut again
         if self._unacknowledged or not self._intake.batch.is_empty:
             self._schedule.note_waiting(now_s)
@@ -194,6 +197,7 @@ class IngestService:
             "flooding": len(self._intake.roster.flooding),
             "limits": in_words(self._intake.roster.flooding),
             "windows": known.windows,
+            "vitals_cpu_s": round(self._vitals_cpu_s, 3),  # of this process' CPU, for beats and vitals
             "faults": known.faults,
             "lost_samples": sum(each.lost_samples for each in latest),  # of the present sessions
             "late": sum(each.late for each in latest),

@@ -46,6 +46,7 @@ def seen_with(backlog: list[float]) -> Observation:
         backlog={"ingest": list(zip(at_s, backlog, strict=True))},
         took_s=60.0,
         chunks=6000,
+        vitals_cpu_s=15.0,
     )
 
 
@@ -79,6 +80,7 @@ def test_ingest_is_compared_by_messages_for_each_second_of_cpu() -> None:
     found = compared(floor, seen_with([0.0]))
     assert found is not None
     assert found["ingest_over_receive_loop"] == 0.25
+    assert found["without_vitals_over_receive_loop"] == 0.5
     assert found["ingest_over_sqlite_writer"] == 0.1
 
 
