@@ -162,6 +162,22 @@ def test_decode_of_encode_is_the_window() -> None:
         assert not again.samples_mv.flags.writeable
 
 
+def test_the_bytes_of_a_window_stay() -> None:
+    """They are those of earlier versions: a window that waits at the broker is read by the next one."""
+    samples_mv = np.array([0.5, np.nan], np.float32)
+    wall_us = 1_790_000_000_000_000
+    window = Window(
+        "s/d", 7, 1000, wall_us, 100.0, Lead.II, samples_mv, 0.5, 0.0, 0.25, historic=False, closed_us=3
+    )
+    assert encode_window(window).hex() == (
+        "8ca6646576696365a3732f64a773657373696f6e07ac66697273745f73616d706c65cd03e8"
+        "ac77616c6c5f74696d655f7573cf00065bfeda25e000a26673cb4059000000000000a46c65616402"
+        "aa73616d706c65735f6d76c4080000003f0000c07fa8636f766572616765cb3fe0000000000000"
+        "a86c6561645f6f6666cb0000000000000000a7636c6970706564cb3fd0000000000000"
+        "a8686973746f726963c2a9636c6f7365645f757303"
+    )
+
+
 @pytest.mark.parametrize("payload", [b"", b"\x80", b"{}", b"\xff" * 20])
 def test_other_bytes_are_refused(payload: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
