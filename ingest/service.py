@@ -110,6 +110,7 @@ class IngestService:
         self._bodies = Bodies(self._parts)
         self._schedule = CommitSchedule(settings.commit_every_s)
         self._unacknowledged: list[Message] = []
+        self._dropped: list[Message] = []  # of devices over their limit: nothing of them waits for a commit
         self._turned_away = 0  # messages left to the broker because the store fails
         self._stored = self._duplicates = 0
         self._last_batch = 0
@@ -165,6 +166,8 @@ class IngestService:
         wait_s = GATHER_S if is_writing else self._schedule.wait_s(time.monotonic(), POLL_S)
         for message in self._link.poll(0.0 if self._bodies.is_waiting else wait_s):
             self._take(message)
+        self._link.acknowledge(*self._dropped)
+        self._dropped.clear()
         self._take_part()
         self._conclude(self._committer.poll())
         self._desk.turn(_now_us())
@@ -241,6 +244,8 @@ class IngestService:
         if mapper is not None and mapper.is_heavy:
             self._bodies.add(message)
             return
+        batch, over_limit = self._intake.batch, self._intake.counters.over_limit
+        n_kept = len(batch.chunks) + len(batch.refused)
         try:
             self._intake.receive(
                 message.topic, message.payload, message.received_us, retained=message.retained
@@ -248,8 +253,10 @@ class IngestService:
         except StoreError as error:
             self._turned_away += 1  # what is stored of its device is not known
             self._note_store(str(error))
-        else:
-            self._unacknowledged.append(message)
+            return
+        is_over = self._intake.counters.over_limit > over_limit
+        is_dropped = is_over and len(batch.chunks) + len(batch.refused) == n_kept
+        (self._dropped if is_dropped else self._unacknowledged).append(message)
 
     def _take_part(self) -> None:
         """One part of the oldest large body, while there is room for it."""

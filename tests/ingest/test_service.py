@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event, select
 
-from ingest import batch
+from ingest import batch, limits
 from ingest.broker import broker_command
 from ingest.chunk import Chunk, Lead
 from ingest.link import MqttLink
@@ -298,6 +298,29 @@ def test_a_failing_store_acknowledges_nothing_and_recovers_alone(
     present.service.start()
     await_that(lambda: len(house.stored()) == 100, present.turn)
     assert present.counter("store") == "ok"
+
+
+def test_what_a_device_over_its_limit_sends_is_acknowledged_without_waiting_for_the_store(
+    house: House, present: Present, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a flood fills what may be held, and the chunks of others are left to the broker behind it."""
+    monkeypatch.setattr(limits, "BACKLOG_S", 0.6)  # ten chunks of 250 ms
+    monkeypatch.setattr(limits, "EARNED_PER_S", 0.0)
+    monkeypatch.setattr(limits, "SAMPLE_BURST", 3.0)
+    monkeypatch.setattr(limits, "SAMPLE_PER_S", 0.0)
+    publisher = house.publisher()
+    other = sqlite3.connect(house.settings.data_dir / "wristlead.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for k in range(60):
+        publisher.publish("a/one", k)
+    await_that(lambda: present.counter("over_limit") == 50, present.turn, lambda: publisher.link.poll(0.0))
+    assert present.counter("backlog") == 13  # chunks, and the sample of what was refused
+    present.service._link.reconnect()
+    await_that(lambda: present.counter("over_limit") == 63, present.turn)  # those 13 come again, and no other
+    other.execute("ROLLBACK")
+    await_that(lambda: len(house.stored()) == 10, present.turn)
+    await_that(lambda: present.counter("backlog") == 0, present.turn)
+    assert present.counter("over_limit") == 63
 
 
 def drop_without_a_word(service: IngestService) -> None:
