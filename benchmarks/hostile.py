@@ -7,7 +7,6 @@ simulated patients whose log of acknowledged chunks is compared with the store a
 
 - `quiet`: none, for comparison;
 - `tiny`: chunks of 5 samples, each continuing the last, as fast as the broker takes them;
-- `refused`: the same of a device that is over its limit after its first seven chunks, which claim 18 h each;
 - `large`: chunks of 65,535 samples of 4 leads (524 kB), the same way;
 - `huge`: payloads of 5 MB on a chunk topic, the same way;
 - `reconnect`: a client that connects, changes its retained status and breaks off, in a tight loop;
@@ -46,12 +45,11 @@ from ingest.store.schema import open_store
 from ingest.topics import SERVICES, service_topic
 from ingest.wire import HEADER, MAGIC
 
-ATTACKS = ("quiet", "tiny", "refused", "large", "huge", "reconnect", "names")
+ATTACKS = ("quiet", "tiny", "large", "huge", "reconnect", "names")
 PATIENTS = 2
 SETTLE_S = 4.0  # good devices alone, before and after
 DRAIN_S = 300.0  # what the broker holds for ingest must have come by then
 INVENTED = 5_000
-CLAIMS = 7  # chunks of 65,535 samples at 1 Hz spend the allowance of a day
 BURST_BYTES = 1 << 18  # written at once
 FS = 500
 Publication = Callable[[int], tuple[str, bytes]]
@@ -111,7 +109,6 @@ def attack(name: str, port: int, seconds: float) -> dict[str, int]:
         return _reconnect(port, seconds)
     makers: dict[str, Publication] = {
         "tiny": lambda k: ("ecg/v1/bad/tiny/chunk", _chunk(k, 5, 1)),
-        "refused": lambda k: ("ecg/v1/bad/refused/chunk", _claim(k) if k < CLAIMS else _chunk(k, 5, 1)),
         "large": lambda k: ("ecg/v1/bad/large/chunk", _chunk(k, 65_535, 4)),
         "huge": lambda _: ("ecg/v1/bad/huge/chunk", bytes(5_000_000)),
         "names": lambda k: (f"ecg/v1/bad/{k % INVENTED}/chunk", _chunk(k // INVENTED, FS, 1)),
@@ -244,15 +241,11 @@ def _reconnect(port: int, seconds: float) -> dict[str, int]:
     return {"sent": n_sent}
 
 
-def _claim(k: int) -> bytes:
-    return _chunk(k, 65_535, 1, fs=1)
-
-
-def _chunk(k: int, n: int, n_leads: int, fs: int = FS) -> bytes:
+def _chunk(k: int, n: int, n_leads: int) -> bytes:
     """The k-th of a stream of constant chunks that each continue the last."""
-    wall_us = 1_790_000_000_000_000 + k * n * 1_000_000 // fs
+    wall_us = 1_790_000_000_000_000 + k * n * 1_000_000 // FS
     header = HEADER.pack(
-        MAGIC, 1, 0, Encoding.INT16, n_leads, 1, 0, 1, k & 0xFFFFFFFF, k * n, wall_us, 0, fs * 1000, n, 1000
+        MAGIC, 1, 0, Encoding.INT16, n_leads, 1, 0, 1, k & 0xFFFFFFFF, k * n, wall_us, 0, FS * 1000, n, 1000
     )  # fmt: skip
     return header + bytes(2 * n * n_leads)
 

@@ -311,10 +311,11 @@ def test_what_a_device_over_its_limit_sends_is_acknowledged_without_waiting_for_
     publisher = house.publisher()
     other = sqlite3.connect(house.settings.data_dir / "wristlead.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    publisher.link.publish(device_topic("a/one", "chunk"), b"garbage")  # which only the database takes
     for k in range(60):
         publisher.publish("a/one", k)
     await_that(lambda: present.counter("over_limit") == 50, present.turn, lambda: publisher.link.poll(0.0))
-    assert present.counter("backlog") == 13  # chunks, and the sample of what was refused
+    assert present.counter("backlog") == 13  # ten chunks, and the sample of what was refused
     present.service._link.reconnect()
     await_that(lambda: present.counter("over_limit") == 63, present.turn)  # those 13 come again, and no other
     other.execute("ROLLBACK")
@@ -332,15 +333,16 @@ def drop_without_a_word(service: IngestService) -> None:
 def test_a_store_that_works_again_takes_what_was_held_and_what_was_left_to_the_broker(
     house: House, present: Present, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batch, "HELD_MESSAGES", 40)
+    monkeypatch.setattr(batch, "HELD_MESSAGES", 41)
     publisher = house.publisher()
     other = sqlite3.connect(house.settings.data_dir / "wristlead.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    publisher.link.publish(device_topic("a/one", "chunk"), b"garbage")  # which only the database takes
     for k in range(100):
         publisher.publish("a/one", k)
     await_that(lambda: present.counter("turned_away") == 60, present.turn, lambda: publisher.link.poll(0.0))
     await_that(lambda: "is locked by another program" in str(present.counter("store")), present.turn)
-    assert present.counter("backlog") == 40
+    assert present.counter("backlog") == 41
     other.execute("ROLLBACK")
     other.close()
     for k in range(100, 120):
