@@ -78,6 +78,7 @@ class BeatDetector:
         self.bins = np.zeros(0, np.float32)  # PAST_BINS and what fills no frame yet; none at the beginning
         self.past = beginning(1)[:, 0]
         self.logits = np.full((QUALITY_FRAMES, OUTPUTS), NOTHING, np.float32)  # of the newest frames
+        self.unreadable_sum = 0.0  # of the second of them
         self.samples_mv = np.zeros(self._kept, np.float32)  # the newest, freed of spikes
         self.ahead_mv = np.zeros(0, np.float32)  # as many again, not yet freed; none at the beginning
 
@@ -91,7 +92,7 @@ class BeatDetector:
         """Mean logit of the newest 2 s that beats are told wrongly there; None before there are so many."""
         if self.frames < QUALITY_FRAMES + FIRST_FRAME:
             return None
-        return float(np.add.reduce(self.logits[:, 1])) / QUALITY_FRAMES
+        return self.unreadable_sum / QUALITY_FRAMES
 
     def push(self, samples_mv: NDArray[np.floating]) -> NDArray[np.int64]:
         """Take the next samples (n_samples,); return the R peaks now sure, counted from the first sample."""
@@ -162,8 +163,24 @@ def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floa
     means_mv, unfinished = bin_together([each.binner for each in detectors], whole_mv[:, -n:])
     bins, logits, past = _judged(detectors, means_mv)
     n_frames = logits.shape[1] - QUALITY_FRAMES
+    tops = tops_of(_stretch(detectors, whole_mv, logits), LATE_LOGIT + NOISY_LOGIT)
+    bins, logits = bins[:, STRIDE * n_frames :], logits[:, n_frames:]
+    whole_mv, raw_mv = whole_mv[:, n:], raw_mv[:, n:]
+    unreadable = np.add.reduce(logits[:, :, 1], axis=1).tolist()
+    found = []
+    for k, detector in enumerate(detectors):
+        detector.binner.go_on(*unfinished[k])
+        detector.bins = bins[k].copy()  # the whole belongs to many devices
+        detector.past = past[k].copy()
+        detector.logits, detector.unreadable_sum = logits[k].copy(), unreadable[k]
+        detector.samples_mv, detector.ahead_mv = whole_mv[k].copy(), raw_mv[k].copy()
+        found.append(detector.go_on(n, n_frames, tops[k]))
+    return found
+
+
+def _stretch(detectors: Sequence[BeatDetector], whole_mv: Floats, logits: Floats) -> Stretch:
     oldest, origin, frames = np.array([(each.oldest, each.origin, each.frames) for each in detectors]).T
-    stretch = Stretch(
+    return Stretch(
         fs=detectors[0].fs,
         samples_mv=whole_mv,
         oldest=oldest,
@@ -171,18 +188,6 @@ def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floa
         logits=logits[:, QUALITY_FRAMES - 2 * AROUND :],
         first_frame=frames - 2 * AROUND,
     )
-    tops = tops_of(stretch, LATE_LOGIT + NOISY_LOGIT)
-    bins, logits = bins[:, STRIDE * n_frames :], logits[:, n_frames:]
-    whole_mv, raw_mv = whole_mv[:, n:], raw_mv[:, n:]
-    found = []
-    for k, detector in enumerate(detectors):
-        detector.binner.go_on(*unfinished[k])
-        detector.bins = bins[k].copy()  # the whole belongs to many devices
-        detector.past = past[k].copy()
-        detector.logits = logits[k].copy()
-        detector.samples_mv, detector.ahead_mv = whole_mv[k].copy(), raw_mv[k].copy()
-        found.append(detector.go_on(n, n_frames, tops[k]))
-    return found
 
 
 def _freed_of_spikes(
