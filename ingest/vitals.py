@@ -27,7 +27,7 @@ STALE_S = 5.0  # newest ordered sample; a lost 1 s chunk holds the stream for 4.
 PROCESS_EVERY_S = 4.0  # samples gathered at most before they are filtered; snapshot takes them each second
 
 
-class Vitals(Struct, frozen=True, gc=False):  # made 7 times as fast as a frozen dataclass of 25 fields
+class Vitals(Struct, frozen=True, gc=False):  # a ninth of what a frozen dataclass costs to make
     """The state of one device, published each second."""
 
     device: str  # "site/device"
