@@ -49,16 +49,20 @@ def bin_together(
     """
     width, to_edge = binners[0].width, binners[0].to_edge
     n = samples_mv.shape[1]
-    scaled = samples_mv * np.float64(STEPS_PER_MV)
-    np.clip(scaled, -LARGEST_MV * STEPS_PER_MV, LARGEST_MV * STEPS_PER_MV, out=scaled)
-    steps = np.rint(scaled, out=scaled).astype(np.int64)
-    sums = np.zeros((len(binners), n + 1), np.int64)
-    np.cumsum(steps, axis=1, out=sums[:, 1:])
+    steps = samples_mv * np.float64(STEPS_PER_MV)  # whole numbers after the next two lines
+    np.clip(steps, -LARGEST_MV * STEPS_PER_MV, LARGEST_MV * STEPS_PER_MV, out=steps)
+    np.rint(steps, out=steps)
+    sums = np.zeros(
+        (len(binners), n + 1), np.int64
+    )  # their additions wait for each other, a seventh of floats'
+    np.copyto(sums[:, 1:], steps, casting="unsafe")
+    np.cumsum(sums, axis=1, out=sums)
     n_bins = max(0, (n * _EDGE - to_edge) // width + 1)
     whole, part = np.divmod(to_edge + width * np.arange(n_bins), _EDGE)
     upto = np.empty((len(binners), n_bins + 1), np.int64)  # sums from the first sample to each edge
     upto[:, 0] = [-each.begun for each in binners]
-    upto[:, 1:] = sums[:, whole] * _EDGE + part * steps[:, np.minimum(whole, n - 1)]
+    cut = steps.take(np.minimum(whole, n - 1), axis=1).astype(np.int64)  # samples that edges lie in
+    upto[:, 1:] = sums.take(whole, axis=1) * _EDGE + part * cut
     means_mv = np.diff(upto) / (width * float(STEPS_PER_MV))
     begun = (sums[:, -1] * _EDGE - upto[:, -1]).tolist()
     left = to_edge + width * n_bins - n * _EDGE

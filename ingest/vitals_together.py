@@ -32,13 +32,11 @@ def advance_together(monitors: Sequence[VitalsMonitor]) -> None:
     """
     waiting = monitors
     while waiting:  # most have one run; what lies behind a hole or a change of flags is another
-        by_shape: dict[_Shape, list[_Run]] = {}
-        for monitor in waiting:
-            _attempt([monitor], partial(_add_run, monitor, by_shape))
+        by_shape = _next_runs(waiting)
         for runs in by_shape.values():
             for k in range(0, len(runs), TOGETHER):
                 _take(runs[k : k + TOGETHER])
-        waiting = [monitor for runs in by_shape.values() for monitor, _, _ in runs]
+        waiting = [monitor for runs in by_shape.values() for monitor, _, _ in runs if monitor.has_pending]
     by_fs: dict[float, list[VitalsMonitor]] = {}
     for monitor in monitors:
         by_fs.setdefault(monitor.fs, []).append(monitor)
@@ -47,11 +45,19 @@ def advance_together(monitors: Sequence[VitalsMonitor]) -> None:
             _judge(several[k : k + TOGETHER])
 
 
-def _add_run(monitor: VitalsMonitor, by_shape: dict[_Shape, list[_Run]]) -> None:
-    samples_mv = monitor.next_run()
-    if samples_mv is not None and monitor.beats is not None:
-        run = (monitor, monitor.beats, samples_mv)
-        by_shape.setdefault((*monitor.beats.phase, len(samples_mv)), []).append(run)
+def _next_runs(monitors: Sequence[VitalsMonitor]) -> dict[_Shape, list[_Run]]:
+    """The next run of each that has one, those that can be taken together side by side."""
+    by_shape: dict[_Shape, list[_Run]] = {}
+    for monitor in monitors:
+        try:
+            samples_mv = monitor.next_run()
+        except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
+            monitor.fail(error)
+            continue
+        if samples_mv is not None and monitor.beats is not None:
+            run = (monitor, monitor.beats, samples_mv)
+            by_shape.setdefault((*monitor.beats.phase, len(samples_mv)), []).append(run)
+    return by_shape
 
 
 def _take(runs: Sequence[_Run]) -> None:
@@ -62,9 +68,11 @@ def _take(runs: Sequence[_Run]) -> None:
 
 
 def _find_beats(runs: Sequence[_Run]) -> None:
-    found = find_together([beats for _, beats, _ in runs], np.array([each for _, _, each in runs]))
+    samples_mv = np.concatenate([each for _, _, each in runs]).reshape(len(runs), -1)
+    found = find_together([beats for _, beats, _ in runs], samples_mv)
     for (monitor, _, _), r_peaks in zip(runs, found, strict=True):
-        monitor.add_beats(r_peaks)
+        if r_peaks:
+            monitor.add_beats(r_peaks)
 
 
 def _judge(monitors: Sequence[VitalsMonitor]) -> None:

@@ -13,6 +13,7 @@ from ingest.beat_network import (
     BeatNetwork,
     beginning,
     released,
+    turned,
 )
 
 FRAMES = 400
@@ -41,6 +42,13 @@ def test_neither_cuts_nor_company_change_one_bit(seed: int) -> None:
         at += n
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     np.testing.assert_array_equal(past, last)
+
+
+def test_turning_the_past_of_streams_twice_gives_it_back() -> None:
+    past = np.random.default_rng(0).integers(0, 256, (PAST_FRAMES, 5, WIDTH)).astype(np.uint8)
+    each = turned(past)
+    np.testing.assert_array_equal(each, past.swapaxes(0, 1))
+    np.testing.assert_array_equal(turned(each), past)
 
 
 def test_every_sum_is_exact_in_single_precision() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ingest.beats import BeatDetector, find_together
 from ingest.chunk import NO_FLAGS, ChunkFlag, Lead
 from ingest.sequence import Ordered
 from ingest.vitals import Vitals, VitalsMonitor
@@ -84,6 +85,29 @@ def test_no_grouping_changes_one_bit_of_any_vitals(seed: int) -> None:
 
     assert watch(streams, advance_together) == expected
     assert watch(streams, in_random_groups) == expected
+
+
+def test_a_push_leaves_a_second_of_samples_to_be_taken_with_those_of_others() -> None:
+    stream = [each for each in chunks(512.0, np.random.default_rng(3)) if not each.missing_before]
+    monitor = VitalsMonitor("s/d", 7, 512.0)
+    for ordered in stream:
+        monitor.push(ordered)
+        assert monitor.has_pending
+        advance_together([monitor])
+        assert not monitor.has_pending
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_company_changes_how_readable_a_lead_is(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows_mv = np.array([ecg(512.0, rng) for _ in range(9)])
+    several, lonely = ([BeatDetector(512.0) for _ in rows_mv] for _ in range(2))
+    for first in range(0, rows_mv.shape[1], 512):
+        find_together(several, rows_mv[:, first : first + 512])
+        for detector, row_mv in zip(lonely, rows_mv, strict=True):
+            detector.push(row_mv[first : first + 512])
+        assert [each.unreadable for each in several] == [each.unreadable for each in lonely]
+    assert all(each.unreadable is not None for each in several)
 
 
 @pytest.mark.parametrize("part", ["beats", "quality"])
