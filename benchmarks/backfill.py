@@ -1,24 +1,39 @@
 """A day of one device comes late, beside a live one: what it costs until its last window is stored.
 
-`python -m benchmarks.backfill --hours 24 --json`: the real intake, committer and store, without broker.
+    python -m benchmarks.backfill --hours 24 --json
+
+The real intake, committer and store, without broker.
+
+    python -m benchmarks.backfill --hours 24 --beside --json
+
+Broker and ingest as processes: one device sends a late second for each window of the day, in no order, and
+right behind it another sends one late hour. How long does each wait for its last window?
 """
 
 import argparse
 import json
 import tempfile
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.fleet_figures import own_command
+from benchmarks.observation import Observer
 from ingest.batch import FULL_MESSAGES
-from ingest.chunk import Chunk, Lead
+from ingest.broker import broker_command
+from ingest.chunk import Chunk, Lead, Place
 from ingest.committer import Committer
 from ingest.intake import Intake
+from ingest.link import MqttLink
 from ingest.pipeline import DevicePipeline
+from ingest.settings import Settings, load_settings
 from ingest.store.archive import Archive
-from ingest.topics import device_topic
+from ingest.supervisor import Supervisor
+from ingest.topics import device_topic, window_topic
+from ingest.window import decode_window
 from ingest.wire import encode_binary
 
 FS = 512.0
@@ -26,7 +41,8 @@ SECOND_US = 1_000_000
 TURN_US = 100_000  # from commit to commit, as ingest commits by default
 TURNS_A_SECOND = SECOND_US // TURN_US
 START_US = 1_790_000_000 * SECOND_US
-LATE, LIVE = "ward/late", "ward/live"
+LATE, LIVE, HOUR = "ward/late", "ward/live", "ward/one-late-hour"
+GIVEN_UP_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +106,76 @@ def run(folder: Path, n_chunks: int, order: str) -> Result:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Of two devices whose late samples wait together; seconds from the last chunk to the last window."""
+
+    scattered_windows: int
+    scattered_s: float
+    hour_windows: int
+    hour_s: float
+
+
+def run_beside(settings: Settings, n_windows: int) -> Beside:
+    """Send what comes late, and hear windows until all are there; raises SystemExit when they do not come."""
+    numbers = np.random.default_rng(0).permutation(n_windows).tolist()
+    expected = {LATE: n_windows, HOUR: 360}
+    supervisor = Supervisor({**settings.as_environment(), "WRISTLEAD_SUPERVISED": "1"})
+    try:
+        supervisor.add("broker", broker_command(settings))
+        supervisor.add("ingest", own_command("ingest"))
+        observer = Observer(settings.broker_address, supervisor)
+        while not observer.is_up("ingest"):
+            observer.listen(0.2)
+        link = MqttLink(settings.broker_address, "benchmark")
+        for device in expected:
+            link.subscribe(window_topic(device))
+        link.connect()
+        for number in numbers:
+            link.publish(device_topic(LATE, "backfill"), message(LATE, 10 * number + number % 10))
+        for number in range(3600):
+            link.publish(device_topic(HOUR, "backfill"), message(HOUR, number))
+        took_s = heard(link, expected)
+        link.close()
+    finally:
+        supervisor.stop()
+    return Beside(n_windows, round(took_s[LATE], 1), expected[HOUR], round(took_s[HOUR], 1))
+
+
+def heard(link: MqttLink, expected: dict[str, int]) -> dict[str, float]:
+    """When each device's last window came, seconds from now."""
+    places: set[Place] = set()
+    began_s, done_s = time.monotonic(), dict[str, float]()
+    while len(done_s) < len(expected):
+        if time.monotonic() > began_s + GIVEN_UP_S:
+            raise SystemExit(f"only {len(places)} windows came within {GIVEN_UP_S:.0f} s; want {expected}")
+        for each in link.poll(0.2):
+            places.add(decode_window(each.payload).place)
+        n_of = Counter(device for device, _, _ in places)
+        for device, n in expected.items():
+            if n_of[device] == n:
+                done_s.setdefault(device, time.monotonic() - began_s)
+    return done_s
+
+
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--order", choices=("in order", "shuffled"), default="in order")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--beside", action="store_true", help="two devices, real processes")
+    parser.add_argument("--broker-port", type=int, default=18_935)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = asdict(run(Path(folder), round(3600 * arguments.hours), arguments.order))
+        if arguments.beside:
+            where = Path(folder)
+            settings = load_settings(data_dir=where, broker_port=arguments.broker_port, log_level="WARNING")
+            result = asdict(run_beside(settings, round(360 * arguments.hours)))
+        else:
+            result = asdict(run(Path(folder), round(3600 * arguments.hours), arguments.order))
     if arguments.json:
         print(json.dumps(result))
     else:

@@ -125,9 +125,7 @@ class Committer:
         until_s = time.perf_counter() + PORTION_S
         try:
             for slot in self._archive.due_slots(now_us, PORTION, after):
-                self._had_turn = (
-                    slot.device
-                )  # also where it cannot be read: it must not keep the others waiting
+                self._had_turn = slot.device  # be it unreadable: it must not keep the others waiting
                 chunks = [each.chunk for each in self._archive.chunks_at(*slot.place, slot.n_samples)]
                 window = cut_again(slot, chunks, now_us)
                 windows += [window] if window is not None else []

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ingest import broker
+from ingest.batch import HELD_MESSAGES
 from ingest.broker import broker_command, describe, mosquitto_config, require_free_port
 from ingest.chunk import Chunk, Lead
 from ingest.link import MqttLink
@@ -246,3 +247,8 @@ def test_the_broker_gets_as_many_files_as_the_system_allows(
     assert broker.allow_connections(5000) == 4096
     assert limits["now"] == (4096, 4096)
     assert "about 4096 connections" in caplog.text
+
+
+def test_a_slow_store_turns_no_message_away() -> None:
+    """All that the broker sends before anything is acknowledged finds room."""
+    assert broker.MAX_INFLIGHT <= HELD_MESSAGES

@@ -1,10 +1,10 @@
 """Chunks with other samples than are stored at their places, in every store; across sealing and restarts."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from ingest.chunk import Chunk, Lead
