@@ -13,12 +13,14 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import create_engine, make_url, text
 
+from ingest.link import MqttLink
 from tests.postgres import INITDB, cluster
 
 # Many houses run at once here; a test of metrics chooses ports of its own.
 os.environ.setdefault("WRISTLEAD_METRICS_PORT", "none")
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+SERVICES_SPEAK = [f"wl/v1/service/{each}" for each in ("ingest", "inference", "alarms", "dashboard")]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET_CHROMIUM = (
     "--no-sandbox",
@@ -64,6 +66,19 @@ def wait_until_listening(port: int, within_s: float = 40.0) -> None:
                 return
         time.sleep(0.02)
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+def wait_for_messages(port: int, *topics: str, within_s: float = 60.0) -> None:
+    """Until the broker at this port has brought a message, not a retained one, on each of these topics."""
+    wait_until_listening(port, within_s)
+    link, awaited = MqttLink(("127.0.0.1", port), f"test-{secrets.token_hex(4)}"), set(topics)
+    for topic in topics:
+        link.subscribe(topic)
+    deadline = time.monotonic() + within_s
+    while awaited:
+        assert time.monotonic() < deadline, f"nothing came on {awaited}"
+        awaited -= {message.topic for message in link.poll(0.1) if not message.retained}
+    link.close()
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Every command in the README is run, or, where it would take a whole test run of its own, resolved."""
 
+import json
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from ingest.chunk import Chunk, Lead
 from ingest.store.archive import Archive
 from ingest.store.rows import ReceivedChunk
 from ingest.wire import encode_binary
-from tests.conftest import Mosquitto, find_free_port
+from tests.conftest import SERVICES_SPEAK, Mosquitto, find_free_port, wait_for_messages
+from tests.end_to_end.test_command import left_over
 from wristlead import main
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +32,21 @@ COMMANDS = [
 ]
 QUESTIONS = [c for c in COMMANDS if c.startswith("wristlead export ") or "--inspect" in c]
 OF_FILES = [c for c in COMMANDS if c.startswith("wristlead classify ")]
+PATIENTS_SPEAK = [f"ecg/v1/sim/patient-00{k}/chunk" for k in (1, 2, 3, 4)]
 TABLE_COMMANDS = re.findall(r"`(python -m benchmarks\.[^`]+)`", README)
+ASK_FOR_HELP = """
+import contextlib, io, json, runpy, sys
+told = {}
+for module in sys.argv[1:]:
+    sys.argv = [module, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            runpy.run_module(module, run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, module
+    told[module] = out.getvalue()
+print(json.dumps(told))
+"""
 
 
 def test_readme_has_the_contract() -> None:
@@ -90,12 +106,16 @@ def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquit
             arguments[arguments.index(option) + 1] = value
     if arguments[0] == "simulate":
         arguments += ["--broker", f"127.0.0.1:{mosquitto.port}"]
+    own_port = find_free_port()
+    port = mosquitto.port if "--broker" in arguments else own_port
     environment = {
-        "WRISTLEAD_BROKER_PORT": str(find_free_port()),
+        "WRISTLEAD_BROKER_PORT": str(own_port),
         "WRISTLEAD_DASHBOARD_PORT": str(find_free_port()),
         "WRISTLEAD_DATA_DIR": str(tmp_path / "data"),
     }
-    quiet = [] if arguments[0] == "simulate" else ["--no-browser"]
+    is_house = arguments[0] == "run"
+    quiet = ["--no-browser"] if is_house else []
+    works = SERVICES_SPEAK if is_house else PATIENTS_SPEAK
     with subprocess.Popen(
         [sys.executable, "-m", "wristlead", *arguments, *quiet],
         cwd=ROOT,
@@ -104,23 +124,31 @@ def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquit
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        time.sleep(8.0)  # long enough to start and work
-        if running.poll() is None:
-            running.send_signal(signal.SIGINT)
+        wait_for_messages(port, *works)
+        with socket.socket() as probe:
+            assert (probe.connect_ex(("127.0.0.1", own_port)) == 0) == (port == own_port)
+        running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=40)
     assert running.returncode == 0, errors
     assert "Traceback" not in errors
+    assert ("none is started here" in errors) == (is_house and port != own_port)
+    assert not left_over(tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    """What each module of TABLE_COMMANDS answers to --help; one process, as all import the same."""
+    modules = sorted({shlex.split(command)[2] for command in TABLE_COMMANDS})
+    asked = [sys.executable, "-W", "ignore", "-c", ASK_FOR_HELP, *modules]
+    told: dict[str, str] = json.loads(subprocess.run(asked, cwd=ROOT, stdout=-1, check=True).stdout)
+    return told
 
 
 @pytest.mark.parametrize("command", TABLE_COMMANDS)
-def test_benchmarks_of_the_readme_know_their_options(command: str) -> None:
-    module = shlex.split(command)[2]
-    options = [word for word in shlex.split(command)[3:] if word.startswith("--")]
-    result = subprocess.run(
-        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for option in options:
-        assert option in result.stdout
+def test_benchmarks_of_the_readme_know_their_options(command: str, helps: dict[str, str]) -> None:
+    _, _, module, *words = shlex.split(command)
+    for option in [word for word in words if word.startswith("--")]:
+        assert option in helps[module]
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
