@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,26 @@ QUIET_CHROMIUM = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run; in CI nothing is skipped, so that it fails loudly there."""
+    """Long files first; skip what this machine cannot run."""
+    items[:] = long_files_first(items)
+    skip_what_cannot_run(items)
+
+
+def long_files_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files with a browser or broker in turn with the others: the last minute waits for none of them."""
+    files = [list(file) for _, file in groupby(items, key=lambda item: item.path)]
+    longs = [file for file in files if any(map(takes_long, file))]
+    others = [file for file in files if not any(map(takes_long, file))]
+    in_turn = chain.from_iterable(zip_longest(longs, others, fillvalue=[]))
+    return list(chain.from_iterable(in_turn))
+
+
+def takes_long(item: pytest.Item) -> bool:
+    return any(map(item.get_closest_marker, ("browser", "broker")))
+
+
+def skip_what_cannot_run(items: list[pytest.Item]) -> None:
+    """In CI nothing is skipped, so that it fails loudly there."""
     if os.environ.get("CI") == "true":
         return
     for item in items:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -33,18 +34,26 @@ COMMANDS = [
 QUESTIONS = [c for c in COMMANDS if c.startswith("wristlead export ") or "--inspect" in c]
 OF_FILES = [c for c in COMMANDS if c.startswith("wristlead classify ")]
 PATIENTS_SPEAK = [f"ecg/v1/sim/patient-00{k}/chunk" for k in (1, 2, 3, 4)]
-TABLE_COMMANDS = re.findall(r"`(python -m benchmarks\.[^`]+)`", README)
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOLD = sorted(
+    {
+        " ".join(words.split())
+        for page in PAGES
+        for words in re.findall(r"(?:`|^)((?:wristlead|python -m) [^`\n]+)", page.read_text(), re.MULTILINE)
+    }
+)
 ASK_FOR_HELP = """
 import contextlib, io, json, runpy, sys
 told = {}
-for module in sys.argv[1:]:
-    sys.argv = [module, "--help"]
+for program in sys.argv[1:]:
+    module, *subcommands = program.split()
+    sys.argv = [module, *subcommands, "--help"]
     with contextlib.redirect_stdout(io.StringIO()) as out:
         try:
             runpy.run_module(module, run_name="__main__")
         except SystemExit as end:
-            assert not end.code, module
-    told[module] = out.getvalue()
+            assert not end.code, program
+    told[program] = out.getvalue()
 print(json.dumps(told))
 """
 
@@ -137,20 +146,28 @@ def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquit
 
 @pytest.fixture(scope="module")
 def helps() -> dict[str, str]:
-    """What each module of TABLE_COMMANDS answers to --help; one process, as all import the same."""
-    modules = sorted({shlex.split(command)[2] for command in TABLE_COMMANDS})
-    asked = [sys.executable, "-W", "ignore", "-c", ASK_FOR_HELP, *modules]
-    told: dict[str, str] = json.loads(subprocess.run(asked, cwd=ROOT, stdout=-1, check=True).stdout)
+    """What each module and subcommand answers to --help; one process, as all import the same."""
+    asked = sorted({program for program, _ in map(parts_of, TOLD)})
+    command = [sys.executable, "-W", "ignore", "-c", ASK_FOR_HELP, *asked]
+    told: dict[str, str] = json.loads(subprocess.run(command, cwd=ROOT, stdout=-1, check=True).stdout)
     return told
 
 
-@pytest.mark.parametrize("command", TABLE_COMMANDS)
-def test_benchmarks_of_the_readme_know_their_options(command: str, helps: dict[str, str]) -> None:
-    _, _, module, *words = shlex.split(command)
-    for option in [word for word in words if word.startswith("--")]:
-        assert option in helps[module]
+def parts_of(command: str) -> tuple[str, list[str]]:
+    """Module and subcommands, `benchmarks.crash` or `wristlead gateway polar`, and the options."""
+    words = command.split(" #", maxsplit=1)[0].split(" | ", maxsplit=1)[0].removeprefix("python -m ").split()
+    subcommands = takewhile(re.compile(r"[a-z][a-z-]+").fullmatch, words[1:])
+    return " ".join([words[0], *subcommands]), [word for word in words if word.startswith("--")]
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("command", TOLD)
+def test_commands_that_are_told_of_anywhere_know_their_options(command: str, helps: dict[str, str]) -> None:
+    program, options = parts_of(command)
+    for option in options:
+        assert option in helps[program]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / link).exists(), link
