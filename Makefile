@@ -25,7 +25,7 @@ check: .venv/.ready
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow --timeout 1800

@@ -165,11 +165,14 @@ def _figures(plan: Plan, proof: Proof, found: Account, killed: list[tuple[float,
 
 @contextlib.contextmanager
 def data_folder(kept: Path | None) -> Iterator[Path]:
-    """A folder that is deleted afterwards, unless one was named."""
+    """A folder that is deleted afterwards, unless one was named or its log is needed."""
     folder = kept or Path(tempfile.mkdtemp(prefix="wristlead-crash-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
+    except SystemExit:
+        kept = folder  # the message names the log in it
+        raise
     finally:
         if kept is None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -94,7 +94,7 @@ class Household:
         self._end()
 
     def start_fleet(self, n_watches: int, published_log: Path, chunk_ms: int = 1000) -> None:
-        """The watches, each with its first chunk within some seconds."""
+        """The watches; wait until the broker has acknowledged the first chunk, else SystemExit."""
         options = (
             "--fleet",
             str(n_watches),
@@ -104,6 +104,12 @@ class Household:
             str(chunk_ms),
         )
         self._fleet = self._start("simulate", *options)
+        end_s = time.monotonic() + UP_WITHIN_S
+        while not published_log.exists() or published_log.read_bytes().count(b"\n") < 2:  # one is its header
+            self.processes()  # all run
+            if time.monotonic() > end_s:
+                raise SystemExit(f"no watch was acknowledged within {UP_WITHIN_S:.0f} s: see {self.log}")
+            self.listen(0.1)
 
     def end_fleet(self) -> None:
         """Wait for the last acknowledgements; nothing when there is none."""

@@ -26,6 +26,7 @@ import psutil
 SERVICES = ("ingest", "inference", "alarms", "explain", "dashboard", "simulate", "broker")
 SETTLE_BEFORE_KILLS_S = 25.0
 SETTLE_AFTER_KILLS_S = 20.0
+LEAST_WITH_KILLS_S = SETTLE_BEFORE_KILLS_S + 5.0 * len(SERVICES) + SETTLE_AFTER_KILLS_S
 
 
 def service_of(process: psutil.Process) -> str | None:
@@ -103,6 +104,8 @@ def main() -> int:
     parser.add_argument("--kill", action="store_true", help="SIGKILL each service in turn, the broker too")
     parser.add_argument("--json", action="store_true")
     options, rest = parser.parse_known_args()
+    if options.kill and options.seconds < LEAST_WITH_KILLS_S:
+        parser.error(f"--kill wants --seconds {LEAST_WITH_KILLS_S:.0f} at least, not {options.seconds:g}")
     code, figures = run(options.seconds, kill=options.kill, arguments=rest)
     if options.json:
         print(json.dumps(figures, indent=2))

@@ -7,18 +7,21 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import create_engine, make_url, text
 
+from ingest.link import MqttLink
 from tests.postgres import INITDB, cluster
 
 # Many houses run at once here; a test of metrics chooses ports of its own.
 os.environ.setdefault("WRISTLEAD_METRICS_PORT", "none")
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+SERVICES_SPEAK = [f"wl/v1/service/{each}" for each in ("ingest", "inference", "alarms", "dashboard")]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET_CHROMIUM = (
     "--no-sandbox",
@@ -32,7 +35,26 @@ QUIET_CHROMIUM = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run; in CI nothing is skipped, so that it fails loudly there."""
+    """Long files first; skip what this machine cannot run."""
+    items[:] = long_files_first(items)
+    skip_what_cannot_run(items)
+
+
+def long_files_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files with a browser or broker in turn with the others: the last minute waits for none of them."""
+    files = [list(file) for _, file in groupby(items, key=lambda item: item.path)]
+    longs = [file for file in files if any(map(takes_long, file))]
+    others = [file for file in files if not any(map(takes_long, file))]
+    in_turn = chain.from_iterable(zip_longest(longs, others, fillvalue=[]))
+    return list(chain.from_iterable(in_turn))
+
+
+def takes_long(item: pytest.Item) -> bool:
+    return any(map(item.get_closest_marker, ("browser", "broker")))
+
+
+def skip_what_cannot_run(items: list[pytest.Item]) -> None:
+    """In CI nothing is skipped, so that it fails loudly there."""
     if os.environ.get("CI") == "true":
         return
     for item in items:
@@ -64,6 +86,19 @@ def wait_until_listening(port: int, within_s: float = 40.0) -> None:
                 return
         time.sleep(0.02)
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+def wait_for_messages(port: int, *topics: str, within_s: float = 60.0) -> None:
+    """Until the broker at this port has brought a message, not a retained one, on each of these topics."""
+    wait_until_listening(port, within_s)
+    link, awaited = MqttLink(("127.0.0.1", port), f"test-{secrets.token_hex(4)}"), set(topics)
+    for topic in topics:
+        link.subscribe(topic)
+    deadline = time.monotonic() + within_s
+    while awaited:
+        assert time.monotonic() < deadline, f"nothing came on {awaited}"
+        awaited -= {message.topic for message in link.poll(0.1) if not message.retained}
+    link.close()
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Every command in the README is run, or, where it would take a whole test run of its own, resolved."""
 
+import json
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
-import time
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ from ingest.chunk import Chunk, Lead
 from ingest.store.archive import Archive
 from ingest.store.rows import ReceivedChunk
 from ingest.wire import encode_binary
-from tests.conftest import Mosquitto, find_free_port
+from tests.conftest import SERVICES_SPEAK, Mosquitto, find_free_port, wait_for_messages
+from tests.end_to_end.test_command import left_over
 from wristlead import main
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +33,29 @@ COMMANDS = [
 ]
 QUESTIONS = [c for c in COMMANDS if c.startswith("wristlead export ") or "--inspect" in c]
 OF_FILES = [c for c in COMMANDS if c.startswith("wristlead classify ")]
-TABLE_COMMANDS = re.findall(r"`(python -m benchmarks\.[^`]+)`", README)
+PATIENTS_SPEAK = [f"ecg/v1/sim/patient-00{k}/chunk" for k in (1, 2, 3, 4)]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOLD = sorted(
+    {
+        " ".join(words.split())
+        for page in PAGES
+        for words in re.findall(r"(?:`|^)((?:wristlead|python -m) [^`\n]+)", page.read_text(), re.MULTILINE)
+    }
+)
+ASK_FOR_HELP = """
+import contextlib, io, json, runpy, sys
+told = {}
+for program in sys.argv[1:]:
+    module, *subcommands = program.split()
+    sys.argv = [module, *subcommands, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            runpy.run_module(module, run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, program
+    told[program] = out.getvalue()
+print(json.dumps(told))
+"""
 
 
 def test_readme_has_the_contract() -> None:
@@ -90,12 +115,16 @@ def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquit
             arguments[arguments.index(option) + 1] = value
     if arguments[0] == "simulate":
         arguments += ["--broker", f"127.0.0.1:{mosquitto.port}"]
+    own_port = find_free_port()
+    port = mosquitto.port if "--broker" in arguments else own_port
     environment = {
-        "WRISTLEAD_BROKER_PORT": str(find_free_port()),
+        "WRISTLEAD_BROKER_PORT": str(own_port),
         "WRISTLEAD_DASHBOARD_PORT": str(find_free_port()),
         "WRISTLEAD_DATA_DIR": str(tmp_path / "data"),
     }
-    quiet = [] if arguments[0] == "simulate" else ["--no-browser"]
+    is_house = arguments[0] == "run"
+    quiet = ["--no-browser"] if is_house else []
+    works = SERVICES_SPEAK if is_house else PATIENTS_SPEAK
     with subprocess.Popen(
         [sys.executable, "-m", "wristlead", *arguments, *quiet],
         cwd=ROOT,
@@ -104,25 +133,41 @@ def test_wristlead_commands_run_and_end_cleanly(command: str, mosquitto: Mosquit
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        time.sleep(8.0)  # long enough to start and work
-        if running.poll() is None:
-            running.send_signal(signal.SIGINT)
+        wait_for_messages(port, *works)
+        with socket.socket() as probe:
+            assert (probe.connect_ex(("127.0.0.1", own_port)) == 0) == (port == own_port)
+        running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=40)
     assert running.returncode == 0, errors
     assert "Traceback" not in errors
+    assert ("none is started here" in errors) == (is_house and port != own_port)
+    assert not left_over(tmp_path / "data")
 
 
-@pytest.mark.parametrize("command", TABLE_COMMANDS)
-def test_benchmarks_of_the_readme_know_their_options(command: str) -> None:
-    module = shlex.split(command)[2]
-    options = [word for word in shlex.split(command)[3:] if word.startswith("--")]
-    result = subprocess.run(
-        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    """What each module and subcommand answers to --help; one process, as all import the same."""
+    asked = sorted({program for program, _ in map(parts_of, TOLD)})
+    command = [sys.executable, "-W", "ignore", "-c", ASK_FOR_HELP, *asked]
+    told: dict[str, str] = json.loads(subprocess.run(command, cwd=ROOT, stdout=-1, check=True).stdout)
+    return told
+
+
+def parts_of(command: str) -> tuple[str, list[str]]:
+    """Module and subcommands, `benchmarks.crash` or `wristlead gateway polar`, and the options."""
+    words = command.split(" #", maxsplit=1)[0].split(" | ", maxsplit=1)[0].removeprefix("python -m ").split()
+    subcommands = takewhile(re.compile(r"[a-z][a-z-]+").fullmatch, words[1:])
+    return " ".join([words[0], *subcommands]), [word for word in words if word.startswith("--")]
+
+
+@pytest.mark.parametrize("command", TOLD)
+def test_commands_that_are_told_of_anywhere_know_their_options(command: str, helps: dict[str, str]) -> None:
+    program, options = parts_of(command)
     for option in options:
-        assert option in result.stdout
+        assert option in helps[program]
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / link).exists(), link

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from ingest.mappers.lead import LEAD_NAMES
 from ingest.settings import load_settings
 from ingest.store.archive import Archive
 from ingest.topics import ID_PATTERN
-from tests.conftest import find_free_port
+from tests.conftest import SERVICES_SPEAK, find_free_port, wait_for_messages
 from tests.ingest.mappers.test_documented_examples import EXAMPLE
 from tests.ingest.test_service import House, await_that
 
@@ -126,14 +125,18 @@ def test_what_runs_until_it_is_stopped_starts_and_ends_cleanly(
     ):
         if option in arguments:
             arguments[arguments.index(option) + 1] = value
-    quiet = ["--no-browser"] if arguments[0] == "run" else []
+    is_house = arguments[0] == "run"
+    quiet = ["--no-browser"] if is_house else []
     own = {"WRISTLEAD_DATA_DIR": str(tmp_path / "own"), "WRISTLEAD_DASHBOARD_PORT": str(find_free_port())}
     with subprocess.Popen(
         [sys.executable, "-m", "wristlead", *arguments, *quiet],
         cwd=ROOT, env={**os.environ, **own, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
-        time.sleep(5.0)  # long enough to start and work, as in test_readme.py
-        assert running.poll() is None
+        if is_house:
+            wait_for_messages(house.settings.broker_port, *SERVICES_SPEAK)
+        else:
+            assert running.stderr is not None
+            assert any("trying again" in line for line in running.stderr)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=40)
     assert running.returncode == 0, errors

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.dashboard.script_page import FACTS_PAGE, script_page
 from tests.dashboard.ward import Broker, Dashboard, Ward
 
 
@@ -20,9 +21,14 @@ def ward(mosquitto: Broker) -> Iterator[Ward]:
 def dashboard(mosquitto: Broker, free_port: int, tmp_path: Path) -> Iterator[Dashboard]:
     dashboard = Dashboard(mosquitto.address, free_port, tmp_path)
     yield dashboard
-    if dashboard.process.poll() is None:
-        dashboard.process.kill()
-        dashboard.process.wait()
+    dashboard.kill()
+
+
+@pytest.fixture
+def scripts(chromium: Browser) -> Iterator[Page]:
+    """A page of the scripts alone, for their laws."""
+    with script_page(chromium, FACTS_PAGE) as page:
+        yield page
 
 
 @pytest.fixture

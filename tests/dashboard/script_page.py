@@ -1,5 +1,6 @@
 """A page that holds nothing but the scripts of the dashboard, for laws about them without a server."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,8 +8,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, Route
 
 from dashboard import app
+from dashboard.texts.scripts import SCRIPT
 
 ASSETS = Path(app.__file__).parent / "assets"
+FACTS = json.dumps({"texts": SCRIPT, "hop_s": 5, "rate_margin_bpm": 2}).replace("<", "\\u003c")
+# What the scripts find on every page: facts and texts, and nothing that this browser has kept.
+FACTS_PAGE = f"""<!DOCTYPE html><script id="facts" type="application/json">{FACTS}</script><script>
+  window.wristlead = {{ read: () => null, write: () => {{}} }};
+</script>"""
 ADDRESS = "http://scripts.test/"
 
 

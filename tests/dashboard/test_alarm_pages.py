@@ -391,17 +391,3 @@ def test_sound_is_asked_for_follows_the_most_urgent_alarm_and_is_quiet_when_all_
     expect(sound).to_have_attribute("aria-pressed", "true")  # this browser keeps it
     page.get_by_role("button", name="Try the sounds").click()
     page.wait_for_function("() => window.wristlead.sound.context.state === 'running'")
-
-
-def test_no_page_is_wider_than_a_phone(ward: Ward, dashboard: Dashboard, page: Page) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 6 s")
-    ward.publish("wl/v1/channel/phone", CHANNEL | {"sent": 3, "last_sent_us": now_us()}, retain=True)
-    ward.publish(
-        "wl/v1/paused", {"until_us": now_us() + 120 * S, "who": "A. B.", "loudest": None}, retain=True
-    )
-    for path in ("/", "/alarms", "/settings", "/devices", "/model", f"/patient/{BED}"):
-        visit(page, dashboard, path)
-        expect(page.locator("#paused")).to_be_visible()
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path

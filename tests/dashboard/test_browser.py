@@ -1,5 +1,7 @@
 """The pages in a real browser, fed by a real broker: what a person sees, also when something dies."""
 
+from typing import Literal
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -74,14 +76,18 @@ DOUBTS = ["unit in doubt: 1240 mV, too large", "rate in doubt: claims 512 Hz"]
 DOUBTS_TOLD = "Unit in doubt: 1240 mV, too large. Rate in doubt: claims 512 Hz."
 
 
-@pytest.mark.parametrize("width", [390, 1440])
 def test_a_doubt_about_unit_or_rate_stands_on_the_patient_page_until_it_ends(
-    ward: Ward, dashboard: Dashboard, page: Page, width: int
+    ward: Ward, dashboard: Dashboard, page: Page
 ) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{dashboard.url}/patient/{BED}")
     page.wait_for_function(READY)
     expect(page.locator("[data-field=rate]")).to_have_text("75", timeout=15_000)
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        doubt_comes_and_goes(ward, page, width)
+
+
+def doubt_comes_and_goes(ward: Ward, page: Page, width: int) -> None:
     ward.decide(BED, findings=[], indeterminate="noisy")
     remedy, doubt = page.locator("[data-field=remedy]"), page.locator("[data-field=doubt]")
     expect(remedy).to_contain_text("Keep still", timeout=5_000)
@@ -105,15 +111,27 @@ RHYTHM: dict[str, object] = {"rmssd_ms": 31.4, "sdnn_ms": 128.6, "ectopic_per_mi
 FIBRILLATION: dict[str, object] = {"rmssd_ms": None, "irregular": True, "irregular_for_s": 754.2}
 
 
-@pytest.mark.parametrize(("width", "theme"), [(320, "dark"), (390, "light"), (901, "dark"), (1440, "light")])
+LOOKS: tuple[tuple[int, Literal["dark", "light"]], ...]
+LOOKS = ((320, "dark"), (390, "light"), (901, "dark"), (1440, "light"))
+
+
 def test_what_the_intervals_tell_stands_beside_the_rate_and_moves_nothing(
-    ward: Ward, dashboard: Dashboard, page: Page, width: int, theme: str
+    ward: Ward, dashboard: Dashboard, page: Page
 ) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    page.add_init_script(f"localStorage.setItem('wristlead-theme', '{theme}')")
+    page.add_init_script("localStorage.setItem('wristlead-theme', 'system')")
     page.goto(f"{dashboard.url}/patient/{BED}")
     page.wait_for_function(READY)
-    expect(page.locator("[data-field=rate]")).to_have_text("75", timeout=15_000)
+    for width, theme in LOOKS:
+        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": width, "height": 844})
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        ward.rhythm = {}
+        ward.silent.discard(BED)
+        expect(page.locator("[data-field=rate]")).to_have_text("75", timeout=15_000)
+        intervals_move_nothing(ward, page, width)
+
+
+def intervals_move_nothing(ward: Ward, page: Page, width: int) -> None:
     told = page.locator(".intervals dd")
     expect(told).to_have_text(["--"] * 4)
     acknowledge, size = page.locator("#acknowledge").bounding_box(), page.locator(".intervals").bounding_box()
@@ -231,9 +249,8 @@ STREAM_LAWS = """async () => {
 }"""
 
 
-def test_a_stream_places_late_samples_and_leaves_holes_open(dashboard: Dashboard, page: Page) -> None:
-    page.goto(dashboard.url)
-    laws = page.evaluate(STREAM_LAWS)
+def test_a_stream_places_late_samples_and_leaves_holes_open(scripts: Page) -> None:
+    laws = scripts.evaluate(STREAM_LAWS)
     assert laws["lengths"] == [600] * 3  # all of it is drawn, however it was cut
     assert laws["lost"] <= 25  # after the first late chunk it stands far enough behind
     assert laws["holes"] == list(range(250, 275))  # never bridged

@@ -103,8 +103,7 @@ def test_devices_and_services_are_told_live_with_what_was_refused(
     ward.silent |= {OTHER, "ingest"}
     expect(other).to_have_attribute("data-state", "late")
     expect(states["ingest"]).to_contain_text("Silent")
-    dashboard.process.kill()
-    dashboard.process.wait()
+    dashboard.kill()
     expect(row.locator("td").nth(2)).to_have_text("--")  # nothing is frozen
     expect(page.locator("[data-field=count]")).to_contain_text("lost its server")
 

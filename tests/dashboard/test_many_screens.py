@@ -37,8 +37,7 @@ LAST_S = f"""() => {{
 def second(mosquitto: Broker, tmp_path: Path) -> Iterator[Dashboard]:
     dashboard = Dashboard(mosquitto.address, find_free_port(), tmp_path / "second")
     yield dashboard
-    dashboard.process.kill()
-    dashboard.process.wait()
+    dashboard.kill()
 
 
 def test_a_hidden_tab_gets_no_samples_and_shows_all_of_the_last_seconds_when_it_is_seen_again(
@@ -82,7 +81,7 @@ def test_two_dashboards_agree_and_one_goes_on_when_the_other_is_killed(
         expect(page.locator(PANEL).locator(".rate-value")).to_have_text("75")
         expect(page.locator(PANEL).locator(".strip")).to_contain_text("ASYSTOLE 6 s")
 
-    dashboard.process.kill()
+    dashboard.kill()
     expect(pages[0].locator("#banners")).to_contain_text("lost its server")
     expect(pages[0].locator(PANEL).locator(".rate-value")).to_have_text("--")
     ward.raise_alarm(BED, "asystole", "high", "ASYSTOLE 9 s")
@@ -92,7 +91,6 @@ def test_two_dashboards_agree_and_one_goes_on_when_the_other_is_killed(
     before = pages[1].evaluate(f"() => {STREAM}.shownCount")
     pages[1].wait_for_function(f"() => {STREAM}.shownCount > {before}")
 
-    dashboard.process.wait()
     dashboard.start()
     expect(pages[0].locator(PANEL).locator(".strip")).to_contain_text("ASYSTOLE 9 s")  # the broker keeps it
     expect(pages[0].locator(PANEL).locator(".rate-value")).to_have_text("75")

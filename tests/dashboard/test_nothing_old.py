@@ -1,20 +1,16 @@
 """What is old, or another patient's, never stands there as if it were true; in a browser without a server."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from dashboard.texts.scripts import SCRIPT
-from tests.dashboard.script_page import script_page
+from tests.dashboard.script_page import FACTS_PAGE, script_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-FACTS = json.dumps({"texts": SCRIPT, "hop_s": 5, "rate_margin_bpm": 2}).replace("<", "\\u003c")
-PAGE = f"""<!DOCTYPE html><script id="facts" type="application/json">{FACTS}</script><script>
-  window.wristlead = {{ read: () => null, write: () => {{}} }};
+PAGE = f"""{FACTS_PAGE}<script>
   window.WebSocket = class {{
     constructor() {{ window.socket = this; }}
     send() {{}}

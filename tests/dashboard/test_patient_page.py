@@ -77,11 +77,8 @@ STATES = ["asked", "none", "no service", "silent", "queued", "running", "done", 
 STATES += ["shown", "other model", "asked", "asked", "shown"]
 
 
-def test_calipers_never_invent_a_value_and_an_explanation_belongs_to_its_window(
-    dashboard: Dashboard, page: Page
-) -> None:
-    page.goto(dashboard.url)
-    laws = page.evaluate(LAWS)
+def test_calipers_never_invent_a_value_and_an_explanation_belongs_to_its_window(scripts: Page) -> None:
+    laws = scripts.evaluate(LAWS)
     assert (laws["still"], laws["short"], laws["nothing"]) == ([2, 3, 4, 5, 6], [5, 6], None)
     assert laws["second"] == {"ms": 1000, "bpm": 60, "mv": pytest.approx(2.5)}
     assert laws["swapped"] == laws["second"]  # time goes from the earlier to the later mark

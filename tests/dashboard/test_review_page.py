@@ -187,17 +187,16 @@ def test_a_past_moment_is_found_zoomed_annotated_and_taken_away(
 
 
 def test_the_scripts_keep_what_is_under_the_finger_and_filter_as_the_server_does(
-    dashboard: Dashboard, page: Page
+    scripts: Page,
 ) -> None:
-    page.goto(f"{dashboard.url}/review")
-    assert page.evaluate(SPAN_LAWS) == []
+    assert scripts.evaluate(SPAN_LAWS) == []
     mv = np.random.default_rng(3).normal(0, 1, 900)
     mv[300:340] = np.nan
-    shown = page.evaluate(FILTERED, [[None if np.isnan(v) else v for v in mv], FS * 5])
+    shown = scripts.evaluate(FILTERED, [[None if np.isnan(v) else v for v in mv], FS * 5])
     mine = filtered(mv.astype(np.float32), FS * 5)
     np.testing.assert_array_equal([v is None for v in shown], np.isnan(mine))
     np.testing.assert_allclose([v for v in shown if v is not None], mine[~np.isnan(mine)], atol=1e-4)
-    trend = page.evaluate(TREND)
+    trend = scripts.evaluate(TREND)
     assert "55 to 90 bpm, newest 80, known for 75 % of the time" in trend["before"][0]
     assert [words.split(": ", 1)[1] for words in trend["read"]] == [
         "80 bpm (78 to 90)", "70 bpm", "-- bpm", "60 bpm (55 to 65)",

@@ -75,16 +75,9 @@ LAWS = """async () => {
 }"""
 
 
-@pytest.fixture
-def laws(dashboard: Dashboard, page: Page) -> Any:
-    page.goto(dashboard.url)
-    return page.evaluate(LAWS)
-
-
 @pytest.mark.browser
-@pytest.mark.broker
-@pytest.mark.timeout(300)
-def test_the_laws_of_order_grid_and_search(laws: Any) -> None:
+def test_the_laws_of_order_grid_and_search(scripts: Page) -> None:
+    laws = scripts.evaluate(LAWS)
     placed = laws["placed"]
     assert placed["bed"] == ["b/2", "a/1", "a/3"]  # numbers as numbers, whichever site
     assert placed["site"] == ["a/1", "a/3", "b/2"]

@@ -1,7 +1,6 @@
 """The command as a person meets it: it refuses in one clear sentence, and ends cleanly."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from ingest.settings import SettingsError, load_settings
-from tests.conftest import Mosquitto, find_free_port, wait_until_listening
+from tests.conftest import find_free_port
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -152,31 +151,6 @@ def test_a_service_without_a_broker_says_so(tmp_path: Path) -> None:
     address = f"127.0.0.1:{find_free_port()}"
     result = wristlead("ingest", "--broker", address, "--data-dir", str(tmp_path))
     assert_refused(result, "no MQTT broker answers", address)
-
-
-@pytest.mark.broker
-def test_with_an_address_of_ones_own_no_broker_is_started_and_ctrl_c_leaves_nothing(
-    mosquitto: Mosquitto, tmp_path: Path
-) -> None:
-    own_port = find_free_port()
-    command = [sys.executable, "-m", "wristlead", "run", "--no-browser"]
-    options = {
-        "--broker": f"127.0.0.1:{mosquitto.port}",
-        "--broker-port": str(own_port),
-        "--dashboard-port": str(find_free_port()),
-        "--data-dir": str(tmp_path / "data"),
-    }
-    arguments = [part for pair in options.items() for part in pair]
-    with subprocess.Popen([*command, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True) as house:
-        wait_until_listening(int(options["--dashboard-port"]))
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", own_port)) != 0
-        house.send_signal(signal.SIGINT)
-        _, errors = house.communicate(timeout=40)
-    assert house.returncode == 0
-    assert "Traceback" not in errors
-    assert "none is started here" in errors
-    assert not left_over(tmp_path / "data")
 
 
 def left_over(folder: Path) -> list[str]:

@@ -21,7 +21,7 @@ from inference.explain.extra import missing_packages
 from ingest.recordings import Format, Hints
 from ingest.recordings.reader import read_source
 from ingest.recordings.recording import Recording, Source
-from tests.conftest import Mosquitto, find_free_port, wait_until_listening
+from tests.conftest import Mosquitto, find_free_port, wait_for_messages, wait_until_listening
 
 ROOT = Path(__file__).parents[2]
 WRISTLEAD = (sys.executable, "-m", "wristlead")
@@ -43,6 +43,8 @@ def house(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[str]:
     with subprocess.Popen([*WRISTLEAD, "run", *options], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until_listening(port, within_s=SLOW_S)
+            if not missing_packages():  # torch takes its time on a busy machine
+                wait_for_messages(mosquitto.port, "wl/v1/service/explain", within_s=SLOW_S)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

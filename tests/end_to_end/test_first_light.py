@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks.soak import services
 from benchmarks.start import LIVE_RATES, LIVE_VERDICTS, open_when_served
-from tests.conftest import find_free_port
+from tests.conftest import SERVICES_SPEAK, find_free_port, wait_for_messages
 
 ROOT = Path(__file__).parent.parent.parent
 FIGURES = {
@@ -37,6 +37,7 @@ FIGURES = {
     "broker": str,
 }
 SERVICES = {"broker", "ingest", "inference", "alarms", "explain", "dashboard", "simulators"}
+KILLED = ("ingest", "inference", "alarms", "dashboard", "broker")
 LIVE_WITHIN_S = 75.0  # a busy CI machine; `python -m benchmarks.start` measures the 30 s that we promise
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
@@ -45,16 +46,17 @@ pytestmark = [pytest.mark.broker, pytest.mark.browser]
 class Demo:
     process: subprocess.Popen[str]
     address: str
+    broker_port: int
     began_s: float
 
 
-def start_demo(folder: Path, *extra: str) -> Demo:
-    dashboard_port = find_free_port()
-    options = ["--broker-port", str(find_free_port()), "--dashboard-port", str(dashboard_port)]
+def start_demo(folder: Path) -> Demo:
+    broker_port, dashboard_port = find_free_port(), find_free_port()
+    options = ["--broker-port", str(broker_port), "--dashboard-port", str(dashboard_port)]
     command = [sys.executable, "-m", "wristlead", "demo", "--no-browser", "--json", "--data-dir", str(folder)]
     began_s = time.monotonic()
-    process = subprocess.Popen([*command, *options, *extra], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    return Demo(process, f"http://127.0.0.1:{dashboard_port}", began_s)
+    process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return Demo(process, f"http://127.0.0.1:{dashboard_port}", broker_port, began_s)
 
 
 def figures_after_ctrl_c(demo: Demo) -> dict[str, Any]:
@@ -124,20 +126,6 @@ def test_the_patient_page_shows_trace_rate_five_findings_and_the_plot(demo: Demo
     page.close()
 
 
-def test_a_stopped_heart_alarms_and_stays_until_acknowledged(demo: Demo, chromium: Browser) -> None:
-    page = chromium.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(f"{demo.address}/patient/demo/bed-07")
-    # The heart stops for 8 s about 40 s after the start; the alarm must stay when beats return.
-    shown = "(document.querySelector('.alarm-list')?.innerText ?? '').includes('ASYSTOLE')"
-    page.wait_for_function(f"() => {shown}", timeout=90_000)
-    page.wait_for_selector(".alarm[data-priority=high][data-state=latched]", timeout=15_000)
-    if page.locator("#notice-accept").is_visible():
-        page.locator("#notice-accept").click()
-    page.locator("#acknowledge").click()
-    page.wait_for_function(f"() => !{shown}", timeout=10_000)
-    page.close()
-
-
 def test_a_silent_service_is_named_until_it_speaks_again(demo: Demo, chromium: Browser) -> None:
     page = chromium.new_page(viewport={"width": 1440, "height": 900})
     page.goto(demo.address)
@@ -154,18 +142,18 @@ def test_a_silent_service_is_named_until_it_speaks_again(demo: Demo, chromium: B
     page.close()
 
 
-def test_ctrl_c_ends_with_all_figures_and_nothing_lost(demo: Demo) -> None:
-    children = psutil.Process(demo.process.pid).children(recursive=True)
-    figures = figures_after_ctrl_c(demo)
-    assert demo.process.returncode == 0
-    for key, kind in FIGURES.items():
-        assert isinstance(figures[key], kind), key
-    assert figures["lost"] == 0
-    assert figures["published"] > 500
-    assert figures["verdicts"] == figures["eligible"] > 8
-    assert set(figures["cpu_s"]) == set(figures["peak_rss_mb"]) == SERVICES
-    assert figures["latency_ms"]["window_verdict"]["p99"] is not None
-    assert not any(child.is_running() for child in children)
+def test_a_stopped_heart_alarms_and_stays_until_acknowledged(demo: Demo, chromium: Browser) -> None:
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{demo.address}/patient/demo/bed-07")
+    # The heart stops for 8 s about 40 s after the start; the alarm must stay when beats return.
+    shown = "(document.querySelector('.alarm-list')?.innerText ?? '').includes('ASYSTOLE')"
+    page.wait_for_function(f"() => {shown}", timeout=90_000)
+    page.wait_for_selector(".alarm[data-priority=high][data-state=latched]", timeout=15_000)
+    if page.locator("#notice-accept").is_visible():
+        page.locator("#notice-accept").click()
+    page.locator("#acknowledge").click()
+    page.wait_for_function(f"() => !{shown}", timeout=10_000)
+    page.close()
 
 
 def was_replaced(root: psutil.Process, name: str, killed_pid: int) -> bool:
@@ -173,20 +161,22 @@ def was_replaced(root: psutil.Process, name: str, killed_pid: int) -> bool:
     return running is not None and running.pid != killed_pid
 
 
-def test_killing_each_service_loses_nothing(tmp_path: Path) -> None:
-    demo = start_demo(tmp_path)
+def test_killing_each_service_loses_nothing_and_ctrl_c_ends_with_all_figures(demo: Demo) -> None:
     root = psutil.Process(demo.process.pid)
-    names = ("ingest", "inference", "alarms", "dashboard", "broker")
-    assert eventually(lambda: {*names, "simulate"} <= services(root).keys(), 30.0)
-    time.sleep(6.0)  # chunks flow and windows are about to close
-    for name in names:
+    for name in KILLED:
         pid = services(root)[name].pid
         os.kill(pid, signal.SIGKILL)
         assert eventually(partial(was_replaced, root, name, pid), 20.0), name
-        time.sleep(5.0)
-    time.sleep(6.0)
+        wait_for_messages(demo.broker_port, *SERVICES_SPEAK, "wl/v1/vitals/demo")
+    children = root.children(recursive=True)
     figures = figures_after_ctrl_c(demo)
     assert demo.process.returncode == 0, figures
+    for key, kind in FIGURES.items():
+        assert isinstance(figures[key], kind), key
     assert figures["lost"] == 0
-    assert figures["verdicts"] == figures["eligible"] > 0
-    assert all(figures["restarts"][name] >= 1 for name in names), figures["restarts"]
+    assert figures["published"] > 500
+    assert figures["verdicts"] == figures["eligible"] > 8
+    assert set(figures["cpu_s"]) == set(figures["peak_rss_mb"]) == SERVICES
+    assert figures["latency_ms"]["window_verdict"]["p99"] is not None
+    assert all(figures["restarts"][name] >= 1 for name in KILLED), figures["restarts"]
+    assert not any(child.is_running() for child in children)
