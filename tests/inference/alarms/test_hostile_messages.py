@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from inference.alarms.messages import decode_message
+from inference.alarms.messages import Decoded, decode_message
 from inference.verdict import Presence, Rhythm, Superclass
 from ingest.store.schema import STORE_OK
 from ingest.topics import alarm_topic, device_topic, verdict_topic, vitals_topic
@@ -129,6 +129,17 @@ def _as_text(value: Any) -> Any:
         return [_as_text(each) for each in value]
     is_large = isinstance(value, int) and not -(2**63) <= value < 2**64
     return msgspec.Raw(str(value).encode()) if is_large else value
+
+
+@given(records=st.lists(mutated(VITALS) | st.just(VITALS), max_size=6))
+def test_a_list_of_records_says_what_each_says_alone(records: list[dict[str, Any]]) -> None:
+    def decoded(several: list[dict[str, Any]]) -> Decoded:
+        payload = msgspec.json.encode(_as_text(several))
+        return decode_message(vitals_topic("ward"), payload, START_US)
+
+    together, alone = decoded(records), [decoded([each]) for each in records]
+    assert together.events == [event for each in alone for event in each.events]
+    assert together.refused == [reason for each in alone for reason in each.refused]
 
 
 @settings(max_examples=40, deadline=None)
