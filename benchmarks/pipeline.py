@@ -22,6 +22,7 @@ from contextlib import contextmanager
 import msgspec
 import numpy as np
 
+from ingest.allocator import keep_freed_memory
 from ingest.chunk import NO_FLAGS, Chunk, Lead
 from ingest.collector import spare_the_long_lived
 from ingest.intake import Intake
@@ -52,6 +53,7 @@ def main() -> None:
         if options.devices < 1:
             raise SystemExit(f"--devices is {options.devices}, want at least 1")
         spare_the_long_lived()  # as the service does
+        keep_freed_memory()
         figures = {f"{options.devices}_devices": measure_fleet(options.devices)}
         print(json.dumps(figures, indent=None if options.json else 2))
         return

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ingest.allocator import keep_freed_memory
 from ingest.backfill import best_windows
 from ingest.batch import Batch, CommitSchedule, has_room
 from ingest.bodies import Bodies
@@ -70,6 +71,7 @@ def run(settings: Settings) -> None:
             signal.signal(number, lambda _number, _frame: service.stop())
         service.start()
         spare_the_long_lived()
+        keep_freed_memory()
     except (LinkError, StoreError) as error:
         raise SystemExit(str(error)) from None
     service.serve()
