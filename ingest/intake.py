@@ -175,25 +175,32 @@ class Intake:
             if is_silent:
                 self.latest.pop(device, None)
 
-    def vitals(self, now_us: int) -> list[Vitals]:
-        """The state of every device that has one, with what only the intake knows of it."""
-        pipelines = [state.pipeline for state in self.roster.devices.values() if state.pipeline is not None]
+    def vitals(self, now_us: int, devices: Iterable[str] | None = None) -> list[Vitals]:
+        """The state of each of `devices` (None: all) that has one, with what only the intake knows of it."""
+        known = self.roster.devices
+        asked = [(each, known[each]) for each in (known if devices is None else devices) if each in known]
+        pipelines = [state.pipeline for _, state in asked if state.pipeline is not None]
         advance_together([each.monitor for each in pipelines if each.monitor is not None])
         found = []
-        for device, state in self.roster.devices.items():
-            if state.pipeline is None:
+        for device, state in asked:
+            vitals = self._vitals_of(device, state, now_us)
+            if vitals is None:
+                self.latest.pop(device, None)
                 continue
-            try:
-                vitals = state.pipeline.vitals(now_us, battery=state.battery, refused=state.refused)
-            except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
-                self._note_fault(device, state, error)
-                continue
-            if vitals is not None:
-                found.append(vitals)
-                if vitals.doubts:
-                    self._say_doubts(vitals)
-        self.latest = {each.device: each for each in found}
+            found.append(vitals)
+            if vitals.doubts:
+                self._say_doubts(vitals)
+            self.latest[device] = vitals
         return found
+
+    def _vitals_of(self, device: str, state: KnownDevice, now_us: int) -> Vitals | None:
+        if state.pipeline is None:
+            return None
+        try:
+            return state.pipeline.vitals(now_us, battery=state.battery, refused=state.refused)
+        except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
+            self._note_fault(device, state, error)
+            return None
 
     def _say_doubts(self, vitals: Vitals) -> None:
         before = self.latest.get(vitals.device)

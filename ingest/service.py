@@ -31,6 +31,7 @@ from ingest.metrics_port import serve_metrics
 from ingest.pipeline import DevicePipeline
 from ingest.restore import restore_devices
 from ingest.retention_desk import RetentionDesk, keeping_of
+from ingest.rounds import Rounds
 from ingest.settings import Settings
 from ingest.standing_session import CLIENT_ID
 from ingest.store.archive import Archive, StoreError
@@ -50,6 +51,7 @@ from ingest.window import encode_window
 POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest then
 GATHER_S = 0.015  # least time between readings under load, and how late the end of a commit may be noticed
 VITALS_EVERY_S = 1.0
+VITALS_AT_ONCE = 256  # devices a turn: 15 ms
 CONNECT_WITHIN_S = 10.0
 KNOWN_AGAIN_US = 60_000_000  # of a mapped device, before its newest chunk: what the broker may send again
 BUSY_WAIT_MS = 500  # a locked store must not silence the heartbeat; the commit is tried again
@@ -119,7 +121,7 @@ class IngestService:
         self._store_state = STORE_OK
         self._chunk_stored = DurationHistogram()
         self._commit = DurationHistogram()
-        self._vitals_at_s = 0.0
+        self._rounds = Rounds(VITALS_EVERY_S, VITALS_AT_ONCE)
         self._vitals_cpu_s = 0.0
         self._is_stopping = False
         self._link = MqttLink(
@@ -164,9 +166,7 @@ class IngestService:
 
     def turn(self) -> None:
         """Poll, take, and do what is due."""
-        is_writing = self._committer.is_busy
-        wait_s = GATHER_S if is_writing else self._schedule.wait_s(time.monotonic(), POLL_S)
-        for message in self._link.poll(0.0 if self._bodies.is_waiting else wait_s):
+        for message in self._link.poll(self._wait_s()):
             self._take(message)
         self._link.acknowledge(*self._dropped)
         self._dropped.clear()
@@ -174,12 +174,11 @@ class IngestService:
         self._conclude(self._committer.poll())
         self._desk.turn(_now_us())
         now_s = time.monotonic()
-        if now_s >= self._vitals_at_s:
-            self._vitals_at_s = now_s + VITALS_EVERY_S
-            cpu_s = time.thread_time()
-            self._publish_vitals()
-            self._vitals_cpu_s += time.thread_time() - cpu_s
+        if self._rounds.begins(now_s, lambda: self._intake.roster.devices):
+            self._intake.tick(_now_us())
             self._schedule.note_waiting(now_s)  # a commit also looks for windows to be cut again
+        if share := self._rounds.share():
+            self._publish_vitals(share)
         if self._unacknowledged or not self._intake.batch.is_empty:
             self._schedule.note_waiting(now_s)
         if not self._committer.is_busy and self._schedule.is_due(now_s, len(self._unacknowledged)):
@@ -290,17 +289,23 @@ class IngestService:
         # QoS 0: for the live picture alone, which the next one soon moves on.
         self._link.publish(mapped_chunk_topic(device), payload, qos=0)
 
-    def _publish_vitals(self) -> None:
-        now_us = _now_us()
-        self._intake.tick(now_us)
+    def _wait_s(self) -> float:
+        """How long the next turn may wait for messages."""
+        if self._bodies.is_waiting or self._rounds.is_going_on:
+            return 0.0
+        return GATHER_S if self._committer.is_busy else self._schedule.wait_s(time.monotonic(), POLL_S)
+
+    def _publish_vitals(self, devices: Sequence[str]) -> None:
+        cpu_s = time.thread_time()
         by_site: dict[str, list[Vitals]] = {}
-        for vitals in self._intake.vitals(now_us):
+        for vitals in self._intake.vitals(_now_us(), devices):
             by_site.setdefault(vitals.device.partition("/")[0], []).append(vitals)
         for site, several in by_site.items():
             # QoS 0: a second later they are said again, and old ones are worth nothing.
             self._link.publish(vitals_topic(site), msgspec.json.encode(several), qos=0)
             if not self._schedule.is_failing:  # derived: while the store fails they are not hoarded
                 self._intake.batch.vitals.extend(several)
+        self._vitals_cpu_s += time.thread_time() - cpu_s
 
     def _begin_commit(self) -> None:
         self._committer.begin(self._intake.take(), self._unacknowledged, _now_us())
