@@ -2,12 +2,13 @@
 
     python -m benchmarks.fleet --devices 1000 --seconds 300 --json
 
-Starts the floors first (benchmarks/floors.py: the same fleet on the same broker, received and acknowledged by
-a bare loop; a bare SQLite writer), then broker, ingest, inference and alarms as `wristlead run` does, then
-`wristlead simulate --fleet`. After a warm-up everything is measured for `--seconds`; counts and verdicts are
-of the whole run, from the published log against the store. `--ramp` goes on with larger fleets until one does
-not hold. A fleet holds (`watches`) when no acknowledged chunk is lost, each eligible window has a verdict and
-no backlog grows by more than a second's worth of chunks, or of windows, over the measured stretch.
+Starts broker, ingest, inference and alarms as `wristlead run` does, then `wristlead simulate --fleet`. Before
+and after it, as a shared machine's pace changes, the floors (benchmarks/floors.py: the same fleet on the same
+broker, received and acknowledged by a bare loop; then a bare SQLite writer). After a warm-up everything is
+measured for `--seconds`; counts and verdicts are of the whole run, from the published log against the store.
+`--ramp` goes on with larger fleets until one does not hold. A fleet holds (`watches`) when no acknowledged
+chunk is lost, each eligible window has a verdict and no backlog grows by more than a second's worth of chunks,
+or of windows, over the measured stretch.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fleet_figures import Run, compared, figures_of, machine, own_command
+from benchmarks.fleet_figures import Run, both_of, compared, figures_of, machine, own_command
 from benchmarks.floors import receive_floor, sqlite_floor
 from benchmarks.observation import Observation, Observer
 from ingest.broker import broker_command, require_free_port
@@ -80,7 +81,7 @@ def measure(run: Run) -> dict[str, Any]:
     supervisor = Supervisor(environment)
     try:
         supervisor.add("broker", broker_command(run.settings))
-        floor = _floors(run, environment) if run.floor_seconds else None
+        before = _receive_floor(run, environment) if run.floor_seconds else None
         observer = _start_house(run, supervisor)
         supervisor.add("simulators", run.simulate("fleet", "--published-log", str(run.log)))
         observer.listen(WARM_UP_S)
@@ -90,14 +91,17 @@ def measure(run: Run) -> dict[str, Any]:
         found = _settled(run, observer)
         figures = figures_of(run, observer, seen, found) | {
             "generator": generator,
-            "floor": compared(floor, seen),
             "kills": kills,
             "restarts": supervisor.restarts(),
             "machine": machine(load_before),
         }
+        if before is None:
+            return figures | {"floor": None}
+        supervisor.stop(*run.extras, *CORE_SERVICES)
+        receive = both_of(before, _receive_floor(run, environment))
     finally:
         supervisor.stop()
-    return figures
+    return figures | {"floor": compared({"receive": receive, "sqlite": sqlite_floor(run.devices)}, seen)}
 
 
 def _start_house(run: Run, supervisor: Supervisor) -> Observer:
@@ -112,16 +116,15 @@ def _start_house(run: Run, supervisor: Supervisor) -> Observer:
     return observer
 
 
-def _floors(run: Run, environment: dict[str, str]) -> dict[str, Any]:
-    """Both floors, before anything else runs; the broker's queue for nobody stays empty."""
+def _receive_floor(run: Run, environment: dict[str, str]) -> dict[str, float | None]:
+    """The bare loop, while nothing else runs: before the house starts, and after it has ended."""
     supervisor = Supervisor(environment)
     supervisor.add("generator", run.simulate("floor"))
     try:
         time.sleep(max(13.0, run.devices / 250))  # until all are connected
-        receive = receive_floor(run.settings.broker_address, run.floor_seconds)
+        return receive_floor(run.settings.broker_address, run.floor_seconds)
     finally:
         supervisor.stop()
-    return {"receive": receive, "sqlite": sqlite_floor(run.devices)}
 
 
 def _measured_stretch(run: Run, supervisor: Supervisor, observer: Observer) -> tuple[Observation, list[str]]:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import platform
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,14 @@ def _why_not(found: Account, *, is_flat: bool, cpu: dict[str, float]) -> str:
 def _messages_per_cpu_s(seen: Observation) -> float | None:
     """What ingest received for each second of its CPU."""
     return round(seen.chunks / seen.cpu_s["ingest"], 1) if seen.cpu_s.get("ingest") else None
+
+
+def both_of(before: dict[str, float | None], after: dict[str, float | None]) -> dict[str, Any]:
+    """The bare loop's two measurements, and what they are together: the same number of messages in each."""
+    paces = [each["messages_per_cpu_s"] for each in (before, after)]
+    known = [pace for pace in paces if pace]
+    together = None if len(known) < len(paces) else round(statistics.harmonic_mean(known), 1)
+    return {"before": before, "after": after, "messages_per_cpu_s": together}
 
 
 def compared(floor: dict[str, Any] | None, seen: Observation) -> dict[str, Any] | None:

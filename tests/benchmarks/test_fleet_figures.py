@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fleet_figures import Run, compared, figures_of
+from benchmarks.fleet_figures import Run, both_of, compared, figures_of
 from benchmarks.floors import fleet_rows, sqlite_floor
 from benchmarks.observation import Observation, backlog_figures
 from ingest.settings import load_settings
@@ -82,6 +82,13 @@ def test_ingest_is_compared_by_messages_for_each_second_of_cpu() -> None:
     assert found["ingest_over_receive_loop"] == 0.25
     assert found["without_vitals_over_receive_loop"] == 0.5
     assert found["ingest_over_sqlite_writer"] == 0.1
+
+
+def test_a_floor_measured_twice_counts_with_what_both_cost_together() -> None:
+    slow: dict[str, float | None] = {"messages_per_s": 1000.0, "messages_per_cpu_s": 10_000.0}
+    fast: dict[str, float | None] = {"messages_per_s": 1000.0, "messages_per_cpu_s": 30_000.0}
+    assert both_of(slow, fast)["messages_per_cpu_s"] == 15_000.0  # 100 and 33 us, 133 us for two
+    assert both_of(slow, {"messages_per_s": None, "messages_per_cpu_s": None})["messages_per_cpu_s"] is None
 
 
 def test_a_backlog_is_told_by_its_level_and_its_growth() -> None:
