@@ -7,8 +7,8 @@ and after it, as a shared machine's pace changes, the floors (benchmarks/floors.
 broker, received and acknowledged by a bare loop; then a bare SQLite writer). After a warm-up everything is
 measured for `--seconds`; counts and verdicts are of the whole run, from the published log against the store.
 `--ramp` goes on with larger fleets until one does not hold. A fleet holds (`watches`) when no acknowledged
-chunk is lost, each eligible window has a verdict and no backlog grows by more than a second's worth of chunks,
-or of windows, over the measured stretch.
+chunk is lost, each eligible window has a verdict and no backlog grows by more than a second's worth of
+chunks, or of windows, over the measured stretch.
 """
 
 import argparse
