@@ -138,11 +138,17 @@ class MqttLink:
         self._confirm(messages)
 
     def reconnect(self) -> None:
-        """Leave and come back: the broker sends again what was not acknowledged, also what waits here."""
+        """Leave and come back: the broker sends again what was not acknowledged, also what waits here.
+
+        A connection that is lost comes back by itself, and what it left is kept: its broker may be dead.
+        """
+        if self._inlet is None:
+            return
         self._is_leaving = True
         if self._manual_ack:
             self._inbox.clear()
         self._client.disconnect()
+        self._client.end()  # where the goodbye cannot be written now: nothing more may be read before it
 
     def poll(self, timeout_s: float) -> list[Message]:
         """Serve the connection once; return what arrived, after at most `timeout_s` of waiting."""
@@ -188,10 +194,10 @@ class MqttLink:
         is_open = inlet.receive()
         messages, others = inlet.take(READ_BURST)
         self._inbox += self._wanted(messages)
-        if not self._manual_ack:
-            self._confirm(messages)
         if others:
             self._client.feed(others)
+        if not self._manual_ack:
+            self._confirm(messages)  # the broker's welcome may have come with them
         if inlet.is_broken:
             logger.error("what comes from %s:%s is not MQTT; reconnecting", *self.address)
         if inlet.is_broken or not is_open:

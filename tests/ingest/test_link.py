@@ -206,6 +206,70 @@ def test_only_a_link_that_gathers_lets_messages_wait_and_not_after_a_pause(
         now_s[0] += 1.0
 
 
+WELCOME = b"\x20\x02\x00\x00"
+PUBLICATION = b"\x32\x06\x00\x01t\x00\x07x"  # x on t, QoS 1, number 7
+
+
+class Far:
+    """A link, and the broker's end of its connection."""
+
+    def __init__(self, server: socket.socket, *, manual_ack: bool = False) -> None:
+        self.link = MqttLink(server.getsockname(), "t", persistent=True, manual_ack=manual_ack)
+        self.link.poll(0.0)
+        self.end, _ = server.accept()
+        self.end.settimeout(5.0)
+        assert self.end.recv(1000).startswith(b"\x10")
+
+    def welcome(self) -> None:
+        self.end.sendall(WELCOME)
+        until(lambda: self.link.is_connected, self.link)
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        yield found
+
+
+def test_what_comes_with_the_welcome_is_acknowledged(server: socket.socket) -> None:
+    """Else it stays the broker's, and comes again at each reconnect."""
+    far = Far(server)
+    with far.end:
+        far.end.sendall(WELCOME + PUBLICATION)
+        until(lambda: far.link.is_connected, far.link)
+        assert far.end.recv(100) == b"\x40\x02\x00\x07"
+    far.link.close()
+
+
+def test_what_a_lost_connection_left_is_kept_by_one_who_would_leave_it(server: socket.socket) -> None:
+    """A killed broker has told the devices that it is safe, and does not send it again."""
+    far = Far(server, manual_ack=True)
+    far.welcome()
+    far.end.sendall(PUBLICATION)
+    far.end.close()
+    deadline = time.monotonic() + 5.0
+    while far.link.is_connected:  # the second write meets the end of the connection
+        far.link.publish("u", b"a window")
+        assert time.monotonic() < deadline
+    far.link.reconnect()
+    assert [each.payload for each in far.link.poll(0.0)] == [b"x"]
+    far.link.close()
+
+
+def test_nothing_is_read_after_a_goodbye_that_cannot_be_written(server: socket.socket) -> None:
+    """It would be taken before what was sent earlier and comes again."""
+    far = Far(server, manual_ack=True)
+    with far.end:
+        far.welcome()
+        far.link.publish("u", bytes(20_000_000), qos=0)
+        assert far.link._client.want_write()
+        far.link.reconnect()
+        assert not far.link.is_connected
+        far.end.sendall(PUBLICATION)
+        assert far.link.poll(0.0) == []
+    far.link.close()
+
+
 @pytest.mark.parametrize("broken", [b"\x32\xff\xff\xff\xff\x01", b"\x30\x01\x00"])
 def test_what_is_no_mqtt_ends_the_connection_and_not_the_service(broken: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
