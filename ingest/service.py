@@ -177,7 +177,7 @@ class IngestService:
         if self._rounds.begins(now_s, lambda: self._intake.roster.devices):
             self._intake.tick(_now_us())
             self._schedule.note_waiting(now_s)  # a commit also looks for windows to be cut again
-        if share := self._rounds.share():
+        if share := self._rounds.share(now_s):
             self._publish_vitals(share)
         if self._unacknowledged or not self._intake.batch.is_empty:
             self._schedule.note_waiting(now_s)
