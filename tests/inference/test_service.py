@@ -299,6 +299,31 @@ def test_a_message_that_is_no_window_is_counted_and_taken_away(bench: Bench) -> 
     assert len(bench.stored()) == 1
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"session": 2**63},
+        {"first_sample": 2**64 - 1},
+        {"wall_time_us": 2**63},
+        {"device": "ward/#"},
+        {"device": "ward/bed-1\n"},
+        {"device": "ward/bed\0"},
+        {"device": f"ward/{'x' * 70_000}"},
+        {"device": "nobody"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_window_that_no_store_or_topic_takes_is_refused_and_the_others_are_judged(
+    bench: Bench, wrong: dict[str, object]
+) -> None:
+    """Anybody may publish one; taken in, it ends the service, and the broker sends it again at each start."""
+    bench.bring(window(0), window(1, **wrong), window(2))
+    bench.step()
+    assert bench.service.counters()["refused"] == 1
+    assert [v.first_sample // 5000 for v in bench.link.published] == [0, 2]
+    assert len(bench.link.acknowledged) == 3
+
+
 def test_forgotten_windows_are_found_in_the_store_and_finished(bench: Bench) -> None:
     windows = [window(n) for n in range(SWEEP_LIMIT + 6)]
     bench.archive.commit(windows=windows)
