@@ -123,6 +123,7 @@ class Bench:
         self.link = StandInLink()
         self.classifier = StandInClassifier()
         self.second = 0.0
+        self.set_back_s = 0.0  # the wall clock
         self.service = self.start()
 
     def start(self) -> InferenceService:
@@ -130,7 +131,7 @@ class Bench:
             self.link,
             self.engine,
             self.classifier,
-            clock_us=lambda: START_US + round(self.second * 1e6),
+            clock_us=lambda: START_US + round((self.second - self.set_back_s) * 1e6),
             monotonic_s=lambda: self.second,
             gather_s=self.gather_s,
         )
@@ -373,6 +374,17 @@ def test_a_window_committed_late_is_found_by_the_next_sweep_of_everything(bench:
     bench.step(SWEEP_EVERY_S)
     assert bench.stored() == []  # most sweeps walk over what is recent
     bench.step(WHOLE_SWEEP_EVERY_S)
+    assert len(bench.stored()) == 1
+
+
+def test_a_forgotten_window_is_found_though_the_clock_was_set_back(bench: Bench) -> None:
+    bench.second = 10_000
+    bench.step()
+    bench.set_back_s = 3600.0
+    closed_us = START_US + round((bench.second - bench.set_back_s) * 1e6)
+    bench.archive.commit(windows=[window(closed_us=closed_us)])
+    bench.step(SWEEP_EVERY_S)
+    bench.step(SWEEP_EVERY_S)
     assert len(bench.stored()) == 1
 
 
