@@ -209,6 +209,8 @@ class InferenceService:
         before_us = self._clock_us() - round(SWEEP_AFTER_S * 1e6)
         limit = SWEEP_LIMIT + len(self._failed)
         is_whole = now_s >= self._whole_sweep_at_s
+        settled_us = before_us - round(SETTLED_S * 1e6)
+        self._settled_us = min(self._settled_us, settled_us)  # the clock may have been set back
         after_us = self._settled_us if is_whole else max(self._settled_us, self._recent_us)
         found = self._archive.windows_without_verdict(before_us, limit, after_us)
         windows = [window for window in found if window.place not in self._failed]
@@ -219,7 +221,7 @@ class InferenceService:
             self._recent_us = before_us - round(RECENT_S * 1e6)
             if is_whole:
                 self._whole_sweep_at_s = now_s + WHOLE_SWEEP_EVERY_S
-                self._settled_us = max(self._settled_us, before_us - round(SETTLED_S * 1e6))
+                self._settled_us = settled_us
 
     def _decide(self, windows: Sequence[Window]) -> int:
         """Classify, store and publish; the number of windows that had no verdict, or a poorer one, before."""

@@ -1,7 +1,7 @@
 """Ordered samples -> windows of fixed length on a grid of sample indices; and a window as bytes."""
 
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -9,9 +9,14 @@ from numpy.typing import NDArray
 
 from ingest.chunk import ChunkFlag, Lead, Place
 from ingest.sequence import SAME_FS, Ordered
+from ingest.topics import ID_PATTERN
 
 WINDOW_S = 10.0  # what the model was trained on
 MIN_COVERAGE = 0.95  # below this a window is stored but not classified (wire.md)
+_ID = ID_PATTERN.pattern
+# Anybody may publish a window: what no topic names and no store holds must not come in.
+_Device = Annotated[str, msgspec.Meta(pattern=rf"\A{_ID}/{_ID}\Z")]
+_Stored = Annotated[int, msgspec.Meta(le=2**63 - 1)]
 PREFERRED_LEADS = (Lead.I, Lead.II)  # the released weights saw lead I; II is its nearest neighbour
 
 
@@ -26,10 +31,10 @@ class NextWindow(NamedTuple):
 class Window(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A stretch of one lead, cut by sample index; samples that never came are NaN, never interpolated."""
 
-    device: str  # "site/device"
-    session: int
-    first_sample: int
-    wall_time_us: int  # device clock at first_sample, Unix microseconds
+    device: _Device  # "site/device"
+    session: _Stored
+    first_sample: _Stored
+    wall_time_us: _Stored  # device clock at first_sample, Unix microseconds
     fs: float  # Hz
     lead: Lead
     samples_mv: NDArray[np.float32]  # (n_samples,)

@@ -123,6 +123,7 @@ class Bench:
         self.link = StandInLink()
         self.classifier = StandInClassifier()
         self.second = 0.0
+        self.set_back_s = 0.0  # the wall clock
         self.service = self.start()
 
     def start(self) -> InferenceService:
@@ -130,7 +131,7 @@ class Bench:
             self.link,
             self.engine,
             self.classifier,
-            clock_us=lambda: START_US + round(self.second * 1e6),
+            clock_us=lambda: START_US + round((self.second - self.set_back_s) * 1e6),
             monotonic_s=lambda: self.second,
             gather_s=self.gather_s,
         )
@@ -299,6 +300,31 @@ def test_a_message_that_is_no_window_is_counted_and_taken_away(bench: Bench) -> 
     assert len(bench.stored()) == 1
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"session": 2**63},
+        {"first_sample": 2**64 - 1},
+        {"wall_time_us": 2**63},
+        {"device": "ward/#"},
+        {"device": "ward/bed-1\n"},
+        {"device": "ward/bed\0"},
+        {"device": f"ward/{'x' * 70_000}"},
+        {"device": "nobody"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_window_that_no_store_or_topic_takes_is_refused_and_the_others_are_judged(
+    bench: Bench, wrong: dict[str, object]
+) -> None:
+    """Anybody may publish one; taken in, it ends the service, and the broker sends it again at each start."""
+    bench.bring(window(0), window(1, **wrong), window(2))
+    bench.step()
+    assert bench.service.counters()["refused"] == 1
+    assert [v.first_sample // 5000 for v in bench.link.published] == [0, 2]
+    assert len(bench.link.acknowledged) == 3
+
+
 def test_forgotten_windows_are_found_in_the_store_and_finished(bench: Bench) -> None:
     windows = [window(n) for n in range(SWEEP_LIMIT + 6)]
     bench.archive.commit(windows=windows)
@@ -348,6 +374,17 @@ def test_a_window_committed_late_is_found_by_the_next_sweep_of_everything(bench:
     bench.step(SWEEP_EVERY_S)
     assert bench.stored() == []  # most sweeps walk over what is recent
     bench.step(WHOLE_SWEEP_EVERY_S)
+    assert len(bench.stored()) == 1
+
+
+def test_a_forgotten_window_is_found_though_the_clock_was_set_back(bench: Bench) -> None:
+    bench.second = 10_000
+    bench.step()
+    bench.set_back_s = 3600.0
+    closed_us = START_US + round((bench.second - bench.set_back_s) * 1e6)
+    bench.archive.commit(windows=[window(closed_us=closed_us)])
+    bench.step(SWEEP_EVERY_S)
+    bench.step(SWEEP_EVERY_S)
     assert len(bench.stored()) == 1
 
 

@@ -110,7 +110,7 @@ def test_no_company_changes_how_readable_a_lead_is(seed: int) -> None:
     assert all(each.unreadable is not None for each in several)
 
 
-@pytest.mark.parametrize("part", ["beats", "quality"])
+@pytest.mark.parametrize("part", ["beats", "rhythm", "quality"])
 def test_a_fault_of_one_is_raised_by_its_own_snapshot_and_changes_no_other(part: str) -> None:
     rng = np.random.default_rng(1)
     streams = [chunks(512.0, rng) for _ in range(5)]
@@ -121,6 +121,8 @@ def test_a_fault_of_one_is_raised_by_its_own_snapshot_and_changes_no_other(part:
         beats = monitors[2].beats
         if part == "beats" and beats is not None:
             beats.past = np.zeros((7, 7), np.uint8)
+        elif part == "rhythm":
+            monitors[2].add_beats = lambda r_peaks: 1 / 0  # type: ignore[method-assign,assignment]  # noqa: ARG005
         else:
             monitors[2].quality.push(np.zeros((2, 2), np.float32), lead_off=False, clipped=False)
         advance_together(monitors)
