@@ -4,6 +4,7 @@ paho connects, subscribes, publishes, keeps alive and notices the end. Its own r
 four `recv`s, one byte each for kind and length; here it gets only the packets that its owner leaves to it.
 """
 
+import contextlib
 import selectors
 import socket
 import struct
@@ -63,7 +64,8 @@ class FedClient(mqtt.Client):
         with selectors.DefaultSelector() as selector:
             selector.register(sock, selectors.EVENT_WRITE)
             if not selector.select(self.keepalive):
-                sock.shutdown(socket.SHUT_RDWR)  # half a packet may be out: nothing can follow it
+                with contextlib.suppress(OSError):  # it may have ended meanwhile
+                    sock.shutdown(socket.SHUT_RDWR)  # half a packet may be out: nothing can follow it
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if self._is_ended:
