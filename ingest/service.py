@@ -15,12 +15,12 @@ import msgspec
 
 from ingest.allocator import keep_freed_memory
 from ingest.backfill import best_windows
-from ingest.batch import Batch, CommitSchedule, has_room
+from ingest.batch import CommitSchedule, has_room
 from ingest.bodies import Bodies
 from ingest.chunk import Chunk
 from ingest.collector import spare_the_long_lived
+from ingest.commit_figures import CommitFigures
 from ingest.committer import Committer, Outcome
-from ingest.gauges import DurationHistogram
 from ingest.intake import WRONG, Intake
 from ingest.limits import in_words
 from ingest.link import LinkError, Message, MqttLink
@@ -116,11 +116,8 @@ class IngestService:
         self._unacknowledged: list[Message] = []
         self._dropped: list[Message] = []  # of devices over their limit: nothing of them waits for a commit
         self._turned_away = 0  # messages left to the broker because the store fails
-        self._stored = self._duplicates = 0
-        self._last_batch = 0
         self._store_state = STORE_OK
-        self._chunk_stored = DurationHistogram()
-        self._commit = DurationHistogram()
+        self._figures = CommitFigures()
         self._rounds = Rounds(VITALS_EVERY_S, VITALS_AT_ONCE)
         self._vitals_cpu_s = 0.0
         self._is_stopping = False
@@ -190,8 +187,7 @@ class IngestService:
         return {
             "devices": self._intake.n_devices,
             "chunks": known.chunks,
-            "stored": self._stored,
-            "duplicates": self._duplicates,
+            **self._figures.counters(),
             "refused": known.refused,
             "refused_by": dict.fromkeys(WRONG, 0) | known.refused_by,
             "retained": known.retained,
@@ -210,11 +206,6 @@ class IngestService:
             "doubted": self._intake.n_doubted,
             "backlog": self._n_held,
             "turned_away": self._turned_away,
-            "batch": self._last_batch,
-            "chunk_stored_ms": self._chunk_stored.summary(),
-            "commit_ms": self._commit.summary(),
-            "chunk_stored": self._chunk_stored.buckets(),
-            "commit": self._commit.buckets(),
             "store": self._store_state,
             "dropped_partitions": self._committer.retention.partitions,
             "dropped_windows": self._committer.retention.windows,
@@ -318,10 +309,8 @@ class IngestService:
         if isinstance(outcome.committed, StoreError):
             self._put_back(outcome, outcome.committed)
             return
-        self._commit.add(outcome.took_ms)
-        contradicting = outcome.committed.contradicting
-        self._note_stored(outcome.batch, len(outcome.committed.new_chunks), len(contradicting))
-        self._intake.contradict(contradicting)
+        self._figures.note(outcome.batch, outcome.committed, outcome.took_ms, _now_us())
+        self._intake.contradict(outcome.committed.contradicting)
         self._link.acknowledge(*outcome.messages)
         for window in best_windows(outcome.batch.windows):
             if window.place in outcome.committed.new_windows:
@@ -340,14 +329,6 @@ class IngestService:
         if self._store_state == STORE_OK:
             logger.error("%s; nothing is acknowledged until it works again", problem)
         self._store_state = problem
-
-    def _note_stored(self, batch: Batch, n_new: int, n_refused: int) -> None:
-        stored_us = _now_us()
-        for each in batch.chunks:
-            self._chunk_stored.add((stored_us - each.received_us) / 1000)
-        self._stored += n_new
-        self._duplicates += len(batch.chunks) - n_new - n_refused
-        self._last_batch = len(batch.chunks)
 
     def _recover(self) -> None:
         self._schedule.succeeded()
