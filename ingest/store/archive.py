@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, exists, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.backfill import Rework, Slot, best_windows
 from ingest.chunk import Chunk, Lead, Place
@@ -309,13 +308,8 @@ class Archive:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with told_by(self._engine.url):
-            try:
-                with self._engine.begin() as connection:
-                    yield connection
-            except SQLAlchemyError:
-                self._engine.dispose()  # a connection that saw the disk fail is not trusted again
-                raise
+        with told_by(self._engine.url), self._engine.begin() as connection:
+            yield connection
 
     def _as_window(self, row: Row[Any]) -> Window:
         lead = Lead(row.lead)

@@ -32,8 +32,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
@@ -237,9 +237,19 @@ def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
             cursor.close()
 
         event.listen(engine, "connect", make_durable)
+    event.listen(engine, "handle_error", _distrust)
     _create_missing(engine)
     _add_missing_columns(engine)
     return engine
+
+
+def _distrust(context: ExceptionContext) -> None:
+    """Use no connection again that saw the store fail.
+
+    SQLite opens a file that it may not write for reading only, and stays with that when it may be written.
+    """
+    if isinstance(context.sqlalchemy_exception, OperationalError):
+        context.is_disconnect = True  # so SQLAlchemy closes it, and all that wait in the pool
 
 
 def add_column(column: Column[Any], dialect: Dialect) -> str:

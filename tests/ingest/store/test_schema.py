@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from ingest.store.schema import add_column, metadata, open_store, verdict_table
 
@@ -65,3 +66,26 @@ def test_postgresql_adds_a_column_only_where_it_is_missing() -> None:
     assert statement == (
         "ALTER TABLE verdict ADD COLUMN IF NOT EXISTS lead_inferred BOOLEAN DEFAULT false NOT NULL"
     )
+
+
+def write(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM verdict"))
+
+
+def test_a_connection_that_was_opened_while_nothing_could_be_written_is_not_kept(tmp_path: Path) -> None:
+    engine = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    engine.dispose()
+    connections = []
+
+    def open_for_reading_only_once(connection: sqlite3.Connection, _record: object) -> None:
+        connections.append(connection)
+        if len(connections) == 1:
+            connection.execute("PRAGMA query_only=ON")  # as of a file that may not be written just then
+
+    event.listen(engine, "connect", open_for_reading_only_once)
+    with pytest.raises(OperationalError, match="readonly"):
+        write(engine)
+    write(engine)
+    assert len(connections) == 2
+    engine.dispose()
