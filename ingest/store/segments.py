@@ -303,11 +303,3 @@ class SegmentStore:
                     for first, n in segment.n_samples_at(device, session, first_samples).items():
                         found[device, session, first] = max(n, found.get((device, session, first), 0))
         return found
-
-
-def _seal_all(paths: list[Path]) -> None:
-    for path in paths:
-        try:
-            seal(path)
-        except (OSError, ValueError) as error:  # it stays as it is, readable, and is tried again
-            logger.warning("%s cannot be compressed now: %s", path, error)
