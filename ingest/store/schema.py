@@ -244,12 +244,13 @@ def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
 
 
 def _distrust(context: ExceptionContext) -> None:
-    """Use no connection again that saw the store fail.
+    """Use no connection again that saw the store fail: the next one to ask for it gets another.
 
     SQLite opens a file that it may not write for reading only, and stays with that when it may be written.
+    Not `is_disconnect`: SQLAlchemy would close it under an open cursor, which keeps the file open.
     """
-    if isinstance(context.sqlalchemy_exception, OperationalError):
-        context.is_disconnect = True  # so SQLAlchemy closes it, and all that wait in the pool
+    if context.connection is not None and isinstance(context.sqlalchemy_exception, OperationalError):
+        context.connection.connection.invalidate(soft=True)
 
 
 def add_column(column: Column[Any], dialect: Dialect) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
@@ -84,8 +85,11 @@ def test_a_connection_that_was_opened_while_nothing_could_be_written_is_not_kept
             connection.execute("PRAGMA query_only=ON")  # as of a file that may not be written just then
 
     event.listen(engine, "connect", open_for_reading_only_once)
-    with pytest.raises(OperationalError, match="readonly"):
+    with pytest.raises(OperationalError, match="readonly") as failure:
         write(engine)
     write(engine)
     assert len(connections) == 2
+    files = [each.path for each in psutil.Process().open_files()]
+    assert files.count(str(tmp_path / "store.sqlite")) == 1  # though somebody still looks at the failure
+    assert failure.value.__traceback__ is not None
     engine.dispose()
