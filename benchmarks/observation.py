@@ -111,7 +111,8 @@ class Observer:
             if "backlog" in self.newest(name):
                 seen.backlog[name].append((at_s, float(self.newest(name)["backlog"])))
         behind = self.total("simulators", "acknowledged") - self.total("ingest", "chunks")
-        seen.backlog["not_received"].append((at_s, float(behind)))
+        # Less than none means that ingest's heartbeat was the later one: up to a second lies between both.
+        seen.backlog["not_received"].append((at_s, float(max(0, behind))))
         if self._in_broker is not None:
             seen.backlog["broker_store"].append((at_s, self._in_broker))
 
