@@ -8,9 +8,7 @@ from ingest.vitals import Vitals
 from ingest.window import Window
 
 FULL_MESSAGES = 2_000  # commit at once; a transaction of 2,000 chunks of 1 kB takes about 50 ms
-HELD_MESSAGES = (
-    20_000  # most that is held while the store fails, and all that the broker sends unacknowledged
-)
+HELD_MESSAGES = 20_000  # most held while the store fails, and all the broker sends unacknowledged
 HELD_BYTES = 64 << 20
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 5.0

@@ -6,9 +6,7 @@ time for 0.13 s in which no message is read. Little of that is garbage: only cir
 
 import gc
 
-YOUNG = (
-    20_000  # new containers before the young are looked at (default 700): most of a second's are gone by then
-)
+YOUNG = 20_000  # new containers before the young are looked at (default 700): most are gone by then
 MIDDLE = 10  # such looks before those who stayed are looked at once more (the default)
 ALL = 100  # of these before everything may be walked: each few minutes in place of each few seconds
 

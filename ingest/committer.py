@@ -51,9 +51,7 @@ class Committer:
         self.n_messages = 0  # of the batch that is being written
         self.n_bytes = 0
         self._slow_again_us = 0
-        self._had_turn = (
-            ""  # whose window was cut last: the others come before its next; none is due where empty
-        )
+        self._had_turn = ""  # whose window was cut last: the others come next; none is due where empty
         self._looked_us = -LOOK_EVERY_US
 
     @property

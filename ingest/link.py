@@ -8,7 +8,7 @@ import logging
 import os
 import selectors
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -135,7 +135,9 @@ class MqttLink:
 
     def acknowledge(self, *messages: Message) -> None:
         """Tell the broker that `messages` are safe here; those of an earlier connection come again."""
-        self._confirm(messages)
+        mids = [m._mid for m in messages if m._qos and m._connection == self._connection]  # noqa: SLF001 - our own record
+        if mids and self._is_connected:
+            self._client.confirm(mids)
 
     def reconnect(self) -> None:
         """Leave and come back: the broker sends again what was not acknowledged, also what waits here.
@@ -197,7 +199,7 @@ class MqttLink:
         if others:
             self._client.feed(others)
         if not self._manual_ack:
-            self._confirm(messages)  # the broker's welcome may have come with them
+            self.acknowledge(*messages)  # the broker's welcome may have come with them
         if inlet.is_broken:
             logger.error("what comes from %s:%s is not MQTT; reconnecting", *self.address)
         if inlet.is_broken or not is_open:
@@ -209,11 +211,6 @@ class MqttLink:
         return [
             m for m in messages if not m.retained or any(mqtt.topic_matches_sub(f, m.topic) for f in filters)
         ]
-
-    def _confirm(self, messages: Sequence[Message]) -> None:
-        mids = [m._mid for m in messages if m._qos and m._connection == self._connection]  # noqa: SLF001 - our own record
-        if mids and self._is_connected:
-            self._client.confirm(mids)
 
     def _reconnect(self, now: float, timeout_s: float) -> None:
         if now < self._retry_at:

@@ -160,9 +160,8 @@ def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[Signa
     """Flat, saturated, absurd or good; mV from peak to peak, and of slow swing; for each (n_stretches, n)."""
     low_mv, high_mv = np.minimum.reduce(stretches_mv, 1), np.maximum.reduce(stretches_mv, 1)
     range_mv = high_mv - low_mv
-    at_low = np.add.reduce(
-        (stretches_mv == low_mv[:, None]).view(np.uint8), 1, np.uint32
-    )  # half of bool's cost
+    # Summed as bytes: half of what bool costs.
+    at_low = np.add.reduce((stretches_mv == low_mv[:, None]).view(np.uint8), 1, np.uint32)
     at_high = np.add.reduce((stretches_mv == high_mv[:, None]).view(np.uint8), 1, np.uint32)
     is_at_rail = np.maximum(at_low, at_high) > RAIL_SHARE * stretches_mv.shape[1]
     is_saturated = is_at_rail & (range_mv >= RAIL_RANGE_MV)

@@ -139,9 +139,7 @@ class VitalsMonitor:
             raise self._fault
         if self._pending:
             self._take_pending()
-        if (
-            self._heard_s > now_s or self._received_s > now_s
-        ):  # the clock was set back: silence counts from now
+        if self._heard_s > now_s or self._received_s > now_s:  # set back: silence counts from now
             self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
         age_s = now_s - self._heard_s
         if self.beats is not None:
