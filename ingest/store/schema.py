@@ -5,6 +5,8 @@ device's stream in every table. A store of an earlier version gains the columns 
 a column that comes later is nullable or has a `server_default`.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +34,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
@@ -40,6 +42,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from ingest.store.errors import StoreError, explain
 
 STORE_OK = "ok"  # what a service's heartbeat says of the store; else the reason
+WAL_RETRY_S = 0.02
 BUSY_WAIT_MS = 10_000  # another service's commit takes milliseconds; a stuck one must be said, not waited for
 
 FORMER_INDEXES = ("pending_window_by_due",)  # of earlier versions: no query needs them any more
@@ -232,7 +235,7 @@ def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
             """WAL so that readers never wait; FULL so that a returned commit is on the disk already."""
             cursor = connection.cursor()
             cursor.execute(f"PRAGMA busy_timeout={busy_wait_ms}")
-            cursor.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(cursor, time.monotonic() + busy_wait_ms / 1000)
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.close()
 
@@ -241,6 +244,19 @@ def open_store(url: str | URL, *, busy_wait_ms: int = BUSY_WAIT_MS) -> Engine:
     _create_missing(engine)
     _add_missing_columns(engine)
     return engine
+
+
+def _write_ahead(cursor: DBAPICursor, deadline_s: float) -> None:
+    """Journal ahead; SQLite does not wait by itself for another who writes a file that does not do so yet."""
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline_s:
+                raise
+            time.sleep(WAL_RETRY_S)
+        else:
+            return
 
 
 def _distrust(context: ExceptionContext) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,20 @@ def test_services_that_start_together_all_open_the_same_new_store(tmp_path: Path
     together = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(6)]
     assert [process.wait(60) for process in together] == [0] * 6
     assert set(inspect(open_store(url)).get_table_names()) == set(metadata.tables)
+
+
+def test_who_writes_a_file_that_is_not_journalled_ahead_yet_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.executescript("CREATE TABLE other (id INTEGER); BEGIN IMMEDIATE")
+    with pytest.raises(OperationalError, match="is locked"):
+        open_store(f"sqlite:///{path}", busy_wait_ms=0)
+    lets_go = threading.Timer(0.2, writer.execute, ("COMMIT",))
+    lets_go.start()
+    with open_store(f"sqlite:///{path}").connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    lets_go.join()
+    writer.close()
 
 
 @pytest.fixture
