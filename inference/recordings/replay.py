@@ -3,9 +3,11 @@
     python -m inference.recordings.replay RECORDING_ID
 
 It is the device `replay/ID`, says so (`source` is `replay`), begins a new session each time, ends with the
-recording or when somebody asks it to (`wl/v1/replay/ID`), and leaves as a patient does who is discharged.
+recording or when somebody asks it to (`wl/v1/replay/ID`), and leaves as a patient does who is discharged:
+only after vitals told of its last sample, since whoever sends anything newer than that is a new patient.
 """
 
+import contextlib
 import os
 import secrets
 import sys
@@ -18,16 +20,27 @@ import numpy as np
 from inference.recordings.kept import KeptRecording, decode_kept
 from inference.recordings.worker import JobError, stored_recording
 from ingest.chunk import Chunk
-from ingest.link import LinkError, MqttLink
+from ingest.link import LinkError, Message, MqttLink
 from ingest.mappers.exact import encode_exactly
 from ingest.recordings import Recording
 from ingest.settings import load_settings
 from ingest.supervisor import EXIT_REFUSED, end_with_parent
-from ingest.topics import REPLAY_SITE, device_topic, discharge_topic, recording_topic, replay_topic
+from ingest.topics import (
+    REPLAY_SITE,
+    device_topic,
+    discharge_topic,
+    recording_topic,
+    replay_topic,
+    vitals_topic,
+)
+from ingest.vitals import Vitals
 
 CHUNK_S = 0.25
 HEARD_WITHIN_S = 10.0
+TOLD_WITHIN_S = 10.0  # vitals come each second
 FAREWELL_S = 3.0  # what was published last is on its way
+
+_vitals_decoder = msgspec.json.Decoder(list[Vitals])
 
 
 def live_chunks(recording: Recording, device: str, session: int, start_us: int) -> Iterator[Chunk]:
@@ -55,8 +68,8 @@ def play(link: MqttLink, recording: Recording, recording_id: str) -> None:
     begun_s, begun_us = time.monotonic(), time.time_ns() // 1000
     meta = {"name": f"Replay {recording_id[:6]}", "source": "replay", "lead": recording.lead.name}
     link.publish(device_topic(device, "meta"), msgspec.json.encode(meta), retain=True)
-    is_wanted = True
-    for chunk in live_chunks(recording, device, secrets.randbits(32), begun_us):
+    session, end_sample, is_wanted = secrets.randbits(32), 0, True
+    for chunk in live_chunks(recording, device, session, begun_us):
         due_s = begun_s + chunk.end_sample / recording.fs
         while is_wanted and (left_s := due_s - time.monotonic()) > 0:
             is_wanted = not any(
@@ -65,11 +78,32 @@ def play(link: MqttLink, recording: Recording, recording_id: str) -> None:
         if not is_wanted:
             break
         link.publish(device_topic(device, "chunk"), encode_exactly(chunk))
+        end_sample = chunk.end_sample
+    _wait_until_told(link, device, session, end_sample)
     link.publish(device_topic(device, "meta"), b"", retain=True)
     link.publish(discharge_topic(device), msgspec.json.encode({"who": "replay"}))
     end_s = time.monotonic() + FAREWELL_S
     while time.monotonic() < end_s:
         link.poll(0.1)
+
+
+def _wait_until_told(link: MqttLink, device: str, session: int, end_sample: int) -> None:
+    """Until vitals tell of all samples that were sent, or TOLD_WITHIN_S is over: ingest may be away."""
+    end_s, is_told = time.monotonic() + TOLD_WITHIN_S, end_sample == 0
+    while not is_told and time.monotonic() < end_s:
+        is_told = any(
+            vitals.device == device and vitals.session == session and vitals.last_sample >= end_sample
+            for message in link.poll(0.1)
+            for vitals in _vitals_of(message)
+        )
+
+
+def _vitals_of(message: Message) -> list[Vitals]:
+    """None in what is not understood: whoever plays has to leave all the same."""
+    if message.topic == vitals_topic(REPLAY_SITE):
+        with contextlib.suppress(msgspec.DecodeError):
+            return _vitals_decoder.decode(message.payload)
+    return []
 
 
 def main(recording_id: str) -> None:
@@ -78,6 +112,7 @@ def main(recording_id: str) -> None:
     link = MqttLink(settings.broker_address, f"wl-replay-{os.getpid()}-{secrets.token_hex(3)}")
     link.subscribe(recording_topic(recording_id))
     link.subscribe(replay_topic(recording_id))
+    link.subscribe(vitals_topic(REPLAY_SITE))
     try:
         link.connect()
         kept = _described(link)

@@ -156,6 +156,8 @@ def replay_as_live(page: Page) -> None:
     page.go_back()
     page.get_by_role("button", name="Stop the replay").click()
     page.wait_for_function("() => window.wristlead.live.devices.length === 0")
+    page.wait_for_timeout(2_500)  # ingest goes on telling of its stream each second: nobody comes back
+    assert page.evaluate("window.wristlead.live.devices") == []
 
 
 def remove(page: Page) -> None:
