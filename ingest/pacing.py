@@ -22,26 +22,39 @@ def without_spikes(samples_mv: NDArray[np.float32], reach: int) -> NDArray[np.fl
     """Samples with `reach` others on both sides (n_streams, n_samples - 2 * reach), freed of spikes."""
     inner = samples_mv[:, reach : samples_mv.shape[1] - reach]
     steps_mv = samples_mv[:, 1:] - samples_mv[:, :-1]
-    is_up, is_down = steps_mv > STEP_MV, steps_mv < -STEP_MV
-    is_near = np.zeros(inner.shape, bool)
-    for width in range(1, reach + 1):  # up and down again, or down and up
-        back, forth = is_down[:, width:], is_up[:, width:]
-        is_spike = (is_up[:, :-width] & back) | (is_down[:, :-width] & forth)
-        if is_spike.any():
-            rows, places = np.nonzero(is_spike)
-            for place in range(1, width + 1):  # the samples between the two steps
-                at = places + place - reach
-                is_inside = (at >= 0) & (at < inner.shape[1])
-                is_near[rows[is_inside], at[is_inside]] = True
-    return _with_medians(samples_mv, is_near, reach) if is_near.any() else inner
+    steep = np.flatnonzero(np.abs(steps_mv) > STEP_MV)
+    if len(steep) < 2:
+        return inner
+    rows, places = _between_opposite(steps_mv, steep, reach)
+    places = places - (reach - 1)
+    is_inner = (places >= 0) & (places < inner.shape[1])
+    return _with_medians(samples_mv, rows[is_inner], places[is_inner], reach) if is_inner.any() else inner
+
+
+def _between_opposite(
+    steps_mv: NDArray[np.float32], steep: NDArray[np.int64], reach: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the steps behind which a sample lies between a step up and a step down.
+
+    The two are at most `reach` steps apart. `steep` are the large steps, counted row by row: only these few
+    are looked at.
+    """
+    n = steps_mv.shape[1]
+    rows, is_up, is_between = steep // n, steps_mv.reshape(-1)[steep] > 0.0, np.zeros(steps_mv.size, bool)
+    for other in range(1, min(reach, len(steep) - 1) + 1):  # up and down again, or down and up
+        is_pair = (steep[other:] - steep[:-other] <= reach) & (is_up[other:] != is_up[:-other])
+        pairs = np.flatnonzero(is_pair & (rows[other:] == rows[:-other]))
+        begin, end = steep[pairs], steep[pairs + other]
+        for place in range(reach):
+            is_between[(begin + place)[begin + place < end]] = True
+    return np.divmod(np.flatnonzero(is_between), n)
 
 
 def _with_medians(
-    samples_mv: NDArray[np.float32], is_near: NDArray[np.bool_], reach: int
+    samples_mv: NDArray[np.float32], rows: NDArray[np.int64], places: NDArray[np.int64], reach: int
 ) -> NDArray[np.float32]:
-    """Where `is_near`, the median of the `reach` samples on both sides, if the sample stands out from it."""
+    """At these places the median of the `reach` samples on both sides, if the sample stands out from it."""
     cleaned = samples_mv[:, reach : samples_mv.shape[1] - reach].copy()
-    rows, places = np.nonzero(is_near)
     around_mv = np.sort(samples_mv[rows[:, None], places[:, None] + np.arange(2 * reach + 1)], axis=1)
     usual_mv = around_mv[:, reach]
     stands_out = np.abs(cleaned[rows, places] - usual_mv) > STANDS_OUT_MV
