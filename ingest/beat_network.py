@@ -30,6 +30,9 @@ OUTPUTS = 2  # logits: a beat stood DELAY_FRAMES earlier; beats cannot be told h
 DELAY_FRAMES = 13  # 0.26 s: T wave and noise after a complex help to tell it
 LARGEST = 255  # of inputs (either sign) and activations; weights are at most half
 INPUT_STEPS, ACTIVATION_STEPS, WEIGHT_STEPS = 64, 32, 64  # whole numbers for 1.0
+QUICK_ROWS = (
+    3900  # frames of streams: in one thread, and below a million multiplications OpenBLAS packs nothing
+)
 PAST_BINS = max(LAGS) + STEM - STRIDE  # that the next frame needs
 PAST_FRAMES = sum(2 * dilation for dilation in DILATIONS)  # of all blocks, one after the other
 
@@ -78,21 +81,18 @@ class BeatNetwork:
         Returns:
             (n_frames, n_streams, OUTPUTS), and the past of the frames after them.
         """
-        n_streams, n_frames = len(bins_mv), (bins_mv.shape[1] - PAST_BINS) // STRIDE
-        rows = n_frames * n_streams
+        n_frames, at = (bins_mv.shape[1] - PAST_BINS) // STRIDE, 0
         later = np.empty_like(past)
-        seen, layer, apart, at = _plot(bins_mv), self.stem, n_streams, 0
-        for block, dilation in zip(self.blocks, DILATIONS, strict=True):
-            held = 2 * dilation
-            whole = np.empty(((held + n_frames) * n_streams, WIDTH), np.float32)
-            whole[: held * n_streams] = past[at : at + held].reshape(-1, WIDTH)
-            _convolve(seen, layer, apart, whole[held * n_streams :])
-            later[at : at + held] = whole[rows:].reshape(held, n_streams, WIDTH)
-            seen, layer, apart, at = whole, block, dilation * n_streams, at + held
-        active = np.empty((rows, WIDTH), np.float32)
-        _convolve(seen, layer, apart, active)
+        whole = _after(past[: 2 * DILATIONS[0]], n_frames)
+        _begin(_plot(bins_mv), self.stem, whole[-n_frames:])
+        for block, dilation, next_dilation in zip(self.blocks, DILATIONS, (*DILATIONS[1:], 0), strict=True):
+            later[at : at + 2 * dilation] = whole[n_frames:]
+            at += 2 * dilation
+            seen, whole = whole, _after(past[at : at + 2 * next_dilation], n_frames)
+            _convolve(seen, block, dilation, whole[-n_frames:])
         matrix, bias = self.head
-        return (active @ matrix + bias).reshape(n_frames, n_streams, OUTPUTS), later
+        logits = matrix.T @ whole.reshape(-1, WIDTH).T + bias[:, None]  # two thirds of what rows of two cost
+        return logits.reshape(OUTPUTS, n_frames, -1).transpose(1, 2, 0), later
 
 
 @cache
@@ -115,8 +115,15 @@ def turned(past: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(frames.T)[:, :, None].view(np.uint8)
 
 
+def _after(past: NDArray[np.uint8], n_frames: int) -> Floats:
+    """Activations (frames, n_streams, WIDTH): those of the past, then room for the new ones."""
+    whole = np.empty((len(past) + n_frames, *past.shape[1:]), np.float32)
+    whole[: len(past)] = past
+    return whole
+
+
 def _plot(bins_mv: Floats) -> Floats:
-    """(n_streams, PAST_BINS + new) -> (frames * n_streams, STRIDE * lags) steps, frame by frame."""
+    """(n_streams, PAST_BINS + new) -> (STEM - STRIDE + new, lags, n_streams) steps."""
     longest = max(LAGS)
     bins = np.ascontiguousarray(bins_mv.T)  # (bins, n_streams)
     n = len(bins) - longest
@@ -128,21 +135,37 @@ def _plot(bins_mv: Floats) -> Floats:
     plot /= np.sqrt(softness, out=softness)
     plot *= INPUT_STEPS
     np.rint(plot, out=plot)
-    np.clip(plot, -LARGEST, LARGEST, out=plot)
-    frames = plot.reshape(n // STRIDE, STRIDE * len(LAGS), -1).swapaxes(1, 2)
-    return frames.reshape(-1, STRIDE * len(LAGS))
+    return np.clip(plot, -LARGEST, LARGEST, out=plot)
+
+
+def _begin(plot: Floats, layer: tuple[Floats, Floats], out: Floats) -> None:
+    """Into `out` (n_frames, n_streams, WIDTH): each frame from the STEM bins that end with it.
+
+    These lie one after the other, so that a frame is one product: half of what STRIDE bins at a time cost.
+    """
+    matrix, bias = layer
+    n_streams, step = plot.shape[2], STRIDE * plot.strides[0]
+    strides = (step, plot.strides[2], plot.strides[1])
+    seen = np.ndarray((len(out), n_streams, len(matrix)), np.float32, plot, strides=strides)
+    np.matmul(seen, matrix, out=out)
+    frames = out.reshape(len(out), -1)
+    frames += np.tile(bias, n_streams)
+    _activate(out)
 
 
 def _convolve(seen: Floats, layer: tuple[Floats, Floats], apart: int, out: Floats) -> None:
-    """Into the rows of `out`: taps that lie `apart` rows from each other, the last one at the newest rows.
-
-    Rounded to whole steps, none below 0 or above LARGEST.
-    """
+    """Into `out` (n_frames, n_streams, WIDTH): taps `apart` frames from each other, the last one newest."""
     matrix, bias = layer
-    width, rows = seen.shape[1], len(out)
-    out[:] = bias
-    for tap in range(len(matrix) // width):  # BLAS adds to what is there, column by column: all is transposed
-        weights, column = matrix[tap * width : (tap + 1) * width], seen[tap * apart : tap * apart + rows]
-        sgemm(1.0, weights.T, column.T, 1.0, out.T, overwrite_c=1)
-    np.rint(out, out=out)
-    np.clip(out, 0, LARGEST, out=out)  # a fifth of what maximum and minimum cost
+    out[0] = bias
+    out[1:] = out[0]  # a quarter of what a bias for each row costs
+    sums = out.reshape(-1, WIDTH).T
+    for tap in range(KERNEL):  # BLAS adds to what is there, column by column: all is transposed
+        weights, column = matrix[tap * WIDTH : (tap + 1) * WIDTH], seen[tap * apart :][: len(out)]
+        sgemm(1.0, weights.T, column.reshape(-1, WIDTH).T, 1.0, sums, overwrite_c=1)
+    _activate(out)
+
+
+def _activate(sums: Floats) -> None:
+    """To whole steps in place, none below 0 or above LARGEST."""
+    np.rint(sums, out=sums)
+    sums.clip(0, LARGEST, out=sums)  # a fifth of what maximum and minimum cost
