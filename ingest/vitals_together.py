@@ -18,10 +18,10 @@ from ingest.quality import judge_together
 from ingest.vitals import VitalsMonitor
 
 TOGETHER = (
-    64  # devices: a second of them at 512 Hz stays in a core's cache, and calls cost less than their work
+    128  # devices: calls of numpy cost less than their work, and a second at 512 Hz stays near the core
 )
 
-_Shape = tuple[int, int, int, bool, int]  # the phase of a detector and a number of samples
+_Shape = tuple[int, int, int, int]  # the phase of a detector and a number of samples
 _Run = tuple[VitalsMonitor, BeatDetector, NDArray[np.float32]]
 
 

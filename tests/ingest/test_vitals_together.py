@@ -120,7 +120,7 @@ def test_a_fault_of_one_is_raised_by_its_own_snapshot_and_changes_no_other(part:
     def break_the_third(monitors: list[VitalsMonitor]) -> None:
         beats = monitors[2].beats
         if part == "beats" and beats is not None:
-            beats.past = np.zeros((7, 7), np.uint8)
+            beats.memory = np.zeros(7, np.float32)
         elif part == "rhythm":
             monitors[2].add_beats = lambda r_peaks: 1 / 0  # type: ignore[method-assign,assignment]  # noqa: ARG005
         else:
