@@ -63,9 +63,10 @@ class Chunk(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def __post_init__(self) -> None:
         """Refuse a shape that does not match the leads; make the samples read-only."""
-        if self.samples_mv.shape[1:] != (len(self.leads),):
+        shape = self.samples_mv.shape
+        if len(shape) != 2 or shape[1] != len(self.leads):
             raise ValueError(
-                f"samples_mv has shape {self.samples_mv.shape}, want (n_samples, {len(self.leads)}) "
+                f"samples_mv has shape {shape}, want (n_samples, {len(self.leads)}) "
                 f"for leads {', '.join(lead.name for lead in self.leads)}"
             )
         self.samples_mv.setflags(write=False)

@@ -6,10 +6,11 @@ and small devices; the first byte tells them apart. Anything else is refused wit
 
 import struct
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
 from ingest.encoding import (
@@ -18,8 +19,10 @@ from ingest.encoding import (
     Encoding,
     WireError,
     check_samples,
+    decode_int16,
     decode_samples,
     encode_samples,
+    mv_per_unit,
 )
 
 __all__ = [
@@ -37,6 +40,8 @@ _T = TypeVar("_T")
 VERSION = 1
 MAGIC = b"\xec\x47"
 HEADER = struct.Struct("<2sBBBBBBIIQqqIHH")  # 48 bytes
+_unpack_place = struct.Struct("<8xIIQqq").unpack_from  # of the header: session to device nanoseconds ...
+_FORM_BEGIN, _FORM_END = slice(0, 8), slice(40, 48)  # ... and what stands before and after
 MAX_PAYLOAD_BYTES = 1 << 20  # 1 MiB: a minute of 12 leads fits; a flood of memory does not
 MAX_SAMPLES = 0xFFFF  # per lead, the header's u16
 MAX_LEADS = 12
@@ -49,6 +54,18 @@ _UNITS_NV = {"uV": NV_PER_UV, "mV": NV_PER_MV}
 _NAME_OF_LEAD = {lead: lead.name for lead in Lead} | {Lead.UNKNOWN: "unknown", Lead.CHEST: "chest"}
 _LEAD_OF_NAME = {name: lead for lead, name in _NAME_OF_LEAD.items()}
 _FLAG_OF_NAME = {str(flag.name).lower(): flag for flag in ChunkFlag}
+
+
+class _Form(NamedTuple):
+    """What a sound header of int16 says besides its place: of a device the same each time."""
+
+    fs: float  # Hz
+    leads: tuple[Lead, ...]
+    flags: ChunkFlag
+    shape: tuple[int, int]  # (n_samples, n_leads)
+    mv_per_unit: NDArray[np.float32]
+    n_bytes: int  # of a whole message
+    end_first_sample: int  # one past the largest
 
 
 class _JsonChunk(msgspec.Struct, frozen=True):
@@ -79,7 +96,7 @@ def decode(payload: bytes, device: str) -> Chunk:
         raise WireError(f"payload is {len(payload)} bytes, want 1 to {MAX_PAYLOAD_BYTES}")
     if payload[:1] == b"{":
         return _decode_json(payload, device)
-    return _decode_binary(payload, device)
+    return _decode_usual(payload, device) or _decode_binary(payload, device)
 
 
 def encode_binary(chunk: Chunk, encoding: Encoding = Encoding.INT16, nv_per_unit: int = NV_PER_UV) -> bytes:
@@ -127,6 +144,41 @@ def encode_json(chunk: Chunk) -> bytes:
     if chunk.device_ns:
         message["td_ns"] = str(chunk.device_ns)
     return msgspec.json.encode(message)
+
+
+def _decode_usual(payload: bytes, device: str) -> Chunk | None:
+    """A sound binary message in int16, by a look at what its header said before; None for any other."""
+    form = _form_of(payload[_FORM_BEGIN] + payload[_FORM_END])
+    if form is None:
+        return None
+    fs, leads, flags, shape, unit_mv, n_bytes, end_first_sample = form
+    if len(payload) != n_bytes:
+        return None
+    session, seq, first_sample, wall_time_us, device_ns = _unpack_place(payload)
+    if first_sample >= end_first_sample or not 0 <= wall_time_us < END_OF_TIME_US:
+        return None
+    samples_mv = decode_int16(payload, HEADER.size, shape, unit_mv)
+    return Chunk(device, session, seq, first_sample, wall_time_us, device_ns, fs, leads, samples_mv, flags)
+
+
+@lru_cache(maxsize=1024)  # forms that devices use at a time
+def _form_of(header: bytes) -> _Form | None:
+    """The form in a header without its place; None of what is not sound, or not int16."""
+    if len(header) != HEADER.size - 32:
+        return None
+    whole = header[:8] + bytes(32) + header[8:]
+    magic, _, flags, encoding, n_leads, _, _, _, _, _, _, _, _, n_samples, nv_per_unit = HEADER.unpack(whole)
+    if magic != MAGIC or encoding != Encoding.INT16:
+        return None
+    n_bytes = HEADER.size + 2 * n_samples * n_leads
+    try:
+        chunk = _decode_binary(whole + bytes(n_bytes - HEADER.size), "")
+    except WireError:
+        return None  # the long way says what is wrong with it
+    shape, unit_mv = (n_samples, n_leads), mv_per_unit(nv_per_unit)
+    return _Form(
+        chunk.fs, chunk.leads, _FLAGS_OF_BITS[flags], shape, unit_mv, n_bytes, END_OF_INDICES - n_samples
+    )
 
 
 def _decode_binary(payload: bytes, device: str) -> Chunk:

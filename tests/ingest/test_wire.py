@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
-from ingest.wire import MAX_PAYLOAD_BYTES, Encoding, WireError, decode, encode_binary, encode_json
+from ingest.wire import (
+    MAGIC,
+    MAX_PAYLOAD_BYTES,
+    Encoding,
+    WireError,
+    _decode_binary,
+    _decode_usual,
+    decode,
+    encode_binary,
+    encode_json,
+)
 
 GOLDEN = Path(__file__).with_name("wire_v1_golden.json")
 DEVICE = "demo/bed-01"
@@ -156,6 +167,43 @@ def test_random_bytes_never_crash(tail: bytes, head: bytes) -> None:
     except WireError:
         return
     assert got.n_samples > 0
+
+
+def told_by(read: Callable[[bytes, str], Chunk], payload: bytes) -> object:
+    """All that a reader makes of a message: the chunk to the bit, or the refusal in its words."""
+    try:
+        chunk = read(payload, DEVICE)
+    except WireError as error:
+        return str(error)
+    rest = [getattr(chunk, name) for name in Chunk.__struct_fields__ if name != "samples_mv"]
+    samples_mv = chunk.samples_mv
+    return rest, samples_mv.dtype, samples_mv.shape, samples_mv.tobytes(), samples_mv.flags.writeable
+
+
+@settings(max_examples=400)
+@given(
+    chunk=chunks(),
+    encoding=st.sampled_from([Encoding.INT16, Encoding.INT16, *Encoding]),
+    nv_per_unit=st.sampled_from([1000, 2500, 65535]),
+    changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=3),
+    longer=st.integers(-60, 3),
+)
+def test_the_short_way_of_the_usual_message_reads_what_the_long_way_reads(
+    chunk: Chunk, encoding: Encoding, nv_per_unit: int, changes: list[tuple[int, int]], longer: int
+) -> None:
+    message = bytearray(encode_binary(chunk, encoding, nv_per_unit))
+    for at, value in changes:
+        message[at % len(message)] = value
+    message[:2] = MAGIC
+    for sound in (message, message[:longer] if longer < 0 else message + bytes(longer)):
+        payload = bytes(sound)
+        assert told_by(decode, payload or b"?") == told_by(_decode_binary, payload or b"?")
+
+
+def test_a_usual_message_takes_the_short_way() -> None:
+    """Else the law above compares the long way with itself."""
+    assert _decode_usual(golden_messages()["int16_two_leads"], DEVICE) is not None
+    assert _decode_usual(golden_messages()["float32_one_lead"], DEVICE) is None
 
 
 def test_the_golden_bytes_stay() -> None:
