@@ -44,13 +44,14 @@ class DevicePipeline:
             is_ahead = self._windows.will_reach(chunk.session, chunk.end_sample)
             self._note_late(chunk, received_us + (LIVE_FIRST_US if is_ahead else QUIET_US))
             return []
+        monitor = self._monitor
+        if monitor is not None and self.sequencer.goes_on(chunk):
+            return self._go_on(monitor, chunk, received_us)
         n_useless = self.sequencer.duplicates + self.sequencer.late
         windows = self._take(self.sequencer.push(chunk, received_s), received_us)
         is_new = self.sequencer.duplicates + self.sequencer.late == n_useless  # repetition is no sign of life
         if is_new and self._monitor is not None and self._monitor.session == chunk.session:
-            self._monitor.hear(received_s)
-            end_us = chunk.wall_time_us + round(chunk.n_samples * 1e6 / chunk.fs)
-            self._clock.push(chunk.end_sample, end_us, received_s, chunk.fs)
+            self._hear(self._monitor, chunk, received_s)
         return windows
 
     def tick(self, now_us: int) -> list[Window]:
@@ -58,8 +59,9 @@ class DevicePipeline:
         ordered = self.sequencer.flush(now_us / 1e6)
         windows = self._take(ordered, now_us) if ordered else []
         unfinished = self._windows.unfinished
-        is_waiting = unfinished is not None and unfinished is not self._given_up
-        if unfinished is not None and is_waiting and now_us - unfinished.received_s * 1e6 > GIVEN_UP_US:
+        if unfinished is None or unfinished is self._given_up:
+            return windows
+        if now_us - unfinished.received_s * 1e6 > GIVEN_UP_US:
             self._note_samples(unfinished, now_us + QUIET_US)
             self._given_up = unfinished
         return windows
@@ -131,6 +133,24 @@ class DevicePipeline:
         self._late = [replace(each, chunk=None) if each.chunk in places else each for each in self._late]
         return windows
 
+    def _go_on(self, monitor: VitalsMonitor, chunk: Chunk, received_us: int) -> list[Window]:
+        """Take a chunk that just continues its stream: a short way of `push`."""
+        received_s = received_us / 1e6
+        stretch = self.sequencer.go_on(chunk, received_s)
+        monitor.push(stretch)
+        windows = self._windows.push(stretch)
+        if windows:
+            self._note_begun(windows, received_us)
+        self._hear(monitor, chunk, received_s)
+        return windows
+
+    def _hear(self, monitor: VitalsMonitor, chunk: Chunk, received_s: float) -> None:
+        """A sign of life of the present session."""
+        monitor.hear(received_s)
+        n_samples, fs = len(chunk.samples_mv), chunk.fs
+        end_us = chunk.wall_time_us + round(n_samples * 1e6 / fs)
+        self._clock.push(chunk.first_sample + n_samples, end_us, received_s, fs)
+
     def _take(self, ordered: list[Ordered], now_us: int) -> list[Window]:
         windows = []
         for stretch in ordered:
@@ -141,10 +161,13 @@ class DevicePipeline:
             windows += self._windows.push(stretch)
         for chunk in self.sequencer.take_passed():
             self._note_late(chunk, now_us + LIVE_FIRST_US)
+        self._note_begun(windows, now_us)
+        return windows
+
+    def _note_begun(self, windows: Iterable[Window], now_us: int) -> None:
         for window in windows:
             if self._windows.began_within(window):  # what came before, to another process, may be stored
                 self._note_window(window, now_us + QUIET_US)
-        return windows
 
     def _begin(self, stretch: Ordered, now_us: int) -> VitalsMonitor:
         """The first samples of a session."""

@@ -83,9 +83,8 @@ class Sequencer:
 
     def push(self, chunk: Chunk, received_s: float) -> list[Ordered]:
         """Take one chunk; return what is now in order. `received_s` is any clock that `flush` shares."""
-        if self._goes_on(chunk):
-            self._progress_s = received_s
-            return [self._emit(chunk, received_s)]
+        if self.goes_on(chunk):
+            return [self.go_on(chunk, received_s)]
         ordered = self.flush(received_s)
         if chunk.n_samples == 0:
             return ordered
@@ -96,6 +95,31 @@ class Sequencer:
             self._passed.append(chunk)
             return ordered
         return ordered + self._consider_restart(_Waiting(chunk, received_s))
+
+    def goes_on(self, chunk: Chunk) -> bool:
+        """True in the usual case, for which `go_on` is enough: it is what comes next, nothing waits."""
+        if chunk.first_sample != self._expected or self._waiting or self._is_fresh:
+            return False
+        return len(chunk.samples_mv) > 0 and self._belongs(chunk)
+
+    def go_on(self, chunk: Chunk, received_s: float) -> Ordered:
+        """Take a chunk that `goes_on`: a short way of `push`."""
+        session, fs, leads = self._stream or _stream_of(chunk)
+        self._progress_s = received_s
+        self._expected = chunk.first_sample + len(chunk.samples_mv)
+        return Ordered(
+            device=chunk.device,
+            session=session,
+            first_sample=chunk.first_sample,
+            samples_mv=chunk.samples_mv,
+            leads=leads,
+            fs=fs,
+            wall_time_us=chunk.wall_time_us,
+            flags=chunk.flags,
+            missing_before=0,
+            break_before=False,
+            received_s=received_s,
+        )
 
     def flush(self, now_s: float) -> list[Ordered]:
         """Give up the holes whose wait has ended by `now_s`; return what was held behind them."""
@@ -124,11 +148,6 @@ class Sequencer:
         first = min(self._waiting)
         far = FAR_S * self._waiting[first].chunk.fs
         return len(self._waiting) > 1 or self._expected is None or first - self._expected <= far
-
-    def _goes_on(self, chunk: Chunk) -> bool:
-        """True in the usual case, for which a short way is enough: it is what comes next, nothing waits."""
-        is_next = chunk.first_sample == self._expected and not self._waiting
-        return is_next and chunk.n_samples > 0 and self._belongs(chunk)
 
     def _belongs(self, chunk: Chunk) -> bool:
         if self._stream is None:

@@ -130,7 +130,7 @@ class WindowAssembler:
 
     def push(self, ordered: Ordered) -> list[Window]:
         """Take the next samples; return the windows they complete."""
-        end_sample = ordered.end_sample
+        end_sample = ordered.first_sample + len(ordered.samples_mv)
         if self._only_fills(ordered, end_sample):
             self._pieces.append(ordered)
             return []
@@ -184,11 +184,11 @@ class WindowAssembler:
         came = lead_off = clipped = 0
         known = start  # all before it is written
         for piece in self._pieces:
-            low, high = max(start, piece.first_sample), min(end, piece.end_sample)
+            begin, column = piece.first_sample, piece.samples_mv[:, self._column]
+            low, high = max(start, begin), min(end, begin + len(column))
             if low >= high:
                 break
-            inside = slice(low - piece.first_sample, high - piece.first_sample)
-            samples_mv[low - start : high - start] = piece.samples_mv[inside, self._column]
+            samples_mv[low - start : high - start] = column[low - begin : high - begin]
             if low > known:
                 samples_mv[known - start : low - start] = np.nan
             known = high

@@ -46,7 +46,7 @@ STEPS = st.lists(st.one_of(USUAL, USUAL, USUAL, STEP), min_size=1, max_size=60)
 def general() -> Iterator[None]:
     """Every chunk takes the long way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Sequencer, "_goes_on", lambda *_: False)
+        patch.setattr(Sequencer, "goes_on", lambda *_: False)
         patch.setattr(WindowAssembler, "_only_fills", lambda *_: False)
         yield
 
@@ -124,10 +124,10 @@ def test_windows_late_samples_and_vitals_are_those_of_the_long_way(steps: list[S
 def test_nearly_all_chunks_of_a_sound_stream_take_the_short_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the two laws above compare the long way with itself."""
     taken: Counter[str] = Counter()
-    for stage, name in ((Sequencer, "_goes_on"), (WindowAssembler, "_only_fills")):
+    for stage, name in ((Sequencer, "goes_on"), (WindowAssembler, "_only_fills")):
         monkeypatch.setattr(stage, name, partialmethod(noted, name, getattr(stage, name), taken))
     led_to(stream_of([{} for _ in range(100)]))
-    assert taken == {"_goes_on": 99, "_only_fills": 80}  # a first chunk; each half of 10 s closes a window
+    assert taken == {"goes_on": 99, "_only_fills": 80}  # a first chunk; each half of 10 s closes a window
 
 
 def noted(
