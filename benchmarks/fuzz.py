@@ -161,7 +161,7 @@ class Fuzz:
             if not np.array_equal(back.samples_mv, chunk.samples_mv):
                 raise ValueError(f"{source.topic}: mapped samples changed on the wire")
 
-    def _timed(self, what: str, step: Callable[[], None], payload: bytes = b"") -> None:
+    def _timed(self, what: str, step: Callable[[], object], payload: bytes = b"") -> None:
         self._now = payload
         started_s = time.process_time()
         try:

@@ -32,6 +32,11 @@ class Batch:
         """True when there is nothing to write."""
         return not (self.chunks or self.windows or self.vitals or self.refused or self.rework)
 
+    @property
+    def n_kept(self) -> int:
+        """Chunks, and samples of what was refused: all that a message itself leaves here."""
+        return len(self.chunks) + len(self.refused)
+
     def put_back(self, older: "Batch") -> None:
         """Take back what could not be written, before what came since."""
         self.chunks[:0] = older.chunks

@@ -81,17 +81,19 @@ class Intake:
         batch, self.batch = self.batch, Batch()
         return batch
 
-    def receive(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> None:
+    def receive(self, topic: str, payload: bytes, received_us: int, *, retained: bool = False) -> bool:
         """Take one message; whatever is malformed is refused, counted and kept for inspection.
 
+        False when it was too much of its device and nothing of it is kept: it need not wait for a commit.
         Raises StoreError when a mapped device's past is needed and cannot be read: then take it again later.
         """
-        mapper = self.mappers.of(topic)
+        mapper = self.mappers.of(topic) if self.mappers.topics else None
         if mapper is not None:
+            over_limit, n_kept = self.counters.over_limit, self.batch.n_kept
             for _ in self.parts(mapper, topic, payload, received_us, retained=retained):
                 pass
-            return
-        device, kind = UNKNOWN_DEVICE, ""
+            return self.counters.over_limit == over_limit or self.batch.n_kept > n_kept
+        device, kind, n_samples = UNKNOWN_DEVICE, "", len(self.batch.refused)
         try:
             device, kind = _usual_sender(topic) if len(topic) <= LONGEST_TOPIC else _sender(topic)
             if kind == "status":
@@ -99,12 +101,15 @@ class Intake:
             elif retained:
                 self.roster.known(device, received_us)
                 self.counters.retained += 1  # an old chunk must not look like a live patient
-            elif self.roster.admits(device, payload, received_us):
+            elif not self.roster.admits(device, payload, received_us):
+                return len(self.batch.refused) > n_samples
+            else:
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
         except (WireError, ValueError, RecursionError) as error:  # msgspec raises the latter two
-            self.roster.refuse(
-                Refused(device, received_us, str(error), payload), _wrong_with(error, device, kind)
-            )
+            refused = Refused(device, received_us, str(error), payload)
+            self.roster.refuse(refused, _wrong_with(error, device, kind))
+            return not isinstance(error, CrowdedError) or len(self.batch.refused) > n_samples
+        return True
 
     def parts(
         self, mapper: Mapper, topic: str, payload: bytes, received_us: int, *, retained: bool = False
@@ -236,10 +241,11 @@ class Intake:
         """A good chunk and its wire v1 bytes -> the batch and its device's pipeline."""
         device = chunk.device
         state = self.roster.welcome(device, received_us)
-        state.limits.charge_signal(chunk.n_samples / chunk.fs, len(payload))
+        batch, n_bytes = self.batch, len(payload)
+        state.limits.charge_signal(len(chunk.samples_mv) / chunk.fs, n_bytes)
         self.counters.chunks += 1
-        self.batch.chunks.append(ReceivedChunk(chunk, payload, received_us))
-        self.batch.n_bytes += len(payload)
+        batch.chunks.append(ReceivedChunk(chunk, payload, received_us))
+        batch.n_bytes += n_bytes
         if state.pipeline is None:
             state.pipeline = self.new_pipeline(device)
         try:

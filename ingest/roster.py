@@ -81,12 +81,14 @@ class Roster:
 
     def welcome(self, device: str, heard_us: int) -> KnownDevice:
         """A device with a good chunk; raises CrowdedError when there are too many to know one more."""
-        state = self.known(device, heard_us)
-        if device not in self.devices:
+        state = self.devices.get(device)
+        if state is None:
+            state = self.known(device, heard_us)
             if len(self.devices) >= MAX_DEVICES:
                 self._turn_away(device)
             self.devices[device] = state
             self._strangers.pop(device, None)
+        state.heard_us = max(state.heard_us, heard_us)
         return state
 
     def admits(self, device: str, payload: bytes, received_us: int) -> bool:

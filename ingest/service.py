@@ -232,23 +232,20 @@ class IngestService:
         if self._turned_away or not self._has_room:
             self._turned_away += 1  # in order: once one is left to the broker, all later ones are
             return
-        mapper = self._mappers.of(message.topic)
-        if mapper is not None and mapper.is_heavy:
-            self._bodies.add(message)
-            return
-        batch, over_limit = self._intake.batch, self._intake.counters.over_limit
-        n_kept = len(batch.chunks) + len(batch.refused)
+        if self._mappers.topics:
+            mapper = self._mappers.of(message.topic)
+            if mapper is not None and mapper.is_heavy:
+                self._bodies.add(message)
+                return
         try:
-            self._intake.receive(
+            waits = self._intake.receive(
                 message.topic, message.payload, message.received_us, retained=message.retained
             )
         except StoreError as error:
             self._turned_away += 1  # what is stored of its device is not known
             self._note_store(str(error))
             return
-        is_over = self._intake.counters.over_limit > over_limit
-        is_dropped = is_over and len(batch.chunks) + len(batch.refused) == n_kept
-        (self._dropped if is_dropped else self._unacknowledged).append(message)
+        (self._unacknowledged if waits else self._dropped).append(message)
 
     def _take_part(self) -> None:
         """One part of the oldest large body, while there is room for it."""
@@ -267,7 +264,9 @@ class IngestService:
 
     @property
     def _has_room(self) -> bool:
-        return has_room(self._n_held, self._intake.batch.n_bytes + self._committer.n_bytes)
+        committer = self._committer
+        n_held = len(self._unacknowledged) + committer.n_messages
+        return has_room(n_held, self._intake.batch.n_bytes + committer.n_bytes)
 
     def _newest_chunks(self, device: str) -> Sequence[Chunk]:
         """What is stored of a mapped device's last minute; raises StoreError."""

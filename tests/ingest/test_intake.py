@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from ingest import limits
 from ingest import roster as limited
 from ingest.chunk import Chunk, ChunkFlag, Lead
 from ingest.intake import Intake, _usual_sender
@@ -298,6 +299,28 @@ def test_invented_names_fill_no_memory_and_displace_no_device(
     intake.tick(at_us(5) + SILENT_US + 1)  # the silent are forgotten sooner when there are so many
     intake.receive("ecg/v1/z/new/chunk", payload(0), at_us(130))
     assert [each.chunk.device for each in intake.take().chunks] == ["a/b", "z/new"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_message_waits_for_a_commit_unless_it_was_too_much_and_nothing_of_it_is_kept(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limited, "MAX_DEVICES", 3)
+    monkeypatch.setattr(limits, "SAMPLE_BURST", 5.0)
+    rng, intake, answers = np.random.default_rng(seed), new_intake(), set()
+    for k in range(400):
+        device, kind = f"a/{rng.integers(5)}", str(rng.choice(["chunk", "chunk", "backfill", "status"]))
+        if rng.random() < 0.05 and device in intake.roster.devices:
+            intake.roster.devices[device].limits._source.left = -5.0
+        over_limit, batch = intake.counters.over_limit, intake.batch
+        n_kept = len(batch.chunks) + len(batch.refused)
+        message = b"garbage" if rng.random() < 0.2 else payload(k % 100)
+        now_us, retained = START_US + 1000 * k, rng.random() < 0.1
+        waits = intake.receive(f"ecg/v1/{device}/{kind}", message, now_us, retained=retained)
+        is_over = intake.counters.over_limit > over_limit
+        assert waits == (not is_over or len(batch.chunks) + len(batch.refused) > n_kept)
+        answers.add((is_over, waits))
+    assert answers == {(False, True), (True, False), (True, True)}
 
 
 def test_statuses_without_end_are_ignored_and_counted_and_the_chunks_still_come() -> None:
