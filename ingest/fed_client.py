@@ -13,20 +13,30 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 _PONG = b"\xd0\x00"
 _PUBACK = struct.Struct("!BBH")
+_PUBACK_HEAD, _PUBACK_BYTES = b"\x40\x02", 4
+_properties: Any = Properties
+_NO_REASON, _NO_PROPERTIES = ReasonCode(PacketTypes.PUBACK), _properties(PacketTypes.PUBACK)
 
 
 class FedClient(mqtt.Client):
-    """Never reads its socket. Only `_sock_recv` is private to paho, and a test tells when it is gone."""
+    """Never reads its socket. `_sock_recv` and what `_settle` uses are private: tests tell of a change."""
 
     _fed = b""
     _is_ended = False
 
     def feed(self, packets: bytes) -> None:
         """Have paho answer to whole packets; what follows one that ends the connection is dropped."""
-        self._fed = packets
+        at = 0
+        while packets.startswith(_PUBACK_HEAD, at) and len(packets) >= at + _PUBACK_BYTES:
+            self._settle(int.from_bytes(packets[at + 2 : at + 4], "big"))
+            at += _PUBACK_BYTES
+        self._fed = packets[at:]
         while self._fed and self.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS:
             pass
         self._fed = b""
@@ -58,6 +68,12 @@ class FedClient(mqtt.Client):
                 self._await_room(sock)
             except OSError:
                 return  # the next reading meets the end of the connection, after the last message
+
+    def _settle(self, mid: int) -> None:
+        """A publication of ours has arrived: as paho does it, but for MQTT 5's fields, 20 us each time."""
+        with self._out_message_mutex:
+            if mid in self._out_messages:
+                self._do_on_publish(mid, _NO_REASON, _NO_PROPERTIES)  # a failed write is met by the next one
 
     def _await_room(self, sock: socket.socket) -> None:
         """Until more can be written; a broker that takes nothing for the time of a keepalive is given up."""

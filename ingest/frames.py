@@ -55,58 +55,59 @@ class Frames:
         if not self.may_be_whole:
             return messages, b""
         data, at = b"".join(self._pieces), 0
+        n_data = len(data)
         body, end = self._span(data, at)
-        while end <= len(data) and len(messages) < at_most:
+        while end <= n_data and len(messages) < at_most:
             if data[at] & _PUBLISH_BITS != _PUBLISH:
                 others.append(data[at:end])
-            elif (message := self._publication(data[at], data[body:end], now_us + len(messages))) is None:
+            elif (message := self._publication(data, at, body, end, now_us + len(messages))) is None:
                 self.is_broken = True
                 break
             else:
                 messages.append(message)
             at = end
             body, end = self._span(data, at)
-        self._pieces, self._n_bytes, self._n_wanted = [data[at:]], len(data) - at, end - at
+        self._pieces, self._n_bytes, self._n_wanted = [data[at:]], n_data - at, end - at
         return messages, b"".join(others)
 
     def _span(self, data: bytes, at: int) -> tuple[int, int]:
         """Where the body of the packet at `at` begins and ends; unknown is one byte more than is there."""
         n_data, size = len(data), 0
+        if at + 2 < n_data and data[at + 2] < 128 <= data[at + 1]:  # of two bytes, as most chunks have
+            return at + 3, at + 3 + (data[at + 1] & 127 | data[at + 2] << 7)
         for k in range(MAX_LENGTH_BYTES):
             place = at + 1 + k
             if place >= n_data:
                 return n_data, n_data + 1
-            size |= (data[place] & 127) << 7 * k
-            if data[place] < 128:
+            byte = data[place]
+            size |= (byte & 127) << 7 * k
+            if byte < 128:
                 return place + 1, place + 1 + size
         self.is_broken = True
         return n_data, n_data + 1
 
-    def _publication(self, head: int, body: bytes, received_us: int) -> Message | None:
-        """The publication of a packet's body; None when it is none."""
+    def _publication(self, data: bytes, at: int, body: int, end: int, received_us: int) -> Message | None:
+        """The publication of the packet at `at`, whose body begins at `body`; None when it is none."""
+        head = data[at]
         qos = (head & _QOS_1) >> 1
-        topic_end = 2 + int.from_bytes(body[:2], "big")
-        payload_at = topic_end + 2 * qos
-        if topic_end == 2 or payload_at > len(body):  # a topic is never empty
+        topic_at = body + 2
+        if topic_at > end:
             return None
-        mid = int.from_bytes(body[topic_end:payload_at], "big")
-        return Message(
-            self._text_of(body[2:topic_end]),
-            body[payload_at:],
-            received_us,
-            bool(head & _RETAINED),
-            mid,
-            qos,
-            self._connection,
-        )
+        topic_end = topic_at + (data[body] << 8 | data[body + 1])
+        payload_at = topic_end + 2 * qos
+        if topic_end == topic_at or payload_at > end:  # a topic is never empty
+            return None
+        mid = data[topic_end] << 8 | data[topic_end + 1] if qos else 0
+        topic = data[topic_at:topic_end]
+        text = self._topics.get(topic) or self._text_of(topic)
+        is_retained = bool(head & _RETAINED)
+        return Message(text, data[payload_at:end], received_us, is_retained, mid, qos, self._connection)
 
     def _text_of(self, topic: bytes) -> str:
         """Its text, of what is no UTF-8 as well as may be: a topic that nobody has."""
-        text = self._topics.get(topic)
-        if text is None:
-            text = topic.decode(errors="replace")
-            if len(topic) <= TOPIC_KEPT_BYTES:
-                if len(self._topics) >= TOPICS_KEPT:
-                    self._topics.clear()
-                self._topics[topic] = text
+        text = topic.decode(errors="replace")
+        if len(topic) <= TOPIC_KEPT_BYTES:
+            if len(self._topics) >= TOPICS_KEPT:
+                self._topics.clear()
+            self._topics[topic] = text
         return text

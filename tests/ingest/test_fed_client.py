@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import paho.mqtt.client as mqtt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ingest.fed_client import FedClient
@@ -67,6 +69,24 @@ def test_all_packets_of_one_feeding_are_answered(far: Far) -> None:
     assert not any(each.is_published() for each in sent)
     far.client.feed(b"".join(b"\x40\x02" + each.mid.to_bytes(2, "big") for each in sent))
     assert all(each.is_published() for each in sent)
+
+
+@given(acknowledged=st.lists(st.integers(1, 8), max_size=12))
+def test_publications_are_settled_as_paho_settles_them(acknowledged: list[int]) -> None:
+    """Known, unknown and repeated ones, and those that wait for room. Behind a PINGRESP all is paho's."""
+    left = []
+    pubacks = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in acknowledged)
+    for packets in (pubacks, b"\xd0\x00" + pubacks):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            far = Far(server)
+            far.client._max_inflight_messages = 3
+            far.client.feed(CONNACK)
+            sent = [far.client.publish("t", b"x", qos=1) for _ in range(6)]
+            far.client.feed(packets)
+            in_flight = [(mid, each.state) for mid, each in far.client._out_messages.items()]
+            left.append((in_flight, far.client._inflight_messages, [each.is_published() for each in sent]))
+            far.close()
+    assert left[0] == left[1]
 
 
 @pytest.mark.parametrize("heard", ["something", "nothing"])
