@@ -147,13 +147,16 @@ class NewPlaces:
         """Those to be kept, in their order; `known` tells how many samples the store has at each place."""
         longest: dict[Place, ReceivedChunk] = {}
         doubtful: set[Place] = set()
+        newest = self.newest
         for each in chunks:
             chunk = each.chunk
-            place = chunk.place
-            if place in longest and longest[place].chunk.n_samples >= chunk.n_samples:
+            session, first_sample = (chunk.device, chunk.session), chunk.first_sample
+            place = (*session, first_sample)
+            known_here = longest.get(place)
+            if known_here is not None and known_here.chunk.n_samples >= chunk.n_samples:
                 continue
             longest[place] = each
-            if chunk.first_sample <= self.newest.get(place[:2], -1):
+            if first_sample <= newest.get(session, -1):
                 doubtful.add(place)
         if doubtful:
             for place, n_samples in known(doubtful).items():
@@ -164,10 +167,11 @@ class NewPlaces:
     def doubtful(self, chunks: Sequence[ReceivedChunk]) -> dict[tuple[str, int], list[Span]]:
         """By (device, session): what they claim to hold of what is stored already, in order."""
         found: dict[tuple[str, int], list[Span]] = {}
-        for chunk in (each.chunk for each in chunks):
-            session = (chunk.device, chunk.session)
-            newest = self.newest.get(session, -1)
-            if chunk.first_sample <= newest or chunk.first_sample < self.ends.get(session, -1):
+        newest, ends = self.newest, self.ends
+        for each in chunks:
+            chunk = each.chunk
+            session, first_sample = (chunk.device, chunk.session), chunk.first_sample
+            if first_sample <= newest.get(session, -1) or first_sample < ends.get(session, -1):
                 found.setdefault(session, []).append((chunk.first_sample, chunk.end_sample))
         return {session: joined_spans(spans) for session, spans in found.items()}
 
@@ -177,14 +181,14 @@ class NewPlaces:
             self.newest.clear()
             self.ends.clear()
             self.is_all = False
-        places = []
+        places, newest = [], self.newest
         for each in kept:
             chunk = each.chunk
-            session = (chunk.device, chunk.session)
-            if chunk.first_sample > self.newest.get(session, -1):
-                self.newest[session] = chunk.first_sample
-                self.ends[session] = chunk.end_sample
-            places.append((*session, chunk.first_sample))
+            session, first_sample = (chunk.device, chunk.session), chunk.first_sample
+            if first_sample > newest.get(session, -1):
+                newest[session] = first_sample
+                self.ends[session] = first_sample + len(chunk.samples_mv)
+            places.append((*session, first_sample))
         return frozenset(places)
 
 

@@ -29,6 +29,18 @@ def test_what_is_beyond_the_buckets_is_counted_at_their_ends() -> None:
     assert histogram.quantile_ms(1.0) == pytest.approx(0.01 * 1.05**399)
 
 
+def test_many_at_once_are_counted_as_one_by_one() -> None:
+    durations = np.random.default_rng(5).lognormal(2.0, 3.0, 5000) - 0.5
+    one_by_one, at_once = DurationHistogram(), DurationHistogram()
+    for each in durations:
+        one_by_one.add(float(each))
+    for several in (durations[:0], durations[:4000], durations[4000:]):
+        at_once.add_all(several)
+    assert at_once.summary() == one_by_one.summary()
+    assert at_once.buckets().within == one_by_one.buckets().within
+    assert at_once.buckets().sum_ms == pytest.approx(one_by_one.buckets().sum_ms)
+
+
 def test_buckets_count_everything_up_to_each_bound_within_five_per_cent() -> None:
     durations = np.random.default_rng(4).lognormal(2.0, 1.5, 5000)
     histogram = DurationHistogram()
