@@ -49,7 +49,7 @@ from ingest.vitals import Vitals
 from ingest.window import encode_window
 
 POLL_S = 0.2  # longest wait for messages; a signal to end is noticed at latest then
-GATHER_S = 0.015  # least time between readings under load, and how late the end of a commit may be noticed
+GATHER_S = 0.025  # least time between readings under load, and how late the end of a commit may be noticed
 VITALS_EVERY_S = 1.0
 VITALS_AT_ONCE = 256  # devices a turn: 15 ms
 CONNECT_WITHIN_S = 10.0
