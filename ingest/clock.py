@@ -1,5 +1,6 @@
 """When a device's samples arrive -> its true sampling rate and how far its clock is off, slowly fitted."""
 
+from array import array
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
@@ -7,7 +8,7 @@ from itertools import islice
 
 import msgspec
 
-from ingest.median import median_of
+from ingest.median import median_of, middle_of
 
 BIN_S = 5.0  # only the least delayed arrival of each bin counts: delays are one-sided
 MIN_BINS = 7  # 30 s; below it, 50 ms of jitter is more than 0.15 % of fs
@@ -23,6 +24,9 @@ class _Arrival(msgspec.Struct, frozen=True, gc=False):  # 121 of each device: no
     received_s: float
 
 
+_Fit = tuple[float | None, float | None, tuple[float, float] | None]
+
+
 class ClockFit:
     """Median rate between arrivals a minute apart; a burst of old samples and a clock step are outvoted.
 
@@ -33,8 +37,8 @@ class ClockFit:
     def __init__(self) -> None:
         self._bins: deque[_Arrival] = deque(maxlen=MAX_BINS)
         self._bin = -1
-        self._final: list[float] = []  # rates of pairs a minute apart, sorted; all but that of the newest bin
-        self._fitted: tuple[float | None, float | None] | None = None  # of the bins as they are
+        self._final = array("d")  # rates of pairs a minute apart, sorted; all but that of the newest bin
+        self._fitted: _Fit | None = None  # of the bins as they are
         self._between: tuple[float, float] | None = None
 
     def push(self, end_sample: int, wall_us: int, received_s: float, fs: float) -> None:
@@ -42,18 +46,24 @@ class ClockFit:
         this_bin = int(received_s // BIN_S)
         if this_bin != self._bin or not self._bins:
             self._bin = this_bin
-            self._begin_bin(_Arrival(end_sample, wall_us / 1e6, received_s))
-            self._fitted = None
-            return
-        least = self._bins[-1]
-        if received_s - end_sample / fs < least.received_s - least.end_sample / fs:
-            self._bins[-1] = _Arrival(end_sample, wall_us / 1e6, received_s)
-            self._fitted = None
+            self._begin_bin()
+        else:
+            least = self._bins[-1]
+            if received_s - end_sample / fs >= least.received_s - least.end_sample / fs:
+                return
+            self._bins.pop()
+        self._bins.append(_Arrival(end_sample, wall_us / 1e6, received_s))
+        self._fitted = None
 
     @property
     def fs_measured(self) -> float | None:
         """Samples per second of arrival, Hz; None until 30 s were seen or when arrivals make no sense."""
-        return self._fit()[0]
+        return self.fit()[0]
+
+    @property
+    def offset_s(self) -> float | None:
+        """Device clock minus arrival, seconds, median of the last minute; None before the first arrival."""
+        return self.fit()[1]
 
     @property
     def fs_between(self) -> tuple[float, float] | None:
@@ -61,22 +71,17 @@ class ClockFit:
 
         How far they lie apart is what delays and jitter leave uncertain.
         """
-        self._fit()
-        return self._between
+        return self.fit()[2]
 
-    @property
-    def offset_s(self) -> float | None:
-        """Device clock minus arrival, seconds, median of the last minute; None before the first arrival."""
-        return self._fit()[1]
-
-    def _fit(self) -> tuple[float | None, float | None]:
-        """Rate and offset, fitted again only when an arrival counted: vitals ask each second."""
+    def fit(self) -> _Fit:
+        """`fs_measured`, `offset_s`, `fs_between`; fitted again only when an arrival counted."""
         if self._fitted is None:
-            self._fitted = self._rate_hz(), self._median_offset_s()
+            rate_hz = self._rate_hz()
+            self._fitted = rate_hz, self._median_offset_s(), self._between
         return self._fitted
 
-    def _begin_bin(self, arrival: _Arrival) -> None:
-        """What stands for the bin before is certain now; the oldest bin is forgotten."""
+    def _begin_bin(self) -> None:
+        """What stands for the newest bin is certain now; the oldest bin is forgotten."""
         bins = self._bins
         if len(bins) > MAX_LAG:
             for rate_hz in _rates_hz([(bins[-1 - MAX_LAG], bins[-1])]):
@@ -84,7 +89,6 @@ class ClockFit:
         if len(bins) == MAX_BINS:
             for rate_hz in _rates_hz([(bins[0], bins[MAX_LAG])]):
                 del self._final[bisect_left(self._final, rate_hz)]
-        bins.append(arrival)
 
     def _rate_hz(self) -> float | None:
         bins = self._bins
@@ -92,16 +96,17 @@ class ClockFit:
             return None
         lag = min(MAX_LAG, len(bins) // 2)
         if lag == MAX_LAG:
-            rates = [*self._final, *_rates_hz([(bins[-1 - lag], bins[-1])])]
+            rates = self._final[:]
+            for rate_hz in _rates_hz([(bins[-1 - lag], bins[-1])]):
+                insort(rates, rate_hz)
         else:
             several = list(bins)
-            rates = _rates_hz(zip(several[:-lag], several[lag:], strict=True))
+            rates = array("d", sorted(_rates_hz(zip(several[:-lag], several[lag:], strict=True))))
         if not rates:
             return None
-        rates.sort()
         few = len(rates) // 10
         self._between = (rates[few], rates[-1 - few]) if len(bins) >= SURE_BINS else None
-        return median_of(rates)
+        return middle_of(rates)
 
     def _median_offset_s(self) -> float | None:
         if not self._bins:

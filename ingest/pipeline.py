@@ -90,20 +90,22 @@ class DevicePipeline:
 
     def vitals(self, now_us: int, *, battery: int | None = None, refused: int = 0) -> Vitals | None:
         """The state of the device now; None before its first live sample."""
-        if self._monitor is None:
+        monitor, sequencer, now_s = self._monitor, self.sequencer, now_us / 1e6
+        if monitor is None:
             return None
-        return self._monitor.snapshot(
+        fs_measured, offset_s, _ = self._clock.fit()
+        doubts = self._plausibility.doubts(monitor.quality, self._clock) + self._beginnings.doubts(now_s)
+        return monitor.snapshot(
             now_us,
-            now_us / 1e6,
+            now_s,
+            fs_measured=fs_measured,
+            clock_offset_s=offset_s,
             battery=battery,
+            lost_samples=sequencer.lost_samples,
+            duplicates=sequencer.duplicates,
+            late=sequencer.late,
             refused=refused,
-            fs_measured=self._clock.fs_measured,
-            clock_offset_s=self._clock.offset_s,
-            lost_samples=self.sequencer.lost_samples,
-            duplicates=self.sequencer.duplicates,
-            late=self.sequencer.late,
-            doubts=self._plausibility.doubts(self._monitor.quality, self._clock)
-            + self._beginnings.doubts(now_us / 1e6),
+            doubts=doubts,
         )
 
     def replay(

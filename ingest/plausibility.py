@@ -42,13 +42,19 @@ class Plausibility:
         self._looked = 0
         self._unit: str | None = None
         self._rate: str | None = None
+        self._compared: tuple[float, float] | None = None
 
     def doubts(self, quality: SignalQuality, clock: ClockFit) -> tuple[str, ...]:
         """Sentences for people, none when all is well. A sentence stays as it began until its doubt ends."""
         if quality.judged - self._looked >= LOOK_EVERY:
             self._looked = quality.judged
             self._vote(quality)
-        self._compare(clock.fs_between)
+        between_hz = clock.fs_between
+        if between_hz is not self._compared:  # it stays the same until an arrival counts
+            self._compared = between_hz
+            self._compare(between_hz)
+        if self._unit is None and self._rate is None:
+            return ()
         return tuple([each for each in (self._unit, self._rate) if each is not None])
 
     def _vote(self, quality: SignalQuality) -> None:

@@ -85,14 +85,12 @@ class RhythmFollower:
         self._settle(end_sample)
         irregular, irregular_for_s = self._irregularity.snapshot(end_sample)
         rmssd_ms, sdnn_ms = self._variability.snapshot(end_sample) or (None, None)
-        is_told = irregular is not True  # without a basic rhythm no beat comes early
+        if irregular:  # without a basic rhythm no beat comes early
+            return RhythmNumbers(rmssd_ms, sdnn_ms, None, None, irregular, irregular_for_s)
+        newest, ectopic_per_min = self._newest, self._ectopic_per_min(end_sample)
+        newest_is_ectopic = newest.is_ectopic if newest is not None and newest.is_known else None
         return RhythmNumbers(
-            rmssd_ms,
-            sdnn_ms,
-            self._ectopic_per_min(end_sample) if is_told else None,
-            self._newest.is_ectopic if is_told and self._newest and self._newest.is_known else None,
-            irregular,
-            irregular_for_s,
+            rmssd_ms, sdnn_ms, ectopic_per_min, newest_is_ectopic, irregular, irregular_for_s
         )
 
     def _settle(self, end_sample: int) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -180,6 +182,30 @@ def test_a_device_that_falls_silent_as_the_clock_is_set_back_has_no_data_in_time
     silent = monitor.snapshot(START_US, -3594.0)
     assert (silent.signal, silent.heart_rate_bpm) == (SignalState.NO_DATA, None)
     assert silent.data_age_s == pytest.approx(6.0)
+
+
+def test_each_field_that_others_tell_stands_under_its_name() -> None:
+    told: dict[str, Any] = {
+        "fs_measured": 359.5,
+        "clock_offset_s": 2.5,
+        "battery": 3,
+        "lost_samples": 4,
+        "duplicates": 5,
+        "late": 6,
+        "refused": 7,
+        "doubts": ("unit in doubt",),
+    }
+    monitor = VitalsMonitor("s/d", 7, FS)
+    beats_s = np.cumsum(0.8 + 0.03 * np.sin(np.arange(410) / 5))
+    monitor.push(ordered_at(ecg(beats_s, 330), 0))
+    plain = monitor.snapshot(START_US, 330.0)
+    full = monitor.snapshot(START_US, 330.0, **told)
+    assert full == replace(plain, **told)
+    assert (full.device, full.session, full.at_us, full.last_sample) == ("s/d", 7, START_US, round(330 * FS))
+    assert (full.data_age_s, len(full.rr_s), full.noise) == (0.0, 12, None)
+    assert full.heart_rate_bpm == heart_rate_bpm(full.rr_s)
+    assert rhythm_of(full) == monitor._rhythm.snapshot(full.last_sample)._asdict()
+    assert full.rmssd_ms != full.sdnn_ms
 
 
 def test_a_rate_too_low_to_find_beats_is_said_and_is_no_good_signal() -> None:
