@@ -7,6 +7,7 @@ trained to know where it is wrong; here that answer becomes a state, and noise g
 from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ RAIL_RANGE_MV = 1.0  # ... when it swings this far; a quiet lead repeats its few
 UNREADABLE = -0.5  # mean logit of 2 s above which beats are not believed (`python -m benchmarks.quality`)
 BEATLESS_S = 2.0  # without a beat; if meanwhile means of ...
 SWING_S, SWING_MV = 0.5, 1.0  # ... half a second differ by so much, an overdriven input recovers, blind
+N_HALVES = round(BEATLESS_S / SWING_S)
 ABSURD_MV = 1e3  # a volt from peak to peak is no signal of a heart
 
 
@@ -52,14 +54,24 @@ READABLE_MV = {Noise.WANDER: 0.5, Noise.MOTION: 0.25, Noise.MUSCLE: 0.06, Noise.
 MAINS_HZ, MAINS_HALF_HZ = (50.0, 60.0), 1.0
 
 
+# Once: each look at a member of an enum costs 0.1 us on Python 3.11.
+_GOOD, _FLAT, _SATURATED = SignalState.GOOD, SignalState.FLAT, SignalState.SATURATED
+_NOISY, _LEAD_OFF = SignalState.NOISY, SignalState.LEAD_OFF
+_Floats = NDArray[np.float32]
+
+
 class SignalQuality:
     """Judge one lead over its last 3 s."""
 
     def __init__(self, fs: float) -> None:
         self.fs = fs
         self._span = round(SPAN_S * fs)
-        self._stretches: deque[NDArray[np.float32]] = deque()
+        self._stretches: deque[_Floats] = deque()
         self._held = 0
+        self._second = _whole_second(fs)
+        self._n_whole = 0  # stretches in a row, the newest among them, that are a second long
+        self._n_pushed = 0  # since `seconds` was told
+        self.seconds: _Floats | None = None  # what is kept of three whole seconds, see `_summed`
         self._is_off = False
         self._unreadable: float | None = None
         self._is_beatless = False
@@ -78,6 +90,8 @@ class SignalQuality:
         self._judged = None
         while self._held - len(self._stretches[0]) >= self._span:
             self._held -= len(self._stretches.popleft())
+        self._n_whole = self._n_whole + 1 if n == self._second else 0
+        self._n_pushed += 1
 
     def read(self, unreadable: float | None, since_beat_s: float | None = None) -> None:
         """Take what the beat detector says, None where it cannot yet.
@@ -92,24 +106,24 @@ class SignalQuality:
     def gap(self) -> None:
         """Samples are missing: judge only what comes after."""
         self._stretches.clear()
-        self._held = 0
+        self._held = self._n_whole = 0
         self._judged = self._unreadable = None
 
     def state(self) -> SignalState:
         """What holds now; good while there is too little to say otherwise."""
         if self._is_off:
-            return SignalState.LEAD_OFF
+            return _LEAD_OFF
         if self._since_clipped < self._span:
-            return SignalState.SATURATED
+            return _SATURATED
         if self._held < self._span:
-            return SignalState.GOOD
+            return _GOOD
         if self._judged is None:
             judge_together([self])
-        if self._judged is not None and self._judged is not SignalState.GOOD:
+        if self._judged is not None and self._judged is not _GOOD:
             return self._judged
         is_noisy = self._unreadable is not None and self._unreadable > UNREADABLE
         is_recovering = self._is_beatless and self._swing_mv > SWING_MV
-        return SignalState.NOISY if is_noisy or is_recovering else SignalState.GOOD
+        return _NOISY if is_noisy or is_recovering else _GOOD
 
     def noise(self) -> Noise:
         """The name of the noise in the newest 3 s, for a state that is noisy."""
@@ -125,70 +139,137 @@ class SignalQuality:
         """The newest 3 s of samples (n_samples,); fewer while there are no more."""
         return np.concatenate(self._stretches)[-self._span :]
 
-    def unjudged_mv(self) -> list[NDArray[np.float32]]:
-        """Pieces of the newest 3 s where `state` depends on them and they were not judged yet, else none."""
-        is_told = self._is_off or self._since_clipped < self._span or self._held < self._span
-        if is_told or self._judged is not None:
-            return []
-        pieces = list(self._stretches)
-        if self._held > self._span:
-            pieces[0] = pieces[0][self._held - self._span :]
-        return pieces
+    def unjudged_mv(self) -> tuple[int, list[_Floats]]:
+        """Pieces of the newest 3 s where `state` depends on them and they were not judged yet, else none.
 
-    def judge(self, state: SignalState, range_mv: float, swing_mv: float) -> None:
+        The number tells how many whole seconds they are that `seconds` does not know: 1, where the two before
+        are in it, or 3; 0 where they are other pieces.
+        """
+        span, held = self._span, self._held
+        if self._judged is not None or self._is_off or self._since_clipped < span or held < span:
+            return 0, []
+        if self._n_whole >= 3:
+            if self.seconds is not None and self._n_pushed == 1:
+                return 1, [self._stretches[-1]]
+            return 3, list(self._stretches)
+        pieces = list(self._stretches)
+        if held > span:
+            pieces[0] = pieces[0][held - span :]
+        return 0, pieces
+
+    def judge(
+        self, state: SignalState, range_mv: float, swing_mv: float, seconds: _Floats | None = None
+    ) -> None:
         """Note what `unjudged_mv` was found to be; it holds until more samples come."""
         self._judged, self._range_mv, self._swing_mv = state, range_mv, swing_mv
+        self.seconds, self._n_pushed = seconds, 0
         self.judged += 1
+
+
+def _whole_second(fs: float) -> int | None:
+    """Samples of a second where three make up the 3 s, and its halves the half seconds; else None."""
+    second = round(fs)
+    is_whole = round(SPAN_S * fs) == 3 * second and round(FLAT_SPAN_S * fs) == 2 * second == 4 * _half_of(fs)
+    return second if is_whole and fs >= MIN_FS_HZ else None
 
 
 def judge_together(qualities: Sequence[SignalQuality]) -> None:
     """Judge all that wait for it, each as if it were alone; those of one rate share the arithmetic."""
-    by_fs: dict[float, tuple[list[SignalQuality], list[NDArray[np.float32]]]] = {}
+    groups: dict[tuple[float, int], tuple[list[SignalQuality], list[_Floats]]] = {}
     for quality in qualities:
-        pieces_mv = quality.unjudged_mv()
+        n_unsummed, pieces_mv = quality.unjudged_mv()
         if pieces_mv:
-            several, all_mv = by_fs.setdefault(quality.fs, ([], []))
+            several, all_mv = groups.setdefault((quality.fs, n_unsummed), ([], []))
             several.append(quality)
             all_mv += pieces_mv
-    for fs, (several, all_mv) in by_fs.items():
-        states = _states_of(np.concatenate(all_mv).reshape(len(several), -1), fs)
-        for quality, judged in zip(several, states, strict=True):
-            quality.judge(*judged)
+    for (fs, n_unsummed), (several, all_mv) in groups.items():
+        stretches_mv = np.concatenate(all_mv).reshape(len(several), -1)
+        if n_unsummed:
+            seconds = _summed(several, stretches_mv, n_unsummed)
+            states = _states_of(_extremes_of_seconds(seconds, fs), fs)
+            for quality, judged, kept in zip(several, states, seconds, strict=True):
+                quality.judge(*judged, kept)
+        else:
+            states = _states_of(_extremes_of(stretches_mv, fs), fs)
+            for quality, judged in zip(several, states, strict=True):
+                quality.judge(*judged)
 
 
-def _states_of(stretches_mv: NDArray[np.float32], fs: float) -> list[tuple[SignalState, float, float]]:
-    """Flat, saturated, absurd or good; mV from peak to peak, and of slow swing; for each (n_stretches, n)."""
+class _Extremes(NamedTuple):
+    """Of stretches of 3 s each."""
+
+    range_mv: _Floats  # (n_stretches,) from peak to peak
+    at_rail: _Floats  # (n_stretches,) samples that are the lowest one, or the highest if those are more
+    newest_mv: _Floats  # (n_stretches,) from peak to peak of the newest 2 s
+    swing_mv: _Floats  # (n_stretches,) how far means of half seconds of the newest 2 s lie apart
+
+
+def _extremes_of(stretches_mv: _Floats, fs: float) -> _Extremes:
+    """Of (n_stretches, n) samples, whole."""
     low_mv, high_mv = np.minimum.reduce(stretches_mv, 1), np.maximum.reduce(stretches_mv, 1)
-    range_mv = high_mv - low_mv
-    # Summed as bytes: half of what bool costs.
-    at_low = np.add.reduce((stretches_mv == low_mv[:, None]).view(np.uint8), 1, np.uint32)
-    at_high = np.add.reduce((stretches_mv == high_mv[:, None]).view(np.uint8), 1, np.uint32)
-    is_at_rail = np.maximum(at_low, at_high) > RAIL_SHARE * stretches_mv.shape[1]
-    is_saturated = is_at_rail & (range_mv >= RAIL_RANGE_MV)
-    newest_mv = stretches_mv[:, -round(FLAT_SPAN_S * fs) :]
-    is_flat = np.ptp(newest_mv, axis=1) * 1000.0 <= FLAT_UV
-    of_each = zip(is_flat, is_saturated, ~(range_mv < ABSURD_MV), strict=True)
-    states = [_state_of(*flags) for flags in of_each]
-    return list(zip(states, range_mv.tolist(), _swings_mv(stretches_mv, fs), strict=True))
+    at_rail = np.maximum(_n_at(low_mv, stretches_mv), _n_at(high_mv, stretches_mv))
+    newest_mv = np.ptp(stretches_mv[:, -round(FLAT_SPAN_S * fs) :], axis=1)
+    swing_mv = np.zeros_like(low_mv)  # at rates at which no beats are told
+    if fs >= MIN_FS_HZ:
+        half = _half_of(fs)
+        halves_mv = stretches_mv[:, -N_HALVES * half :].reshape(-1, N_HALVES, half)
+        swing_mv = np.ptp(np.add.reduce(halves_mv, 2), axis=1) / half
+    return _Extremes(high_mv - low_mv, at_rail, newest_mv, swing_mv)
 
 
-def _swings_mv(stretches_mv: NDArray[np.float32], fs: float) -> list[float]:
-    """How far means of half seconds of the newest 2 s lie apart; 0 at rates at which no beats are told."""
-    if fs < MIN_FS_HZ:
-        return [0.0] * len(stretches_mv)
-    n_parts = round(BEATLESS_S / SWING_S)
-    part = round(BEATLESS_S * fs) // n_parts
-    parts_mv = stretches_mv[:, -n_parts * part :].reshape(-1, n_parts, part)
-    swings_mv: list[float] = (np.ptp(np.add.reduce(parts_mv, 2), axis=1) / part).tolist()
-    return swings_mv
+def _summed(several: Sequence[SignalQuality], unsummed_mv: _Floats, n_unsummed: int) -> _Floats:
+    """What is kept of each one's newest three seconds, (n, 3, 6), with the `n_unsummed` of `unsummed_mv`.
+
+    The six: lowest and highest sample, how many samples are each of these, sums of the two halves.
+    """
+    seconds_mv = unsummed_mv.reshape(len(several) * n_unsummed, -1)
+    new = np.empty((len(seconds_mv), 6), np.float32)
+    np.minimum.reduce(seconds_mv, 1, out=new[:, 0])
+    np.maximum.reduce(seconds_mv, 1, out=new[:, 1])
+    new[:, 2], new[:, 3] = _n_at(new[:, 0], seconds_mv), _n_at(new[:, 1], seconds_mv)
+    np.add.reduce(seconds_mv.reshape(len(new), 2, -1), 2, out=new[:, 4:])
+    if n_unsummed == 3:
+        return new.reshape(-1, 3, 6)
+    kept = [each.seconds for each in several if each.seconds is not None]  # all of them
+    before = np.concatenate(kept).reshape(-1, 3, 6)[:, 1:]
+    return np.concatenate([before, new[:, None]], axis=1)
 
 
-def _state_of(is_flat: np.bool_, is_saturated: np.bool_, is_absurd: np.bool_) -> SignalState:
-    if is_flat:
-        return SignalState.FLAT
-    if is_absurd:
-        return SignalState.NOISY
-    return SignalState.SATURATED if is_saturated else SignalState.GOOD
+def _extremes_of_seconds(seconds: _Floats, fs: float) -> _Extremes:
+    """The same as of the samples themselves, from what `_summed` kept of them (n_stretches, 3, 6)."""
+    lows_mv, highs_mv = seconds[:, :, 0], seconds[:, :, 1]
+    low_mv, high_mv = np.minimum.reduce(lows_mv, 1), np.maximum.reduce(highs_mv, 1)
+    at_low = np.add.reduce(seconds[:, :, 2] * (lows_mv == low_mv[:, None]), 1)
+    at_high = np.add.reduce(seconds[:, :, 3] * (highs_mv == high_mv[:, None]), 1)
+    newest_mv = np.maximum.reduce(highs_mv[:, 1:], 1) - np.minimum.reduce(lows_mv[:, 1:], 1)
+    swing_mv = np.ptp(seconds[:, 1:, 4:].reshape(-1, N_HALVES), axis=1) / _half_of(fs)
+    return _Extremes(high_mv - low_mv, np.maximum(at_low, at_high), newest_mv, swing_mv)
+
+
+def _n_at(values_mv: _Floats, stretches_mv: _Floats) -> _Floats:
+    """How many samples of each stretch have its value; summed as bytes, half of what bool costs."""
+    n_at: NDArray[np.uint32] = np.add.reduce(
+        (stretches_mv == values_mv[:, None]).view(np.uint8), 1, np.uint32
+    )
+    return n_at.astype(np.float32)  # exact: fewer than 2**24
+
+
+def _half_of(fs: float) -> int:
+    """Samples of half a second."""
+    return round(BEATLESS_S * fs) // N_HALVES
+
+
+def _states_of(extremes: _Extremes, fs: float) -> list[tuple[SignalState, float, float]]:
+    """Flat, saturated, absurd or good; mV from peak to peak, and of slow swing; for each stretch."""
+    range_mv = extremes.range_mv
+    is_flat = extremes.newest_mv * 1000.0 <= FLAT_UV
+    is_absurd = ~(range_mv < ABSURD_MV)
+    most = np.float64(RAIL_SHARE * round(SPAN_S * fs))
+    is_saturated = (extremes.at_rail > most) & (range_mv >= RAIL_RANGE_MV)
+    states = [_GOOD] * len(range_mv)
+    for k in np.flatnonzero(is_flat | is_absurd | is_saturated).tolist():
+        states[k] = _FLAT if is_flat[k] else _NOISY if is_absurd[k] else _SATURATED
+    return list(zip(states, range_mv.tolist(), extremes.swing_mv.tolist(), strict=True))
 
 
 def is_noisy(samples_mv: NDArray[np.floating], fs: float) -> bool:

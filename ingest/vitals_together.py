@@ -20,8 +20,9 @@ from ingest.vitals import VitalsMonitor
 TOGETHER = (
     128  # devices: calls of numpy cost less than their work, and a second at 512 Hz stays near the core
 )
+JUDGED_TOGETHER = 256  # little is kept of a second: the calls alone cost
 
-_Shape = tuple[int, int, int, int]  # the phase of a detector and a number of samples
+_Shape = tuple[tuple[int, int, int], int]  # the phase of a detector and a number of samples
 _Run = tuple[VitalsMonitor, BeatDetector, NDArray[np.float32]]
 
 
@@ -37,12 +38,8 @@ def advance_together(monitors: Sequence[VitalsMonitor]) -> None:
             for k in range(0, len(runs), TOGETHER):
                 _take(runs[k : k + TOGETHER])
         waiting = [monitor for runs in by_shape.values() for monitor, _, _ in runs if monitor.has_pending]
-    by_fs: dict[float, list[VitalsMonitor]] = {}
-    for monitor in monitors:
-        by_fs.setdefault(monitor.fs, []).append(monitor)
-    for several in by_fs.values():
-        for k in range(0, len(several), TOGETHER):
-            _judge(several[k : k + TOGETHER])
+    for k in range(0, len(monitors), JUDGED_TOGETHER):
+        _judge(monitors[k : k + JUDGED_TOGETHER])
 
 
 def _next_runs(monitors: Sequence[VitalsMonitor]) -> dict[_Shape, list[_Run]]:
@@ -54,9 +51,9 @@ def _next_runs(monitors: Sequence[VitalsMonitor]) -> dict[_Shape, list[_Run]]:
         except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
             monitor.fail(error)
             continue
-        if samples_mv is not None and monitor.beats is not None:
-            run = (monitor, monitor.beats, samples_mv)
-            by_shape.setdefault((*monitor.beats.phase, len(samples_mv)), []).append(run)
+        beats = monitor.beats
+        if samples_mv is not None and beats is not None:
+            by_shape.setdefault((beats.phase, len(samples_mv)), []).append((monitor, beats, samples_mv))
     return by_shape
 
 

@@ -2,10 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ingest import quality as qualities
 from ingest.beats import BeatDetector
-from ingest.quality import FLAT_UV, Noise, SignalQuality, SignalState, is_noisy, noise_of
+from ingest.quality import FLAT_UV, Noise, SignalQuality, SignalState, is_noisy, judge_together, noise_of
 
 RECORDINGS = Path("../shared/data/cinc2017_300hz_part.npz")
 RATES_HZ = [100.0, 129.97, 360.0, 512.0, 1000.0]
@@ -177,3 +180,60 @@ def test_any_lower_rate_has_a_state_too(fs: float) -> None:
 def test_noise_of_absurd_size_is_noisy_however_large(size_mv: float) -> None:
     samples_mv = (np.random.default_rng(0).normal(0.0, 1.0, 1500) * size_mv).astype(np.float32)
     assert is_noisy(samples_mv, 500.0)
+
+
+Judged = tuple[SignalState, float | None, float, int]
+PUSHES = st.lists(
+    st.fixed_dictionaries(
+        {"seconds": st.sampled_from([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.25, 0.5, 1.5, 3.0, 4.2])},
+        optional={
+            "kind": st.integers(0, 4),
+            "lead_off": st.just(value=True),
+            "clipped": st.just(value=True),
+            "gap": st.just(value=True),
+            "is_asked": st.just(value=False),
+        },
+    ),
+    min_size=4,
+    max_size=40,
+)
+
+
+def judged_by(pushes: list[dict[str, float]], fs: float, seed: int) -> list[list[Judged]]:
+    """What three leads are found to be after each push; gaps, flags and other lengths are the first one's."""
+    rng, found = np.random.default_rng(seed), list[list[Judged]]()
+    several = [SignalQuality(fs) for _ in range(3)]
+    for push in pushes:
+        for k, quality in enumerate(several):
+            n = round(push["seconds"] * fs) if k == 0 else round(fs)
+            noise = rng.normal(0, 1, n) + rng.normal()
+            kinds = (noise, np.clip(noise, -0.8, 0.9), np.full(n, 0.4), 1e-3 * np.round(noise), 900 * noise)
+            if k == 0 and "gap" in push:
+                quality.gap()
+            samples_mv = kinds[int(push.get("kind", 0))].astype(np.float32)
+            is_off, is_clipped = k == 0 and "lead_off" in push, k == 0 and "clipped" in push
+            quality.push(samples_mv, lead_off=is_off, clipped=is_clipped)
+        if push.get("is_asked", True):
+            judge_together(several)
+            found.append([(q.state(), q.range_mv, q._swing_mv, q.judged) for q in several])
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(PUSHES, st.sampled_from([512.0, 250.0, 130.0, 128.2, 125.0, 500.0, 64.0]), st.integers(0, 2**32 - 1))
+def test_whole_seconds_are_judged_as_their_samples_are(
+    pushes: list[dict[str, float]], fs: float, seed: int
+) -> None:
+    found = judged_by(pushes, fs, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(qualities, "_whole_second", lambda _fs: None)
+        assert judged_by(pushes, fs, seed) == found
+
+
+def test_the_usual_rates_have_whole_seconds() -> None:
+    qualities_at = [SignalQuality(fs) for fs in (128.0, 130.0, 250.0, 256.0, 300.0, 500.0, 512.0, 1000.0)]
+    for quality in qualities_at:
+        for _ in range(4):
+            quality.push(np.zeros(round(quality.fs), np.float32), lead_off=False, clipped=False)
+            judge_together(qualities_at)
+        assert quality.seconds is not None
