@@ -3,7 +3,6 @@
 from array import array
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
@@ -83,25 +82,23 @@ class ClockFit:
     def _begin_bin(self) -> None:
         """What stands for the newest bin is certain now; the oldest bin is forgotten."""
         bins = self._bins
-        if len(bins) > MAX_LAG:
-            for rate_hz in _rates_hz([(bins[-1 - MAX_LAG], bins[-1])]):
-                insort(self._final, rate_hz)
-        if len(bins) == MAX_BINS:
-            for rate_hz in _rates_hz([(bins[0], bins[MAX_LAG])]):
-                del self._final[bisect_left(self._final, rate_hz)]
+        if len(bins) > MAX_LAG and (rate_hz := _rate_hz(bins[-1 - MAX_LAG], bins[-1])):
+            insort(self._final, rate_hz)
+        if len(bins) == MAX_BINS and (rate_hz := _rate_hz(bins[0], bins[MAX_LAG])):
+            del self._final[bisect_left(self._final, rate_hz)]
 
     def _rate_hz(self) -> float | None:
         bins = self._bins
         if len(bins) < MIN_BINS:
             return None
         lag = min(MAX_LAG, len(bins) // 2)
-        if lag == MAX_LAG:
-            rates = self._final[:]
-            for rate_hz in _rates_hz([(bins[-1 - lag], bins[-1])]):
-                insort(rates, rate_hz)
-        else:
+        rates = self._final[:]
+        if lag < MAX_LAG:
             several = list(bins)
-            rates = array("d", sorted(_rates_hz(zip(several[:-lag], several[lag:], strict=True))))
+            pairs = zip(several[:-lag], several[lag:], strict=True)
+            rates = array("d", sorted([rate_hz for pair in pairs if (rate_hz := _rate_hz(*pair))]))
+        elif rate_hz := _rate_hz(bins[-1 - lag], bins[-1]):
+            insort(rates, rate_hz)
         if not rates:
             return None
         few = len(rates) // 10
@@ -115,9 +112,7 @@ class ClockFit:
         return median_of([each.wall_s - each.received_s for each in newest])
 
 
-def _rates_hz(pairs: Iterable[tuple[_Arrival, _Arrival]]) -> list[float]:
-    """The rate between the two of each pair; none where the counter or the clock did not go on."""
-    steps = [
-        (later.end_sample - each.end_sample, later.received_s - each.received_s) for each, later in pairs
-    ]
-    return [samples / seconds for samples, seconds in steps if samples > 0 and seconds > 0]
+def _rate_hz(earlier: _Arrival, later: _Arrival) -> float | None:
+    """The rate between two arrivals; None where the counter or the clock did not go on."""
+    n_samples, seconds = later.end_sample - earlier.end_sample, later.received_s - earlier.received_s
+    return n_samples / seconds if n_samples > 0 and seconds > 0 else None

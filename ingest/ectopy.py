@@ -36,8 +36,8 @@ class EctopyDetector:
 
         The second may be true where the answer to the interval before was false: its pause shows it.
         """
-        before, usual_before = self._before, self._usual_before
-        self.usual = usual = median_of(self._means) if len(self._means) >= FEWEST else None
+        before, usual_before, means = self._before, self._usual_before, self._means
+        self.usual = usual = median_of(means) if len(means) >= FEWEST else None
         is_early = usual is not None and rr < EARLY_SHARE * usual
         was_early = (
             before is not None
@@ -46,7 +46,7 @@ class EctopyDetector:
             and (before < EARLY_SHARE * usual_before or rr > PAUSE_SHARE * usual_before)
         )
         if before is not None:
-            self._means.append((before + rr) / 2)
+            means.append((before + rr) / 2)
         self._before, self._usual_before = rr, usual
         return is_early, was_early
 

@@ -36,6 +36,7 @@ class Irregularity:
     def __init__(self, fs: float) -> None:
         self._fs = fs
         self._every = round(EVERY_S * fs)
+        self._silent, self._forgotten = SILENT_S * fs, FORGOTTEN_S * fs
         self._all: deque[int] = deque(maxlen=KEPT)
         self._normal: deque[int] = deque(maxlen=KEPT)
         self._newest: int | None = None  # where the newest interval ended
@@ -48,7 +49,7 @@ class Irregularity:
         `is_normal`: no premature beat at its end or beginning.
         """
         before, self._newest = self._newest, end_sample
-        if before is not None and end_sample - before > FORGOTTEN_S * self._fs:
+        if before is not None and end_sample - before > self._forgotten:
             self._forget()
         self._all.append(rr)
         if is_normal:
@@ -59,7 +60,7 @@ class Irregularity:
 
     def snapshot(self, end_sample: int) -> tuple[bool | None, float | None]:
         """Whether the rhythm is irregular, and for how many seconds; None where nobody knows."""
-        if self._newest is None or end_sample - self._newest > SILENT_S * self._fs:
+        if self._newest is None or end_sample - self._newest > self._silent:
             return None, None
         if self._onset is None:
             return self._is_irregular, None

@@ -5,8 +5,9 @@ it, whose length may show that its beat came early.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from ingest.ectopy import EctopyDetector
 from ingest.irregularity import FORGOTTEN_S, Irregularity
@@ -31,8 +32,7 @@ class RhythmNumbers(NamedTuple):
 UNKNOWN_RHYTHM = RhythmNumbers()
 
 
-@dataclass(slots=True)
-class _Interval:
+class _Interval(msgspec.Struct, gc=False):
     end_sample: int
     rr: int
     follows: bool  # on the interval before, without a hole
@@ -82,7 +82,9 @@ class RhythmFollower:
 
     def snapshot(self, end_sample: int) -> RhythmNumbers:
         """What is known where the samples end at `end_sample`."""
-        self._settle(end_sample)
+        pending, until = self._pending, end_sample - self._settled
+        while len(pending) > 1 and pending[0].end_sample <= until:  # nothing will change it any more
+            self._count(pending.popleft())
         irregular, irregular_for_s = self._irregularity.snapshot(end_sample)
         rmssd_ms, sdnn_ms = self._variability.snapshot(end_sample) or (None, None)
         if irregular:  # without a basic rhythm no beat comes early
@@ -93,26 +95,17 @@ class RhythmFollower:
             rmssd_ms, sdnn_ms, ectopic_per_min, newest_is_ectopic, irregular, irregular_for_s
         )
 
-    def _settle(self, end_sample: int) -> None:
-        """Count the intervals that nothing will change any more."""
-        pending, until = self._pending, end_sample - self._settled
-        while len(pending) > 1 and pending[0].end_sample <= until:
-            self._count(pending.popleft())
-
     def _count(self, each: _Interval) -> None:
         before = self._before if each.follows else None
         has_early_beat = each.is_ectopic or (before is not None and before.is_ectopic)
         if self._irregularity.push(each.end_sample, each.rr, is_normal=not has_early_beat):
             self._variability.clear()
-        is_normal = (
-            before is not None  # else nobody knows whether this is the pause behind an early beat
-            and each.is_known
-            and not (has_early_beat or each.is_long or self._irregularity.is_irregular)
-        )
-        if is_normal:
-            self._variability.push(
-                each.end_sample, each.rr, before.rr if before is not None and self._was_normal else None
-            )
+        is_normal = False
+        # Without one before nobody knows whether this is the pause behind an early beat.
+        if before is not None and each.is_known and not (has_early_beat or each.is_long):
+            is_normal = not self._irregularity.is_irregular
+            if is_normal:
+                self._variability.push(each.end_sample, each.rr, before.rr if self._was_normal else None)
         if each.is_known:
             self._of_minute.append(each)
             self._minute_sum += each.rr

@@ -18,7 +18,8 @@ class Variability:
     """Follow the normal-to-normal intervals of one session; intervals and places are samples at fs Hz."""
 
     def __init__(self, fs: float) -> None:
-        self._fs = fs
+        self._span, self._covered = SPAN_S * fs, COVERED_S * fs
+        self._to_ms = 1000.0 / fs
         self._held: deque[tuple[int, int, int | None]] = deque()  # (end, interval, less the one before)
         self._sum = self._sum_squares = self._n_steps = self._sum_square_steps = 0
 
@@ -42,20 +43,17 @@ class Variability:
 
         None unless normal-to-normal intervals cover four of the five minutes.
         """
-        held, oldest = self._held, end_sample - SPAN_S * self._fs
+        held, oldest = self._held, end_sample - self._span
         while held and held[0][0] <= oldest:
-            self._drop()
-        if self._sum < COVERED_S * self._fs or self._n_steps == 0:
+            _, rr, step = held.popleft()
+            self._sum -= rr
+            self._sum_squares -= rr * rr
+            if step is not None:
+                self._n_steps -= 1
+                self._sum_square_steps -= step * step
+        if self._sum < self._covered or self._n_steps == 0:
             return None
-        n, to_ms = len(held), 1000.0 / self._fs
-        variance = (n * self._sum_squares - self._sum * self._sum) / (n * (n - 1))  # whole: never below 0
+        n, total, to_ms = len(held), self._sum, self._to_ms
+        variance = (n * self._sum_squares - total * total) / (n * (n - 1))  # whole: never below 0
         rmssd_ms, sdnn_ms = to_ms * sqrt(self._sum_square_steps / self._n_steps), to_ms * sqrt(variance)
         return round(10 * rmssd_ms) / 10, round(10 * sdnn_ms) / 10  # round(x, 1) costs three times as much
-
-    def _drop(self) -> None:
-        _, rr, step = self._held.popleft()
-        self._sum -= rr
-        self._sum_squares -= rr * rr
-        if step is not None:
-            self._n_steps -= 1
-            self._sum_square_steps -= step * step

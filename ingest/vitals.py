@@ -230,14 +230,15 @@ class VitalsMonitor:
 
     def add_beats(self, r_peaks: Sequence[int]) -> None:
         """Take R peaks as `beats` tells them."""
-        first = self._first_sample or 0
+        first, before = self._first_sample or 0, self._last_beat
         for r_peak in r_peaks:
             beat = first + r_peak
-            if self._last_beat is not None and self._last_beat >= self._chain_from:
-                self._rr_s.append((beat - self._last_beat) / self.fs)
+            if before is not None and before >= self._chain_from:
+                rr = beat - before
+                self._rr_s.append(rr / self.fs)
                 self._rr_ends.append(beat)
-                self._rhythm.push(beat, beat - self._last_beat)
-            self._last_beat = beat
+                self._rhythm.push(beat, rr)
+            self._last_beat = before = beat
 
     def fail(self, error: Exception) -> None:
         """Keep what went wrong as samples were taken together with those of others; `snapshot` raises it."""
@@ -251,6 +252,9 @@ class VitalsMonitor:
     def _pop_run(self) -> list[Ordered]:
         """Consecutive samples of one kind, after the gap before them if there is one."""
         pending, end = self._pending, 1
+        if len(pending) == 1:  # as mostly
+            self._pending = []
+            return pending
         while (
             end < len(pending)
             and not pending[end].missing_before

@@ -68,8 +68,12 @@ def _find_beats(runs: Sequence[_Run]) -> None:
     samples_mv = np.concatenate([each for _, _, each in runs]).reshape(len(runs), -1)
     found = find_together([beats for _, beats, _ in runs], samples_mv)
     for (monitor, _, _), r_peaks in zip(runs, found, strict=True):
-        if r_peaks:  # the samples are taken: a fault from here on must not let the others take them again
-            _attempt([monitor], partial(monitor.add_beats, r_peaks))
+        if not r_peaks:
+            continue
+        try:  # the samples are taken: a fault from here on must not let the others take them again
+            monitor.add_beats(r_peaks)
+        except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others
+            monitor.fail(error)
 
 
 def _judge(monitors: Sequence[VitalsMonitor]) -> None:
