@@ -3,7 +3,6 @@
 from array import array
 from bisect import bisect_left, insort
 from collections import deque
-from itertools import islice
 
 import msgspec
 
@@ -37,6 +36,7 @@ class ClockFit:
         self._bins: deque[_Arrival] = deque(maxlen=MAX_BINS)
         self._bin = -1
         self._final = array("d")  # rates of pairs a minute apart, sorted; all but that of the newest bin
+        self._offsets_s = array("d")  # of the newest bins
         self._fitted: _Fit | None = None  # of the bins as they are
         self._between: tuple[float, float] | None = None
 
@@ -51,7 +51,11 @@ class ClockFit:
             if received_s - end_sample / fs >= least.received_s - least.end_sample / fs:
                 return
             self._bins.pop()
+            self._offsets_s.pop()
         self._bins.append(_Arrival(end_sample, wall_us / 1e6, received_s))
+        self._offsets_s.append(wall_us / 1e6 - received_s)
+        if len(self._offsets_s) > OFFSET_BINS:
+            del self._offsets_s[0]
         self._fitted = None
 
     @property
@@ -76,7 +80,8 @@ class ClockFit:
         """`fs_measured`, `offset_s`, `fs_between`; fitted again only when an arrival counted."""
         if self._fitted is None:
             rate_hz = self._rate_hz()
-            self._fitted = rate_hz, self._median_offset_s(), self._between
+            offset_s = median_of(self._offsets_s) if self._offsets_s else None
+            self._fitted = rate_hz, offset_s, self._between
         return self._fitted
 
     def _begin_bin(self) -> None:
@@ -104,12 +109,6 @@ class ClockFit:
         few = len(rates) // 10
         self._between = (rates[few], rates[-1 - few]) if len(bins) >= SURE_BINS else None
         return middle_of(rates)
-
-    def _median_offset_s(self) -> float | None:
-        if not self._bins:
-            return None
-        newest = islice(reversed(self._bins), OFFSET_BINS)
-        return median_of([each.wall_s - each.received_s for each in newest])
 
 
 def _rate_hz(earlier: _Arrival, later: _Arrival) -> float | None:

@@ -1,6 +1,6 @@
 """Beats become heart rate, once a second, with the reason whenever there is none."""
 
-from collections import deque
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -99,8 +99,7 @@ class VitalsMonitor:
         self._last_beat: int | None = None
         self._signal_from = 0  # the last stretch without a signal ended here
         self._chain_from = 0  # an RR interval counts when both of its beats lie beyond this
-        self._rr_s: deque[float] = deque(maxlen=RR_KEPT)
-        self._rr_ends: deque[int] = deque(maxlen=RR_KEPT)  # the sample at the end of each
+        self._rr_s, self._rr_ends = array("d"), array("q")  # the newest 12 and the sample at the end of each
         self._rhythm = RhythmFollower(fs)
         self._heard_s = 0.0  # a chunk arrived
         self._received_s = 0.0  # the newest ordered sample arrived
@@ -199,8 +198,7 @@ class VitalsMonitor:
         """Drop intervals that say nothing about now."""
         ends, oldest = self._rr_ends, self._end_sample - RR_AGE_S * self.fs
         while ends and ends[0] < oldest:
-            ends.popleft()
-            self._rr_s.popleft()
+            del ends[0], self._rr_s[0]
 
     def _forget_unsound(self, signal: SignalState) -> None:
         """Drop intervals that were measured in a stretch now known to be bad."""
@@ -210,8 +208,7 @@ class VitalsMonitor:
         if signal is not _NOISY:
             self._signal_from = self._end_sample
         while self._rr_ends and self._rr_ends[-1] > newest_sound:
-            self._rr_ends.pop()
-            self._rr_s.pop()
+            del self._rr_ends[-1], self._rr_s[-1]
 
     def _take_pending(self) -> None:
         while (samples_mv := self.next_run()) is not None and self.beats is not None:
@@ -237,6 +234,8 @@ class VitalsMonitor:
                 rr = beat - before
                 self._rr_s.append(rr / self.fs)
                 self._rr_ends.append(beat)
+                if len(self._rr_s) > RR_KEPT:
+                    del self._rr_s[0], self._rr_ends[0]
                 self._rhythm.push(beat, rr)
             self._last_beat = before = beat
 
