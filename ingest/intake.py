@@ -183,7 +183,8 @@ class Intake:
     def vitals(self, now_us: int, devices: Iterable[str] | None = None) -> list[Vitals]:
         """The state of each of `devices` (None: all) that has one, with what only the intake knows of it."""
         known = self.roster.devices
-        asked = [(each, known[each]) for each in (known if devices is None else devices) if each in known]
+        names = known if devices is None else devices
+        asked = [(each, state) for each in names if (state := known.get(each)) is not None]
         pipelines = [state.pipeline for _, state in asked if state.pipeline is not None]
         advance_together([each.monitor for each in pipelines if each.monitor is not None])
         found = []

@@ -88,8 +88,9 @@ class SignalQuality:
         self._stretches.append(samples_mv)
         self._held += n
         self._judged = None
-        while self._held - len(self._stretches[0]) >= self._span:
-            self._held -= len(self._stretches.popleft())
+        while self._held - (n_oldest := len(self._stretches[0])) >= self._span:
+            self._held -= n_oldest
+            self._stretches.popleft()
         self._n_whole = self._n_whole + 1 if n == self._second else 0
         self._n_pushed += 1
 

@@ -144,11 +144,13 @@ class VitalsMonitor:
         if self._heard_s > now_s or self._received_s > now_s:  # set back: silence counts from now
             self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
         age_s = now_s - self._heard_s
-        signal = self._signal(age_s)
+        since_s = self._since_beat_s()
+        signal = self._signal(age_s, since_s)
         self._forget_old()
         if signal is not _GOOD and signal is not _NO_DATA:
             self._forget_unsound(signal)
-        rr_s, since_s = tuple(self._rr_s), self._since_beat_s()
+            since_s = self._since_beat_s()
+        rr_s = tuple(self._rr_s)
         is_known = signal is _GOOD and since_s is not None and since_s <= NO_BEAT_S
         is_fresh = now_s - self._received_s <= STALE_S
         rhythm = self._rhythm.snapshot(self._end_sample) if is_fresh else UNKNOWN_RHYTHM
@@ -180,10 +182,10 @@ class VitalsMonitor:
             irregular_for_s,
         )
 
-    def _signal(self, age_s: float) -> SignalState:
+    def _signal(self, age_s: float, since_beat_s: float | None) -> SignalState:
         """What the signal is good for, when the device was heard `age_s` ago."""
         if self.beats is not None:
-            self.quality.read(self.beats.unreadable, self._since_beat_s())
+            self.quality.read(self.beats.unreadable, since_beat_s)
         if age_s > NO_DATA_S:
             return _NO_DATA
         signal = self.quality.state()
@@ -273,8 +275,9 @@ class VitalsMonitor:
             samples_mv = np.concatenate([ordered.samples_mv[:, column] for ordered in run])
         n, flags = len(samples_mv), first.flags
         self._n_pending -= n
-        is_off = bool(flags and flags & ChunkFlag.LEAD_OFF)  # without flags a test costs nothing
-        is_clipped = bool(flags and flags & ChunkFlag.CLIPPED)
+        is_off = is_clipped = False
+        if flags:  # as seldom: each test of one costs 1 us
+            is_off, is_clipped = bool(flags & ChunkFlag.LEAD_OFF), bool(flags & ChunkFlag.CLIPPED)
         if first.missing_before:
             self._lose(first.missing_before)
             self.quality.gap()
