@@ -137,14 +137,8 @@ class VitalsMonitor:
 
         Raises what `fail` was given: after a fault the state means nothing.
         """
-        if self._fault is not None:
-            raise self._fault
-        if self._pending:
-            self._take_pending()
-        if self._heard_s > now_s or self._received_s > now_s:  # set back: silence counts from now
-            self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
-        age_s = now_s - self._heard_s
-        since_s = self._since_beat_s()
+        self._catch_up(now_s)
+        age_s, since_s = now_s - self._heard_s, self._since_beat_s()
         signal = self._signal(age_s, since_s)
         self._forget_old()
         if signal is not _GOOD and signal is not _NO_DATA:
@@ -181,6 +175,15 @@ class VitalsMonitor:
             irregular,
             irregular_for_s,
         )
+
+    def _catch_up(self, now_s: float) -> None:
+        """Take what is pending, and the time."""
+        if self._fault is not None:
+            raise self._fault
+        if self._pending:
+            self._take_pending()
+        if self._heard_s > now_s or self._received_s > now_s:  # set back: silence counts from now
+            self._heard_s, self._received_s = min(self._heard_s, now_s), min(self._received_s, now_s)
 
     def _signal(self, age_s: float, since_beat_s: float | None) -> SignalState:
         """What the signal is good for, when the device was heard `age_s` ago."""
