@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.beats import BeatDetector, find_together
+from ingest.beats import BeatDetector, Phase, find_together
 from ingest.quality import judge_together
 from ingest.vitals import VitalsMonitor
 
@@ -22,7 +22,7 @@ TOGETHER = (
 )
 JUDGED_TOGETHER = 256  # little is kept of a second: the calls alone cost
 
-_Shape = tuple[tuple[int, int, int], int]  # the phase of a detector and a number of samples
+_Shape = tuple[Phase, int]  # the phase of a detector and a number of samples
 _Run = tuple[VitalsMonitor, BeatDetector, NDArray[np.float32]]
 
 
