@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.chunk import NO_FLAGS, Chunk, ChunkFlag, Lead
 from ingest.wire import (
+    HEADER,
     MAGIC,
     MAX_PAYLOAD_BYTES,
     Encoding,
@@ -204,6 +206,18 @@ def test_a_usual_message_takes_the_short_way() -> None:
     """Else the law above compares the long way with itself."""
     assert _decode_usual(golden_messages()["int16_two_leads"], DEVICE) is not None
     assert _decode_usual(golden_messages()["float32_one_lead"], DEVICE) is None
+
+
+def test_what_a_header_promises_is_not_made_to_check_it() -> None:
+    """Else a flood of 48 bytes each, none with the header of another, takes 2.4 ms and 5 MB a message."""
+    rest = (0, 0, 12, 1, 0, 1, 1, 0, 0, 0)
+    tracemalloc.start()
+    for fs_mhz in range(200_000, 200_010):
+        with pytest.raises(WireError, match="its header promises"):
+            decode(HEADER.pack(MAGIC, 1, *rest, fs_mhz, 65_535, 1000), DEVICE)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 100_000
 
 
 def test_the_golden_bytes_stay() -> None:
