@@ -73,7 +73,8 @@ class FedClient(mqtt.Client):
         """A publication of ours has arrived: as paho does it, but for MQTT 5's fields, 20 us each time."""
         with self._out_message_mutex:
             if mid in self._out_messages:
-                self._do_on_publish(mid, _NO_REASON, _NO_PROPERTIES)  # a failed write is met by the next one
+                # This may write the next publication: where that fails, paho has told of the end.
+                self._do_on_publish(mid, _NO_REASON, _NO_PROPERTIES)
 
     def _await_room(self, sock: socket.socket) -> None:
         """Until more can be written; a broker that takes nothing for the time of a keepalive is given up."""

@@ -2,7 +2,9 @@
 
 import contextlib
 import socket
+import struct
 from collections.abc import Iterator
+from functools import partial
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -84,9 +86,33 @@ def test_publications_are_settled_as_paho_settles_them(acknowledged: list[int]) 
             sent = [far.client.publish("t", b"x", qos=1) for _ in range(6)]
             far.client.feed(packets)
             in_flight = [(mid, each.state) for mid, each in far.client._out_messages.items()]
-            left.append((in_flight, far.client._inflight_messages, [each.is_published() for each in sent]))
+            n_in_flight, settled = far.client._inflight_messages, [each.is_published() for each in sent]
+            far.client.disconnect()
+            written = b"".join(iter(partial(far.end.recv, 1000), b""))
+            left.append((in_flight, n_in_flight, settled, written))
             far.close()
     assert left[0] == left[1]
+
+
+def test_a_write_that_fails_while_settling_is_told_and_what_is_not_settled_comes_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        far = Far(server)
+        far.client._max_inflight_messages = 2
+        far.client.feed(CONNACK)
+        sent = [far.client.publish("t", b"x", qos=1) for _ in range(4)]
+        far.end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # gone with a reset
+        far.end.close()
+        far.client.feed(b"\x40\x02\x00\x01" + b"\x40\x02\x00\x02")
+        assert far.told == ["connected", "disconnected"]
+        assert [each.is_published() for each in sent] == [True, True, False, False]
+        far.client.reconnect()
+        far.end, _ = server.accept()
+        assert far.end.recv(1000).startswith(b"\x10")
+        far.client.feed(CONNACK)
+        far.client.disconnect()
+        written = b"".join(iter(partial(far.end.recv, 1000), b""))
+        assert [written.count(b"\x00\x01t\x00" + bytes([mid]) + b"x") for mid in (1, 2, 3, 4)] == [0, 0, 1, 1]
+        far.close()
 
 
 @pytest.mark.parametrize("heard", ["something", "nothing"])
