@@ -93,7 +93,7 @@ class Intake:
             for _ in self.parts(mapper, topic, payload, received_us, retained=retained):
                 pass
             return self.counters.over_limit == over_limit or self.batch.n_kept > n_kept
-        device, kind, n_samples = UNKNOWN_DEVICE, "", len(self.batch.refused)
+        device, kind, n_refused = UNKNOWN_DEVICE, "", len(self.batch.refused)
         try:
             device, kind = _usual_sender(topic) if len(topic) <= LONGEST_TOPIC else _sender(topic)
             if kind == "status":
@@ -102,13 +102,13 @@ class Intake:
                 self.roster.known(device, received_us)
                 self.counters.retained += 1  # an old chunk must not look like a live patient
             elif not self.roster.admits(device, payload, received_us):
-                return len(self.batch.refused) > n_samples
+                return len(self.batch.refused) > n_refused
             else:
                 self._take_chunk(device, payload, received_us, is_backfill=kind == "backfill")
         except (WireError, ValueError, RecursionError) as error:  # msgspec raises the latter two
             refused = Refused(device, received_us, str(error), payload)
             self.roster.refuse(refused, _wrong_with(error, device, kind))
-            return not isinstance(error, CrowdedError) or len(self.batch.refused) > n_samples
+            return not isinstance(error, CrowdedError) or len(self.batch.refused) > n_refused
         return True
 
     def parts(

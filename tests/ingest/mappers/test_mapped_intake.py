@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ingest import limits
 from ingest.chunk import Chunk, ChunkFlag
 from ingest.intake import Intake
 from ingest.mappers.configuration import parse_mappers
@@ -89,6 +90,20 @@ def test_a_partly_bad_body_keeps_its_good_recordings_and_counts_one_refusal() ->
     assert refused.device == "home/Watch"
     assert refused.reason.startswith("1 of 3 refused: part 2: samplingFrequency is 0")
     assert one.counters.refused == 1
+
+
+def test_a_mapped_message_waits_for_a_commit_unless_it_was_too_much_and_nothing_of_it_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "BACKLOG_S", 0.5)  # two chunks of a second each
+    monkeypatch.setattr(limits, "EARNED_PER_S", 0.0)
+    monkeypatch.setattr(limits, "SAMPLE_BURST", 1.0)
+    monkeypatch.setattr(limits, "SAMPLE_PER_S", 0.0)
+    one = intake()
+    waits = [one.receive(HOBBY, batch(k), NOW_US + k * 1_000_000) for k in range(4)]
+    assert (len(places(one)), len(one.batch.refused), one.counters.over_limit) == (2, 1, 2)
+    assert waits == [True, True, True, False]  # the first that is too much is kept as a sample
+    assert one.receive(PHONE, b"garbage", NOW_US)
 
 
 def test_a_recording_is_never_shown_live() -> None:
