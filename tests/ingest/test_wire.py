@@ -202,6 +202,20 @@ def test_the_short_way_of_the_usual_message_reads_what_the_long_way_reads(
         assert told_by(decode, payload or b"?") == told_by(_decode_binary, payload or b"?")
 
 
+@pytest.mark.parametrize(
+    ("first_sample", "n_samples", "found"),
+    [(2**63 - 4, 3, tuple), (2**63 - 3, 3, str), (2**64 - 1, 3, str), (5, 0, str)],
+)
+def test_the_ends_of_what_a_header_may_say_are_those_of_the_long_way(
+    first_sample: int, n_samples: int, found: type
+) -> None:
+    place = (7, 1, first_sample, 1_700_000_000_000_000, 0)
+    header = HEADER.pack(MAGIC, 1, 0, Encoding.INT16, 1, Lead.I, 0, *place, 250_000, n_samples, 1000)
+    payload = header + bytes(2 * n_samples)
+    assert told_by(decode, payload) == told_by(_decode_binary, payload)
+    assert isinstance(told_by(decode, payload), found)
+
+
 def test_a_usual_message_takes_the_short_way() -> None:
     """Else the law above compares the long way with itself."""
     assert _decode_usual(golden_messages()["int16_two_leads"], DEVICE) is not None
