@@ -264,9 +264,7 @@ class IngestService:
 
     @property
     def _has_room(self) -> bool:
-        committer = self._committer
-        n_held = len(self._unacknowledged) + committer.n_messages
-        return has_room(n_held, self._intake.batch.n_bytes + committer.n_bytes)
+        return has_room(self._n_held, self._intake.batch.n_bytes + self._committer.n_bytes)
 
     def _newest_chunks(self, device: str) -> Sequence[Chunk]:
         """What is stored of a mapped device's last minute; raises StoreError."""
