@@ -104,9 +104,10 @@ def test_publications_of_qos_2_are_left_to_paho() -> None:
         packet(0x32, b"\x00\x01t\x00"),  # half an id
     ],
 )
-def test_what_is_no_mqtt_ends_the_stream_after_the_last_good_message(broken: bytes) -> None:
+@pytest.mark.parametrize("behind", [publication("t", b"never"), b""])
+def test_what_is_no_mqtt_ends_the_stream_after_the_last_good_message(broken: bytes, behind: bytes) -> None:
     reader = Frames(1)
-    reader.push(publication("t", b"good") + broken + publication("t", b"never"))
+    reader.push(publication("t", b"good") + broken + behind)
     messages, others = reader.take(MANY, 0)
     assert [each.payload for each in messages] == [b"good"]
     assert not others
