@@ -1,7 +1,7 @@
 """What a beat detector remembers of its signal: one row of numbers, so that many are gathered by one call.
 
-Rows of one length and rate have the same columns. A row belongs to its device alone: shared ones would keep
-those of 63 others for a device that falls silent.
+Rows of one length and rate have the same columns. A row belongs to its device alone: in a shared
+array, one that falls silent would keep those of all that were taken with it.
 """
 
 from collections.abc import Sequence

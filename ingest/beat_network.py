@@ -30,9 +30,8 @@ OUTPUTS = 2  # logits: a beat stood DELAY_FRAMES earlier; beats cannot be told h
 DELAY_FRAMES = 13  # 0.26 s: T wave and noise after a complex help to tell it
 LARGEST = 255  # of inputs (either sign) and activations; weights are at most half
 INPUT_STEPS, ACTIVATION_STEPS, WEIGHT_STEPS = 64, 32, 64  # whole numbers for 1.0
-QUICK_ROWS = (
-    3900  # frames of streams: in one thread, and below a million multiplications OpenBLAS packs nothing
-)
+# Frames of streams: in one thread, and below a million multiplications OpenBLAS packs nothing.
+QUICK_ROWS = 3900
 PAST_BINS = max(LAGS) + STEM - STRIDE  # that the next frame needs
 PAST_FRAMES = sum(2 * dilation for dilation in DILATIONS)  # of all blocks, one after the other
 

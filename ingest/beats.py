@@ -42,7 +42,7 @@ KEPT_S = 0.5  # of samples; a beat is told 0.31 to 0.35 s after it
 FLUSH_S = 0.36  # of a constant decide all that is open
 
 Floats = NDArray[np.float32]
-Phase = tuple[int, int, int]  # detectors that agree in it, and get as many samples, may take them together
+Phase = tuple[float, int, int]  # detectors that agree in it, and get as many samples, may take them together
 
 
 class BeatDetector:
@@ -75,7 +75,7 @@ class BeatDetector:
         self.frames = 0  # since then
         self.memory = beginning(self.kept)
         self.unreadable_sum = 0.0  # of the logits of QUALITY_FRAMES
-        self.phase: Phase = (self.binner.width, self.binner.to_edge, len(self.memory))
+        self.phase: Phase = (self.fs, self.binner.to_edge, len(self.memory))
 
     @property
     def unreadable(self) -> float | None:
@@ -163,7 +163,7 @@ def find_together(detectors: Sequence[BeatDetector], samples_mv: NDArray[np.floa
     )
     unreadable = np.add.reduce(later.unreadable, axis=1).tolist()
     to_edge, rows = unfinished[0][0], rows_of(later)
-    phase = (first.binner.width, to_edge, len(rows[0]))
+    phase = (first.fs, to_edge, len(rows[0]))
     found = []
     for detector, row, (_, begun), total in zip(detectors, rows, unfinished, unreadable, strict=True):
         detector.binner.go_on(to_edge, begun)

@@ -5,7 +5,6 @@ that no bit of a mean depends on where chunks ended or on which devices were com
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +56,9 @@ def bin_together(
     sums[:, 0] = 0
     np.copyto(sums[:, 1:], steps, casting="unsafe")
     np.cumsum(sums, axis=1, out=sums)
-    whole, part = _edges(width, to_edge, n)
-    upto = np.empty((len(binners), len(whole) + 1), np.int64)  # sums from the first sample to each edge
+    n_bins = max(0, (n * _EDGE - to_edge) // width + 1)
+    whole, part = np.divmod(to_edge + width * np.arange(n_bins), _EDGE)  # samples, and parts of the next
+    upto = np.empty((len(binners), n_bins + 1), np.int64)  # sums from the first sample to each edge
     upto[:, 0] = [-each.begun for each in binners]
     cut = steps.take(np.minimum(whole, n - 1), axis=1).astype(np.int64)  # samples that edges lie in
     np.multiply(sums.take(whole, axis=1), _EDGE, out=upto[:, 1:])
@@ -66,12 +66,5 @@ def bin_together(
     upto[:, 1:] += cut
     means_mv = (upto[:, 1:] - upto[:, :-1]) / (width * float(STEPS_PER_MV))
     begun = (sums[:, -1] * _EDGE - upto[:, -1]).tolist()
-    left = to_edge + width * len(whole) - n * _EDGE
+    left = to_edge + width * n_bins - n * _EDGE
     return means_mv.astype(np.float32), [(left, rest) for rest in begun]
-
-
-@lru_cache(maxsize=64)
-def _edges(width: int, to_edge: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of the bins that end within the next n samples: the samples before each end, and parts of the next."""
-    n_bins = max(0, (n * _EDGE - to_edge) // width + 1)
-    return np.divmod(to_edge + width * np.arange(n_bins), _EDGE)

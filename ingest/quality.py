@@ -189,7 +189,7 @@ def judge_together(qualities: Sequence[SignalQuality]) -> None:
             seconds = _summed(several, stretches_mv, n_unsummed)
             states = _states_of(_extremes_of_seconds(seconds, fs), fs)
             for quality, judged, kept in zip(several, states, seconds, strict=True):
-                quality.judge(*judged, kept)
+                quality.judge(*judged, kept.copy())  # the whole would be kept by a lead that falls silent
         else:
             states = _states_of(_extremes_of(stretches_mv, fs), fs)
             for quality, judged in zip(several, states, strict=True):

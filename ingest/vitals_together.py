@@ -17,9 +17,8 @@ from ingest.beats import BeatDetector, Phase, find_together
 from ingest.quality import judge_together
 from ingest.vitals import VitalsMonitor
 
-TOGETHER = (
-    128  # devices: calls of numpy cost less than their work, and a second at 512 Hz stays near the core
-)
+# Devices: calls of numpy cost less than their work, and a second of them at 512 Hz stays near the core.
+TOGETHER = 128
 JUDGED_TOGETHER = 256  # little is kept of a second: the calls alone cost
 
 _Shape = tuple[Phase, int]  # the phase of a detector and a number of samples
@@ -83,7 +82,7 @@ def _judge(monitors: Sequence[VitalsMonitor]) -> None:
 
 
 def _attempt(monitors: Sequence[VitalsMonitor], work: Callable[[], None]) -> bool:
-    """Do it; False where it failed for several together, before anything of theirs was changed."""
+    """Do it; False where it failed for several together, who can then do it alone: nothing is done twice."""
     try:
         work()
     except Exception as error:  # noqa: BLE001 - one device's fault must not stop the others

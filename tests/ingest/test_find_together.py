@@ -43,20 +43,20 @@ def state_of(detector: BeatDetector) -> tuple[object, ...]:
 class Ward:
     """The same devices twice: taken together, and each alone."""
 
-    def __init__(self, fs: float) -> None:
-        self.fs = fs
-        self.signals = [signal(fs, k) for k in range(DEVICES)]
+    def __init__(self, rates_hz: tuple[float, ...]) -> None:
+        self.rates_hz = rates_hz
+        self.signals = [signal(fs, k) for k, fs in enumerate(rates_hz)]
         self.ends = [0] * DEVICES
-        self.together = [BeatDetector(fs) for _ in range(DEVICES)]
-        self.alone = [BeatDetector(fs) for _ in range(DEVICES)]
+        self.together = [BeatDetector(fs) for fs in rates_hz]
+        self.alone = [BeatDetector(fs) for fs in rates_hz]
 
     def live(self, acts: list[Act], order: list[int]) -> None:
-        groups: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = {}
+        groups: dict[tuple[float, ...], list[tuple[int, NDArray[np.float32]]]] = {}
         for k in order:
-            what, hundredths = acts[k]
-            n = round(hundredths * self.fs / 100)
+            (what, hundredths), fs = acts[k], self.rates_hz[k]
+            n = round(hundredths * fs / 100)
             if what == "begins anew":
-                self.together[k], self.alone[k] = BeatDetector(self.fs), BeatDetector(self.fs)
+                self.together[k], self.alone[k] = BeatDetector(fs), BeatDetector(fs)
             elif what == "loses":
                 self.together[k].gap(n)
                 self.alone[k].gap(n)
@@ -72,15 +72,18 @@ class Ward:
         assert [state_of(each) for each in self.together] == [state_of(each) for each in self.alone]
 
 
-@pytest.mark.parametrize("fs", [100.0, 129.97, 512.0])
+@pytest.mark.parametrize(
+    "rates_hz",
+    [(100.0,) * DEVICES, (129.97,) * DEVICES, (512.0,) * DEVICES, (500.0, 499.9999, 500.0, 513.0, 513.0001)],
+)
 @given(rounds=st.lists(ROUND, min_size=4, max_size=14), quick_rows=st.sampled_from([60, 130, 3900]))
 @settings(max_examples=25, deadline=None)
 def test_no_company_changes_one_bit(
-    fs: float, rounds: list[tuple[list[Act], list[int]]], quick_rows: int
+    rates_hz: tuple[float, ...], rounds: list[tuple[list[Act], list[int]]], quick_rows: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingest.beats.QUICK_ROWS", quick_rows)
-        ward = Ward(fs)
+        ward = Ward(rates_hz)
         for acts, order in rounds:
             ward.live(acts, order)
 

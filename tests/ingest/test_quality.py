@@ -237,3 +237,13 @@ def test_the_usual_rates_have_whole_seconds() -> None:
             quality.push(np.zeros(round(quality.fs), np.float32), lead_off=False, clipped=False)
             judge_together(qualities_at)
         assert quality.seconds is not None
+
+
+def test_a_silent_lead_holds_nothing_of_those_it_was_judged_with() -> None:
+    several = [SignalQuality(512.0) for _ in range(64)]
+    for _ in range(4):
+        for quality in several:
+            quality.push(np.zeros(512, np.float32), lead_off=False, clipped=False)
+        judge_together(several)
+        assert all(each.seconds is None or each.seconds.base is None for each in several)
+    assert all(each.seconds is not None for each in several)

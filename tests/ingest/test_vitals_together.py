@@ -113,7 +113,7 @@ def test_no_company_changes_how_readable_a_lead_is(seed: int) -> None:
 @pytest.mark.parametrize("part", ["beats", "rhythm", "quality"])
 def test_a_fault_of_one_is_raised_by_its_own_snapshot_and_changes_no_other(part: str) -> None:
     rng = np.random.default_rng(1)
-    streams = [chunks(512.0, rng) for _ in range(5)]
+    streams = [chunks(fs, rng) for fs in (250.0, 512.0, 512.0, 250.0, 512.0)]
     expected = watch(streams, alone)
     faults: list[Exception] = []
 
