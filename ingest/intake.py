@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -11,14 +10,14 @@ from msgspec.structs import replace
 
 from ingest.batch import Batch
 from ingest.chunk import Chunk, ChunkFlag
-from ingest.limits import MAX_DEVICES
 from ingest.mappers.exact import encode_exactly
 from ingest.mappers.mapper import Mapper, MappingError
 from ingest.mappers.switch import Mappers
 from ingest.pipeline import DevicePipeline
 from ingest.roster import IDLE_US, CrowdedError, KnownDevice, Roster, RosterCounters
+from ingest.sender import sender_of
 from ingest.store.rows import ReceivedChunk, Refused
-from ingest.topics import UNKNOWN_DEVICE, check_site, device_of
+from ingest.topics import UNKNOWN_DEVICE
 from ingest.vitals import Vitals
 from ingest.vitals_together import advance_together
 from ingest.window import NextWindow, Window
@@ -26,7 +25,6 @@ from ingest.wire import WireError, decode
 
 # What a message may be refused for.
 WRONG = ("contradiction", "crowded", "mapping", "payload", "status", "topic")
-LONGEST_TOPIC = 200  # characters of any that a device may use; only these are remembered
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +93,7 @@ class Intake:
             return self.counters.over_limit == over_limit or self.batch.n_kept > n_kept
         device, kind, n_refused = UNKNOWN_DEVICE, "", len(self.batch.refused)
         try:
-            device, kind = _usual_sender(topic) if len(topic) <= LONGEST_TOPIC else _sender(topic)
+            device, kind = sender_of(topic)
             if kind == "status":
                 self._note_status(device, payload, received_us)
             elif retained:
@@ -280,21 +278,6 @@ class Intake:
         if str(state.faults).strip("0") == "1":
             text = "%s: its pipeline failed (%d times) and starts anew"
             logger.error(text, device, state.faults, exc_info=error)
-
-
-def _sender(topic: str) -> tuple[str, str]:
-    """The device of a topic of wire v1, of a site that devices may have, and its kind; raises ValueError."""
-    if not topic.startswith("ecg/v1/"):
-        raise ValueError(
-            f"no mapper reads {topic!r}: the broker remembers that an earlier --mappers named it"
-        )
-    device = device_of(topic)
-    check_site(device)
-    return device, topic.rpartition("/")[2]
-
-
-# A device uses the same topics each time; a refused one raises, and is not kept.
-_usual_sender = lru_cache(maxsize=2 * MAX_DEVICES)(_sender)
 
 
 def _wrong_with(error: Exception, device: str, kind: str) -> str:

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 from ingest import limits
 from ingest import roster as limited
 from ingest.chunk import Chunk, ChunkFlag, Lead
-from ingest.intake import Intake, _usual_sender
+from ingest.intake import Intake
 from ingest.limits import SAMPLE_BURST, SILENT_US, STRANGER_BURST, WITHIN_AGAIN_US
 from ingest.pipeline import DevicePipeline
 from ingest.roster import IDLE_US, OVER_LIMIT
+from ingest.sender import _remembered
 from ingest.store.rows import ReceivedChunk
 from ingest.topics import UNKNOWN_DEVICE
 from ingest.vitals import Vitals
@@ -128,7 +129,7 @@ def test_refusals_and_battery_appear_in_the_vitals_of_their_device_alone() -> No
 def test_what_no_device_may_use_as_topic_is_refused_each_time_and_never_remembered() -> None:
     intake = new_intake()
     give(intake, 0)
-    remembered = _usual_sender.cache_info().currsize
+    remembered = _remembered.cache_info().currsize
     topics = (
         "ecg/v1/a/b c/chunk",
         "ecg/v1/a",
@@ -139,7 +140,7 @@ def test_what_no_device_may_use_as_topic_is_refused_each_time_and_never_remember
     for number, topic in enumerate(topics * 3):
         intake.receive(topic, b"garbage", at_us(number))
     assert intake.counters.refused == 15
-    assert _usual_sender.cache_info().currsize == remembered
+    assert _remembered.cache_info().currsize == remembered
     assert intake.roster.devices["a/b"].refused == 3  # the long one names it, as before
 
 
