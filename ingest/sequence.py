@@ -104,22 +104,8 @@ class Sequencer:
 
     def go_on(self, chunk: Chunk, received_s: float) -> Ordered:
         """Take a chunk that `goes_on`: a short way of `push`."""
-        session, fs, leads = self._stream or _stream_of(chunk)
         self._progress_s = received_s
-        self._expected = chunk.first_sample + len(chunk.samples_mv)
-        return Ordered(
-            device=chunk.device,
-            session=session,
-            first_sample=chunk.first_sample,
-            samples_mv=chunk.samples_mv,
-            leads=leads,
-            fs=fs,
-            wall_time_us=chunk.wall_time_us,
-            flags=chunk.flags,
-            missing_before=0,
-            break_before=False,
-            received_s=received_s,
-        )
+        return self._emit(chunk, received_s)
 
     def flush(self, now_s: float) -> list[Ordered]:
         """Give up the holes whose wait has ended by `now_s`; return what was held behind them."""
